@@ -1,0 +1,36 @@
+"""The only time: a monotonic reading to wait by, and a wall clock derived from it where tests want that."""
+
+from __future__ import annotations
+
+import time
+
+import anyio
+
+from .model import SECOND, Instant
+
+
+class SystemClock:
+    """Monotonic seconds from the event loop, wall time from the machine."""
+
+    def monotonic(self) -> float:
+        """Seconds; only differences mean anything."""
+        return anyio.current_time()
+
+    def now(self) -> Instant:
+        """Wall time in microseconds since the epoch; may jump."""
+        return time.time_ns() // 1000
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait at least ``seconds``."""
+        await anyio.sleep(seconds)
+
+
+class VirtualClock(SystemClock):
+    """Wall time that follows the event loop's clock, for histories on virtual time."""
+
+    def __init__(self, start: Instant) -> None:
+        self.start = start
+
+    def now(self) -> Instant:
+        """``start`` plus the loop's time."""
+        return self.start + round(anyio.current_time() * SECOND)

@@ -1,0 +1,149 @@
+"""Every error, by whose fault it is and who stops for it.
+
+::
+
+    PollerError
+    ├── ConfigError            the operator; the process ends with 78
+    ├── ProviderError          the provider
+    │   ├── Unreachable        retried inside the sweep, then the stream backs off
+    │   ├── RateLimited        the account waits (until)
+    │   ├── Unauthorized       the secret is read again, then the account pauses
+    │   ├── StreamGone         that stream pauses, slow re-probe
+    │   └── BadPage            that stream pauses, slow re-probe
+    │       ├── CursorIgnored
+    │       └── EndlessPagination
+    ├── KafkaError             Kafka
+    │   ├── Unavailable        polling of the shard pauses, retry
+    │   ├── CommitUncertain    one strike: fence anew, restore, go on
+    │   ├── Fenced             the shard ends quietly until the group confirms it
+    │   ├── Refused            wrong topic, missing right: said with the fix, retried slowly
+    │   └── OffsetGone         the cached offset is not in this log: restore from the start
+    ├── CacheError             the local disk; the shard waits and starts anew
+    │   └── CorruptState       the cache is dropped and restored; twice in a row ends the shard
+    └── AssertionError         our bug: the process ends, Kubernetes starts it again
+
+No message of an error ever holds a text, a number, a secret or a row's value.
+"""
+
+from __future__ import annotations
+
+
+class PollerError(Exception):
+    """Base of all. ``kind`` is the word in logs, metrics and status; ``fix`` helps the operator."""
+
+    kind = "error"
+
+    def __init__(self, message: str = "", *, fix: str = "") -> None:
+        super().__init__(message or (self.__doc__ or self.kind).splitlines()[0])
+        self.fix = fix
+
+
+class ConfigError(PollerError):
+    """The configuration is invalid. ``lines`` are complete one-line reports."""
+
+    kind = "config"
+
+    def __init__(self, lines: list[str]) -> None:
+        super().__init__("\n".join(lines))
+        self.lines = lines
+
+
+class ProviderError(PollerError):
+    """The provider did not give a usable answer."""
+
+    kind = "provider"
+
+
+class Unreachable(ProviderError):
+    """No usable answer: timeout, connection error, 5xx, truncated or non-JSON 200."""
+
+    kind = "unreachable"
+
+
+class RateLimited(ProviderError):
+    """The provider asked us to wait."""
+
+    kind = "throttled"
+
+    def __init__(self, wait_s: float | None = None) -> None:
+        super().__init__("the provider limits the rate")
+        self.wait_s = wait_s
+        """Seconds to wait as the provider said (``Retry-After``), or None."""
+
+
+class Unauthorized(ProviderError):
+    """The credentials were refused (401)."""
+
+    kind = "unauthorized"
+
+
+class StreamGone(ProviderError):
+    """This stream does not exist or is not ours to read (403, 404)."""
+
+    kind = "gone"
+
+
+class BadPage(ProviderError):
+    """The answer has a shape that cannot be read as a page."""
+
+    kind = "bad_page"
+
+
+class CursorIgnored(BadPage):
+    """The provider did not honour the cursor or the filter."""
+
+    kind = "cursor_not_honoured"
+
+
+class EndlessPagination(BadPage):
+    """A sweep went over its limit of pages."""
+
+    kind = "endless_pagination"
+
+
+class KafkaError(PollerError):
+    """Kafka did not do what was asked."""
+
+    kind = "kafka"
+
+
+class Unavailable(KafkaError):
+    """Kafka cannot be reached or cannot accept now."""
+
+    kind = "kafka_unavailable"
+
+
+class CommitUncertain(KafkaError):
+    """A transaction ended without an answer: only the log knows whether it is committed."""
+
+    kind = "commit_uncertain"
+
+
+class Fenced(KafkaError):
+    """A newer producer of this shard exists, or the transaction timed out."""
+
+    kind = "fenced"
+
+
+class Refused(KafkaError):
+    """Kafka answers, and refuses: wrong topic settings, a missing right, another group's state."""
+
+    kind = "kafka_refused"
+
+
+class OffsetGone(KafkaError):
+    """The offset asked for is not in this log."""
+
+    kind = "offset_gone"
+
+
+class CacheError(PollerError):
+    """The local cache cannot be written or opened, for example because its disk is full."""
+
+    kind = "cache"
+
+
+class CorruptState(CacheError):
+    """The local cache cannot be read."""
+
+    kind = "corrupt_state"

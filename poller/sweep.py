@@ -1,0 +1,238 @@
+"""One window, page by page: choose it, ask, read, compare, make durable, and only then ask on.
+
+A sweep lives in the stream's cursor, which moves in the same transaction as its pages; so it
+survives anything, resumes where it was, and a request that failed is simply asked again.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from msgspec.structs import replace
+
+from . import window
+from .clock import SystemClock
+from .codec import RECORD_BYTES_MAX, TYPES, Publisher, seconds_since
+from .commit import Committer
+from .diff import Delta, Scope
+from .errors import BadPage, EndlessPagination
+from .fetch import Fetcher
+from .model import SECOND, BadRow, Instant, Observation, Row, Stream
+from .provider_clock import ProviderClock
+from .providers import Adapter, Page, Request, Skipped
+from .telemetry import AccountFacts, PageFacts
+from .window import Cursor, Rung, Sweep
+
+PAGES_MAX = 20_000
+"""Pages of one sweep; a provider that never comes to an end is told from a long backlog by this."""
+
+LARGE_ROW_BYTES = 300 * 1024
+"""Only rows above this can give a record over the limit: what normalization adds is far smaller."""
+
+
+@dataclass
+class Account:
+    """What every sweep of one account needs: its adapter, its clients, its ladder."""
+
+    key: str
+    adapter: Adapter
+    fetcher: Fetcher
+    provider_clock: ProviderClock
+    committer: Committer
+    publisher: Publisher
+    facts: AccountFacts
+    clock: SystemClock
+    rungs: tuple[Rung, ...]
+    floor_of: Callable[[Instant], Instant]
+    quietness: float
+    """Depth / longest period of the ladder: what an age is divided by to give a period."""
+    channels: frozenset[str]
+    drafts: bool
+
+
+@dataclass
+class Counts:
+    """What a sweep in hand has found so far in this worker."""
+
+    began: float
+    pages: int = 0
+    rows: int = 0
+    events: int = 0
+
+
+@dataclass
+class Polled:
+    """One stream as it is polled here: what is remembered in memory only, for people to look at."""
+
+    stream: Stream
+    counts: dict[int, Counts] = field(default_factory=dict)
+    changes: dict[int, int] = field(default_factory=dict)
+    late: dict[int, int] = field(default_factory=dict)
+    notes: dict[str, int] = field(default_factory=dict)
+    last_success: Instant | None = None
+
+    def note(self, what: str) -> None:
+        """Count something for the status page."""
+        self.notes[what] = self.notes.get(what, 0) + 1
+
+
+_NOTHING = Request("GET", "/")
+
+
+def cursor_of(account: Account, stream: Stream) -> Cursor:
+    """The stream's cursor; a new stream begins with today."""
+    cursor = account.committer.ledger.cursor(stream.id)
+    if cursor is None:
+        now = account.provider_clock.earliest(account.clock.now())
+        cursor = window.begin(account.rungs, floor=account.floor_of(now), now=now)
+        account.committer.ledger.keep_cursor(stream.id, cursor)
+    return cursor
+
+
+def in_hand(account: Account, stream: Stream, index: int, cursor: Cursor) -> Sweep | None:
+    """The rung's sweep in hand, or a new one; None when its window is empty and nothing has to be asked."""
+    held = cursor.sweeps.get(index)
+    if held is not None:
+        return held
+    at = account.clock.now()
+    earliest, latest = account.provider_clock.earliest(at), account.provider_clock.latest(at)
+    slack = window.SLACK + account.provider_clock.error
+    chosen = window.window(account.rungs, index, cursor, earliest=earliest, latest=latest, slack=slack)
+    if chosen is None:
+        return None
+    span, handed = chosen
+    rung = account.rungs[index]
+    request = account.adapter.first_page(stream, span, cursor.memo)
+    return Sweep(span.since, span.until, rung.inner, rung.reach, latest, request, handed=handed)
+
+
+async def page(account: Account, polled: Polled, index: int) -> bool:
+    """Ask for and make durable one page of the rung; True when its sweep came to its end.
+
+    Raises ProviderError (the sweep stays in hand) and what :meth:`Committer.submit` raises.
+    """
+    ledger, stream = account.committer.ledger, polled.stream
+    cursor = cursor_of(account, stream)
+    sweep = in_hand(account, stream, index, cursor)
+    polled.counts.setdefault(index, Counts(account.clock.monotonic()))
+    if sweep is None:
+        ledger.keep_cursor(stream.id, _passed_over(account, index, cursor))
+        return True
+    if sweep.pages >= PAGES_MAX:
+        ledger.keep_cursor(stream.id, _without(cursor, index))
+        raise EndlessPagination(f"a sweep did not end within {PAGES_MAX} pages")
+    asked, sent = ledger.meta.commit, account.clock.now()
+    fetched = await account.fetcher.fetch(sweep.request)
+    received = account.clock.now()
+    account.provider_clock.observe(fetched.date, received)
+    try:
+        answer = account.adapter.read_page(sweep.request, fetched.response)
+    except BadPage:
+        ledger.keep_cursor(stream.id, _without(cursor, index))
+        raise
+    started = sweep.started or account.provider_clock.earliest(sent)
+    after = replace(sweep, started=started, pages=sweep.pages + 1, rows=sweep.rows + len(answer.rows))
+    observations, bad, skipped = read_rows(account, polled, answer)
+
+    def advance(delta: Delta) -> Cursor:
+        return _advanced(account, stream, index, after, answer, delta)
+
+    scope = Scope(stream=stream, floor=cursor.floor, asked=asked, observed=received)
+    delta = await account.committer.submit(scope, observations, bad, advance)
+    polled.last_success = account.clock.now()
+    _tell(account, polled, index, answer, cursor, delta, skipped)
+    return answer.next is None
+
+
+def _passed_over(account: Account, index: int, cursor: Cursor) -> Cursor:
+    """A rung whose window is empty is complete without a request."""
+    now = account.provider_clock.earliest(account.clock.now())
+    return window.complete(account.rungs, index, cursor, Sweep(now, None, 0, 0, now, _NOTHING, started=now))
+
+
+def read_rows(account: Account, polled: Polled, answer: Page) -> tuple[list[Observation], list[BadRow], dict[str, int]]:
+    """Normalize a page's rows: messages, rows that cannot be, and what is left out by choice (counted)."""
+    observations: list[Observation] = []
+    bad: list[BadRow] = []
+    skipped: dict[str, int] = {}
+    for row in answer.rows:
+        seen = row if isinstance(row, BadRow) else account.adapter.read_row(row)
+        if isinstance(seen, Observation):
+            seen = _wanted(account, seen)
+        if isinstance(seen, Observation) and isinstance(row, Row) and len(row.raw) > LARGE_ROW_BYTES:
+            seen = _fitting(account, polled.stream, row, seen)
+        if isinstance(seen, BadRow):
+            bad.append(seen)
+        elif isinstance(seen, Skipped):
+            skipped[seen.reason] = skipped.get(seen.reason, 0) + 1
+        else:
+            observations.append(seen)
+            for oddity in seen.oddities:
+                account.facts.oddity(polled.stream.id, oddity)
+                polled.note(oddity)
+    return observations, bad, skipped
+
+
+def _wanted(account: Account, seen: Observation) -> Observation | Skipped:
+    """Channels that were not asked for are left out; an unknown channel never is."""
+    message = seen.message
+    if message.channel != "unknown" and message.channel not in account.channels:
+        return Skipped(f"channel_{message.channel}")
+    if message.status == "draft" and not account.drafts:
+        return Skipped("draft")
+    return seen
+
+
+def _fitting(account: Account, stream: Stream, row: Row, seen: Observation) -> Observation | BadRow:
+    """A row whose record would be over the limit becomes a dead letter before any transaction."""
+    if account.publisher.size_of(stream, seen) > RECORD_BYTES_MAX:
+        return BadRow("too_large", "", row.raw, row.id)
+    return seen
+
+
+def _advanced(account: Account, stream: Stream, index: int, after: Sweep, answer: Page, delta: Delta) -> Cursor:
+    """The cursor once this page is durable: the sweep goes on, or the rung is complete."""
+    cursor = cursor_of(account, stream)
+    if answer.memo is not None:
+        cursor = replace(cursor, memo=answer.memo)
+    if delta.events:
+        cursor = replace(cursor, changed=max(cursor.changed, account.provider_clock.earliest(account.clock.now())))
+    if answer.next is None:
+        return window.complete(account.rungs, index, cursor, after)
+    return replace(cursor, sweeps={**cursor.sweeps, index: replace(after, request=answer.next)})
+
+
+def _without(cursor: Cursor, index: int) -> Cursor:
+    return replace(cursor, sweeps={i: sweep for i, sweep in cursor.sweeps.items() if i != index})
+
+
+def _tell(
+    account: Account, polled: Polled, index: int, answer: Page, cursor: Cursor, delta: Delta, skipped: dict[str, int]
+) -> None:
+    """One page's facts, once it is durable."""
+    now, stream_id = account.clock.now(), polled.stream.id
+    counts = polled.counts[index]
+    counts.pages, counts.rows, counts.events = counts.pages + 1, counts.rows + len(answer.rows), counts.events + len(delta.events)
+    late = [now - created for created in delta.created if window.is_late(account.rungs, cursor, created)]
+    polled.late[index] = polled.late.get(index, 0) + len(late)
+    polled.changes[index] = polled.changes.get(index, 0) + len(delta.seen)
+    account.facts.page(
+        PageFacts(
+            fetched=len(answer.rows),
+            duplicate=delta.duplicates,
+            rejected=delta.rejected,
+            out_of_scope=delta.below_floor + sum(skipped.values()),
+            events=Counter(TYPES[event.kind] for event in delta.events),
+            delays_s=[seconds_since(event.created, now) for event in delta.events if event.kind == "created"],
+        )
+    )
+    if late:
+        account.facts.late([age / SECOND for age in late])
+    for gap in answer.gaps:
+        account.facts.gap(stream_id, gap)
+        polled.note(gap.reason)
+    for oddity in answer.oddities:
+        account.facts.oddity(stream_id, oddity)
+        polled.note(oddity)

@@ -1,0 +1,253 @@
+"""The only time-range arithmetic: the ladder of rungs, their watermarks, their windows.
+
+A message has an age: query time minus creation, negative when it is dated ahead. A rung owns
+the ages ``(inner, reach]`` and is re-read every ``period``. With ``T`` the query time of the
+rung's last complete sweep, its next window is::
+
+    [T - reach,  now - inner + slack)
+
+so successive windows of a rung overlap by what could have shown itself meanwhile, and
+neighbouring rungs touch, whatever outage lies between (``now - reach`` as the lower end would
+lose rows whenever a sweep is late). The slice ahead of now is one more rung, with negative
+ages. A change of the ladder needs no special case either: a rung begins from the oldest mark
+among the marks whose ages it takes over, with the wider of both bounds.
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from .model import MINUTE, SECOND, Instant
+from .providers import Json, Request, Window
+
+RATIO = 4
+"""Each rung reaches this many times deeper than the one before it."""
+
+AHEAD_FROM: Instant = 5 * MINUTE
+"""The live rung of a provider that lists future messages ends this far ahead of now."""
+
+AHEAD_PERIOD: Instant = 5 * MINUTE
+
+SLACK: Instant = 60 * SECOND
+"""What windows overlap by at their upper end, beside the largest clock error seen."""
+
+
+class Rung(Struct, frozen=True):
+    """The ages ``(inner, reach]``, re-read every ``period`` (all in microseconds)."""
+
+    inner: Instant
+    reach: Instant
+    period: Instant
+    open: bool = False
+    """The window has no upper end: the provider is asked for its newest rows."""
+
+
+class Mark(Struct, frozen=True, array_like=True):
+    """The rung's bounds at its last complete sweep, and the query time of that sweep's first request."""
+
+    inner: Instant
+    reach: Instant
+    complete: Instant
+
+
+class Sweep(Struct, frozen=True):
+    """A sweep in hand: what it covers, when it began on the provider's clock, and what to ask next."""
+
+    since: Instant
+    until: Instant | None
+    inner: Instant
+    reach: Instant
+    now: Instant
+    request: Request
+    started: Instant = 0
+    """Query time of its first request; 0 = not yet asked."""
+    pages: int = 0
+    rows: int = 0
+    handed: bool = False
+    """It reads only the rung's last reach; what lies before is the next rung's debt."""
+
+
+class Cursor(Struct, frozen=True):
+    """What is known of one stream: kept in the state topic with every page's transaction.
+
+    ``debts`` maps a rung's index to the range ``[since, until)`` that it owes after an outage;
+    while any is owed, ``watermark`` stands still. ``waits`` are trouble that a hand-over must
+    not forget: (kind, failures, wall-clock instant of the next try).
+    """
+
+    floor: Instant
+    start: Instant
+    """The floor that the stream began with."""
+    marks: tuple[Mark, ...]
+    watermark: Instant
+    changed: Instant
+    """Query time at which the newest change of this stream was seen."""
+    sweeps: dict[int, Sweep] = {}
+    debts: dict[int, tuple[Instant, Instant]] = {}
+    memo: Json = {}
+    waits: tuple[str, int, Instant] | None = None
+
+
+def build(
+    *,
+    interval: Instant,
+    overlap: Instant,
+    status_horizon: Instant,
+    every: Instant,
+    back: Instant,
+    filtered: bool = True,
+    ahead: Instant = 0,
+) -> tuple[Rung, ...]:
+    """The rungs in the order in which they are served: ahead of now, live, then deeper and deeper.
+
+    A provider that does not filter by time is read whole, so its rungs collapse to one.
+    """
+    depth = max(back, status_horizon)
+    if not filtered:
+        return (Rung(0, depth, interval, open=True),)
+    reaches = [min(overlap, depth)]
+    while reaches[-1] * 6 < depth:
+        reaches.append(reaches[-1] * RATIO)
+    if reaches[-1] < depth:
+        reaches.append(depth)
+    inners = [-AHEAD_FROM if ahead else 0, *reaches[:-1]]
+    rungs = [
+        Rung(inner, reach, max(interval, reach * every // back), open=not ahead and not number)
+        for number, (inner, reach) in enumerate(zip(inners, reaches, strict=True))
+    ]
+    rungs[0] = Rung(rungs[0].inner, rungs[0].reach, interval, open=rungs[0].open)
+    if ahead:
+        rungs.insert(0, Rung(-ahead, -AHEAD_FROM, max(interval, AHEAD_PERIOD)))
+    return tuple(rungs)
+
+
+def begin(rungs: tuple[Rung, ...], *, floor: Instant, now: Instant) -> Cursor:
+    """The cursor of a stream that was never polled: live from the first second, the past newest first.
+
+    The deepest rung's mark reaches down to the floor, so its first window begins there. Every
+    rung owes its first sweep, so the watermark stays at the floor until all of them are done.
+    """
+    marks = [Mark(rung.inner, rung.reach, now) for rung in rungs]
+    marks[-1] = Mark(marks[-1].inner, max(marks[-1].reach, now - floor), now)
+    owed = {
+        index: (max(floor, now - mark.reach), now - mark.inner)
+        for index, mark in enumerate(marks)
+        if mark.inner > 0 and now - mark.inner > floor
+    }
+    return Cursor(floor=floor, start=floor, marks=tuple(marks), watermark=min(floor, now), changed=now, debts=owed)
+
+
+def adopt(rungs: tuple[Rung, ...], cursor: Cursor) -> Cursor:
+    """The cursor under today's ladder; the same cursor when the ladder did not change.
+
+    A rung begins from the oldest of the marks whose ages it takes over, with the wider bounds;
+    one that reaches deeper than any mark begins from all of them.
+    """
+    marks = tuple(_inherit(rung, cursor.marks) for rung in rungs)
+    sweeps = {i: s for i, s in cursor.sweeps.items() if i < len(rungs) and _bounds(rungs[i]) == (s.inner, s.reach)}
+    debts = {min(i, len(rungs) - 1): owed for i, owed in cursor.debts.items()}
+    return replace(cursor, marks=marks, sweeps=sweeps, debts=debts)
+
+
+def _bounds(rung: Rung) -> tuple[Instant, Instant]:
+    return rung.inner, rung.reach
+
+
+def _inherit(rung: Rung, marks: tuple[Mark, ...]) -> Mark:
+    heirs = [mark for mark in marks if mark.inner < rung.reach and rung.inner < mark.reach] or list(marks)
+    return Mark(min(m.inner for m in heirs), max(m.reach for m in heirs), min(m.complete for m in heirs))
+
+
+def live(rungs: tuple[Rung, ...]) -> int:
+    """The index of the live rung: the first one that reaches into the past."""
+    return next(index for index, rung in enumerate(rungs) if rung.reach > 0)
+
+
+def window(
+    rungs: tuple[Rung, ...], index: int, cursor: Cursor, *, earliest: Instant, latest: Instant, slack: Instant
+) -> tuple[Window, bool] | None:
+    """The window of the rung's next sweep, and whether what lies before it is handed to the next rung.
+
+    None when the window is empty (clipped at the floor): the rung is complete without a request.
+    ``earliest`` and ``latest`` are two readings of the provider's clock, equal unless it is in doubt.
+    """
+    rung, mark = rungs[index], cursor.marks[index]
+    since = _since(rung, mark, earliest)
+    until = None if rung.open else latest - min(rung.inner, mark.inner) + slack
+    handed = earliest - mark.complete > rung.reach > 0 and _next_takes(rungs, index, cursor, since)
+    if handed:
+        since = earliest - rung.reach - rung.period
+    since = max(since, cursor.floor)
+    if until is not None and since >= until:
+        return None
+    return Window(since, until, latest), handed
+
+
+def _since(rung: Rung, mark: Mark, now: Instant) -> Instant:
+    """Where the rung's next window begins; a clock that went back pulls it back too."""
+    return min(mark.complete, now) - max(rung.reach, mark.reach)
+
+
+def _next_takes(rungs: tuple[Rung, ...], index: int, cursor: Cursor, since: Instant) -> bool:
+    """Whether the next rung's window begins no later than what this one would skip (the deepest never hands down)."""
+    if index + 1 >= len(rungs):
+        return False
+    below, in_hand = rungs[index + 1], cursor.sweeps.get(index + 1)
+    if in_hand is not None and in_hand.started:
+        return in_hand.started - below.reach <= since
+    return _since(below, cursor.marks[index + 1], cursor.marks[index + 1].complete) <= since
+
+
+def complete(rungs: tuple[Rung, ...], index: int, cursor: Cursor, sweep: Sweep) -> Cursor:
+    """The cursor after the rung's sweep came to its end: its mark moves to the sweep's own start, debts are settled.
+
+    Only here does a mark move, and never by anything that was read in rows.
+    """
+    rung = rungs[index]
+    marks = list(cursor.marks)
+    marks[index] = Mark(rung.inner, rung.reach, sweep.started)
+    debts = dict(cursor.debts)
+    if sweep.handed:
+        before = _since(rung, cursor.marks[index], cursor.marks[index].complete)
+        since, until = debts.get(index + 1, (before, sweep.since))
+        debts[index + 1] = (min(since, before), max(until, sweep.since))
+    owed = debts.get(index)
+    if owed is not None and (sweep.until is None or sweep.until >= owed[1]):
+        del debts[index]
+    sweeps = {i: s for i, s in cursor.sweeps.items() if i != index}
+    watermark = cursor.watermark if debts else max(cursor.watermark, marks[live(rungs)].complete)
+    return replace(cursor, marks=tuple(marks), sweeps=sweeps, debts=debts, watermark=watermark)
+
+
+def oldest(rungs: tuple[Rung, ...], cursor: Cursor, *, slack: Instant) -> Instant:
+    """What no later window will reach: below it, final messages may be forgotten together with raising the floor."""
+    reach = min(_since(rung, mark, mark.complete) for rung, mark in zip(rungs, cursor.marks, strict=True))
+    return max(cursor.floor, reach - slack)
+
+
+def waiting(cursor: Cursor, waits: tuple[str, int, Instant] | None) -> Cursor:
+    """The cursor with the stream's trouble, or free of it."""
+    return replace(cursor, waits=waits)
+
+
+def is_late(rungs: tuple[Rung, ...], cursor: Cursor, created: Instant) -> bool:
+    """Whether a row seen for the first time had been looked for in vain: some complete sweep covered its creation.
+
+    While anything is owed (a first sweep, an outage) nothing is late: the poller was, not the row.
+    """
+    if cursor.debts:
+        return False
+    return any(
+        mark.complete - rung.reach <= created < mark.complete - max(0, rung.inner) - SLACK
+        for rung, mark in zip(rungs, cursor.marks, strict=True)
+        if rung.reach > 0
+    )
+
+
+def name(rung: Rung) -> str:
+    """A rung's name for people: ``live``, ``ahead``, or how deep it reaches."""
+    if rung.reach < 0:
+        return "ahead"
+    hours = rung.reach / (60 * MINUTE)
+    return "live" if rung.inner <= 0 else f"{hours:.3g}h" if hours < 48 else f"{hours / 24:.3g}d"
