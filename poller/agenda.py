@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import hashlib
 import heapq
+import math
 
+import msgspec
 from msgspec import Struct
 
 from .model import SECOND
@@ -47,17 +49,9 @@ class Entry(Struct):
     not_before: float = 0.0
     """Trouble: no request before this."""
     busy: bool = False
-    queued: bool = False
-    gone: bool = False
+    tickets: list[int] = msgspec.field(default_factory=lambda: [0, 0])
+    """Its valid places in the live and in the deep queue; 0 = none."""
     swept: set[int] = set()
-
-    def next_at(self) -> float:
-        """When the stream next wants a request."""
-        return max(self.not_before, min(self.due))
-
-    def shallowest(self, now: float) -> int | None:
-        """The first rung that is due."""
-        return next((index for index, due in enumerate(self.due) if due <= now), None)
 
 
 class Agenda:
@@ -67,7 +61,7 @@ class Agenda:
         self._entries: dict[str, Entry] = {}
         self._waiting: list[tuple[float, int, str]] = []
         self._ready: tuple[list[tuple[int, float, int, str]], list[tuple[int, float, int, str]]] = ([], [])
-        self._live_rung = live_rung
+        self._first_deep = live_rung + 1
         self._credit = 0.0
         self._number = 0
 
@@ -76,15 +70,13 @@ class Agenda:
 
     def add(self, stream: str, rungs: tuple[Rung, ...], due: list[float], *, not_before: float = 0.0) -> None:
         """A stream to be polled from now on; ``due`` has one monotonic time for each rung."""
-        entry = Entry(stream, rungs, due, _spread(stream), not_before=not_before, swept=set())
+        entry = Entry(stream, rungs, due, _spread(stream), not_before=not_before, tickets=[0, 0], swept=set())
         self._entries[stream] = entry
-        self._wait(entry)
+        self._wait(entry, -math.inf)
 
     def remove(self, stream: str) -> None:
         """Never again; a page in flight ends by itself."""
-        entry = self._entries.pop(stream, None)
-        if entry is not None:
-            entry.gone = True
+        self._entries.pop(stream, None)
 
     def entry(self, stream: str) -> Entry | None:
         """The plan of one stream, to look at."""
@@ -94,37 +86,32 @@ class Agenda:
         """What to do now. A Go stands until :meth:`start` is called for it."""
         while self._waiting and self._waiting[0][0] <= now:
             entry = self._entries.get(heapq.heappop(self._waiting)[2])
-            if entry is not None and not entry.busy and not entry.queued and entry.next_at() <= now:
+            if entry is not None and not entry.busy:
                 self._queue(entry, now)
-        while (heap := self._pick()) is not None:
-            _, _, _, name = heap[0]
-            entry = self._entries.get(name)
-            rung = entry.shallowest(now) if entry is not None and entry.queued else None
-            if entry is not None and rung is not None and entry.not_before <= now:
-                return Go(name, rung)
-            heapq.heappop(heap)
-            if entry is not None and entry.queued:
-                entry.queued = False
-                self._wait(entry)
+        which = self._pick()
+        if which is not None:
+            rung, _, _, stream = self._ready[which][0]
+            return Go(stream, rung)
         return Wait(max(0.0, self._waiting[0][0] - now) if self._waiting else None)
 
     def start(self, go: Go) -> None:
         """The request of this Go is being made; the stream is busy until :meth:`done`."""
-        heap = self._pick()
-        assert heap is not None and heap[0][3] == go.stream, "only the newest answer may be started"
-        heapq.heappop(heap)
-        if self._ready[0] and self._ready[1] or heap is self._ready[1]:
-            self._credit += DEEP_SHARE if heap is self._ready[0] else -(1 - DEEP_SHARE)
-            self._credit = min(max(self._credit, -1.0), 1.0)
+        which = self._pick()
+        assert which is not None, "only an answer may be started"
+        assert self._ready[which][0][3] == go.stream, "only the newest answer may be started"
+        heapq.heappop(self._ready[which])
+        other = self._top(1 - which)
+        if other is not None:
+            self._credit += -(1 - DEEP_SHARE) if which else DEEP_SHARE
         entry = self._entries[go.stream]
-        entry.queued, entry.busy = False, True
+        entry.tickets, entry.busy = [0, 0], True
 
     def done(self, stream: str, *, not_before: float = 0.0) -> None:
         """The page is durable, or the request failed: the stream is free again, at the earliest at ``not_before``."""
         entry = self._entries.get(stream)
         if entry is not None:
             entry.busy, entry.not_before = False, not_before
-            self._wait(entry)
+            self._wait(entry, -math.inf)
 
     def swept(self, stream: str, rung: int, *, began: float, now: float, period_s: float) -> None:
         """A sweep of the rung came to its end: due again a period after its start, the first time at its own phase.
@@ -144,27 +131,43 @@ class Agenda:
         entry = self._entries.get(stream)
         if entry is not None:
             entry.due[rung] = min(entry.due[rung], now)
-            if not entry.busy and not entry.queued:
-                self._wait(entry)
+            self._wait(entry, -math.inf)
 
-    def _pick(self) -> list[tuple[int, float, int, str]] | None:
-        """The heap to serve: live first, unless the deep rungs have earned their turn."""
-        live, deep = self._ready
-        if live and deep:
-            return deep if self._credit >= 1 - DEEP_SHARE else live
-        return live or deep or None
+    def _pick(self) -> int | None:
+        """The queue to serve: 0 live, unless 1 the deep one has earned its turn."""
+        live, deep = self._top(0), self._top(1)
+        if live is None or deep is None:
+            return None if live is deep else int(live is None)
+        return int(self._credit >= 1 - DEEP_SHARE)
+
+    def _top(self, which: int) -> str | None:
+        """The first stream of a queue whose place is still valid."""
+        heap = self._ready[which]
+        while heap:
+            entry = self._entries.get(heap[0][3])
+            if entry is not None and entry.tickets[which] == heap[0][2]:
+                return entry.stream
+            heapq.heappop(heap)
+        return None
 
     def _queue(self, entry: Entry, now: float) -> None:
-        rung = entry.shallowest(now)
-        if rung is not None:
-            self._number += 1
-            entry.queued = True
-            heap = self._ready[rung > self._live_rung]
-            heapq.heappush(heap, (rung, entry.due[rung], self._number, entry.stream))
+        """Give the stream a place for its shallowest due live and deep rungs, and look again when more falls due."""
+        if entry.not_before > now:
+            return self._wait(entry, now)
+        for which, rungs in enumerate((range(self._first_deep), range(self._first_deep, len(entry.due)))):
+            rung = next((index for index in rungs if entry.due[index] <= now), None)
+            if rung is not None:
+                self._number += 1
+                entry.tickets[which] = self._number
+                heapq.heappush(self._ready[which], (rung, entry.due[rung], self._number, entry.stream))
+        return self._wait(entry, now)
 
-    def _wait(self, entry: Entry) -> None:
-        self._number += 1
-        heapq.heappush(self._waiting, (entry.next_at(), self._number, entry.stream))
+    def _wait(self, entry: Entry, after: float) -> None:
+        """Look at the stream again when the next of its rungs falls due after ``after``."""
+        later = [max(due, entry.not_before) for due in entry.due if max(due, entry.not_before) > after]
+        if later:
+            self._number += 1
+            heapq.heappush(self._waiting, (min(later), self._number, entry.stream))
 
 
 def _spread(stream: str) -> float:
