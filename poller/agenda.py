@@ -16,6 +16,7 @@ import msgspec
 from msgspec import Struct
 
 from .model import SECOND
+from .pacing import Wait
 from .window import Cursor, Rung
 
 DEEP_SHARE = 0.3
@@ -30,12 +31,6 @@ class Go(Struct, frozen=True):
 
     stream: str
     rung: int
-
-
-class Wait(Struct, frozen=True):
-    """Nothing is due for so many seconds; None = until something is added."""
-
-    seconds: float | None
 
 
 class Entry(Struct):

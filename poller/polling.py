@@ -14,12 +14,12 @@ from anyio.abc import TaskGroup
 from msgspec import Struct
 
 from . import window
-from .agenda import Agenda, Go, Wait, due_from_marks, quiet_period
+from .agenda import Agenda, Go, due_from_marks, quiet_period
 from .codec import Waits
 from .diff import stream_tag
 from .errors import ProviderError, RateLimited, Unauthorized
 from .model import SECOND, Instant, Stream
-from .pacing import RateLimiter, wait_after
+from .pacing import RateLimiter, Wait, wait_after
 from .snapshot import AccountSnapshot, RungSnapshot, StreamSnapshot
 from .sweep import Account, Polled, page
 from .telemetry import SweepFacts

@@ -7,8 +7,9 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from poller.agenda import Agenda, Go, Wait, quiet_period
+from poller.agenda import Agenda, Go, quiet_period
 from poller.model import SECOND
+from poller.pacing import Wait
 from poller.window import Rung
 
 RUNGS = (Rung(0, 600 * SECOND, SECOND, open=True), Rung(600 * SECOND, 2400 * SECOND, 86 * SECOND), Rung(2400 * SECOND, 9600 * SECOND, 300 * SECOND))

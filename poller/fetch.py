@@ -1,0 +1,163 @@
+"""The only HTTP: one client an account, every wait bounded, every answer within limits, every exception mapped.
+
+Redirects are never followed (with credentials they must not leave the host, and none of the
+three providers documents one), cookies are never kept, TLS is verified.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from types import TracebackType
+
+import anyio
+import httpx
+from msgspec import Struct
+
+from . import __version__
+from .clock import SystemClock
+from .credentials import Credentials
+from .errors import BadPage, Unreachable
+from .model import SECOND, Instant
+from .provider_clock import ProviderClock
+from .providers import Authorization, Request, Response
+
+RESPONSE_BYTES_MAX = 32 << 20
+"""Decoded bytes of one answer: a page of a thousand long messages is far below, a bomb above."""
+
+HEADERS_BYTES_MAX = 64 << 10
+CONNECTIONS_MAX = 64
+KEEPALIVE_S = 60.0
+
+
+class Fetched(Struct, frozen=True):
+    """An answer, and what its ``Date`` header says."""
+
+    response: Response
+    date: Instant | None
+
+
+class Fetcher:
+    """The HTTP client of one account, as an async context manager.
+
+    ``on_request(code, seconds)`` hears of every request: the status, or the kind of failure.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        timeout_s: float,
+        credentials: Credentials,
+        provider_clock: ProviderClock,
+        clock: SystemClock,
+        on_request: Callable[[str, float], None],
+        proxy: str | None = None,
+        ca_file: Path | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        self._base, self._timeout_s = base_url.rstrip("/"), timeout_s
+        self._credentials, self._provider_clock, self._clock = credentials, provider_clock, clock
+        self._on_request, self._proxy, self._ca_file, self._transport = on_request, proxy, ca_file, transport
+        self._client: httpx.AsyncClient | None = None
+
+    async def __aenter__(self) -> Fetcher:
+        """Open the client."""
+        self._client = httpx.AsyncClient(
+            transport=self._transport or _transport(self._proxy, self._ca_file),
+            headers={"accept": "application/json", "user-agent": f"poller/{__version__}"},
+            timeout=httpx.Timeout(self._timeout_s),
+            follow_redirects=False,
+        )
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """Close it, in bounded time."""
+        with anyio.move_on_after(2, shield=True):
+            assert self._client is not None
+            await self._client.aclose()
+
+    async def fetch(self, request: Request) -> Fetched:
+        """One request; asked again once with fresh credentials after a 401 that they may cure.
+
+        Raises Unreachable for every failure of the transport, BadPage for an answer over the limits.
+        """
+        used = self._credentials.current(self._now())
+        fetched = await self._ask(request, used)
+        if fetched.response.status != 401:
+            return fetched
+        self._provider_clock.observe(fetched.date, self._clock.now())
+        fresh = self._credentials.renewed(self._now())
+        return fetched if fresh.headers == used.headers else await self._ask(request, fresh)
+
+    def _now(self) -> Instant:
+        return self._provider_clock.earliest(self._clock.now())
+
+    async def _ask(self, request: Request, authorization: Authorization) -> Fetched:
+        began, code = self._clock.monotonic(), "error"
+        try:
+            with anyio.fail_after(self._timeout_s):
+                fetched = await self._exchange(request, authorization)
+            code = str(fetched.response.status)
+        except (TimeoutError, httpx.TimeoutException):
+            code = "timeout"
+            raise Unreachable("the provider did not answer in time") from None
+        except (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL, ssl.SSLError, OSError) as error:
+            code = "transport"
+            raise Unreachable(f"the provider cannot be reached ({type(error).__name__})") from None
+        finally:
+            self._on_request(code, self._clock.monotonic() - began)
+        return fetched
+
+    async def _exchange(self, request: Request, authorization: Authorization) -> Fetched:
+        assert self._client is not None, "the fetcher is open"
+        headers = dict(authorization.headers)
+        if request.body is not None:
+            headers["content-type"] = "application/json"
+        url = httpx.URL(self._base + request.path, params=list(request.query) or None)
+        asked = self._client.build_request(request.method, url, headers=headers, content=request.body)
+        answer = await self._client.send(asked, stream=True)
+        self._client.cookies.clear()
+        try:
+            body = await self._body(answer)
+        finally:
+            with anyio.move_on_after(1, shield=True):
+                await answer.aclose()
+        date = http_date(answer.headers.get("date"))
+        return Fetched(Response(answer.status_code, dict(answer.headers), body), date)
+
+    async def _body(self, answer: httpx.Response) -> bytes:
+        if sum(len(name) + len(value) for name, value in answer.headers.raw) > HEADERS_BYTES_MAX:
+            raise BadPage("the answer's headers are too large")
+        parts, size = [], 0
+        async for part in answer.aiter_bytes():
+            size += len(part)
+            if size > RESPONSE_BYTES_MAX:
+                raise BadPage(f"the answer is larger than {RESPONSE_BYTES_MAX >> 20} MiB")
+            parts.append(part)
+        return b"".join(parts)
+
+
+def http_date(text: str | None) -> Instant | None:
+    """An HTTP date (RFC 9110 section 5.6.7) as an instant; None when it is none."""
+    try:
+        return None if text is None else round(parsedate_to_datetime(text).timestamp()) * SECOND
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+
+
+def _transport(proxy: str | None, ca_file: Path | None) -> httpx.AsyncBaseTransport | None:
+    """The fast transport where nothing special is asked for; else httpx's own, which also honours HTTPS_PROXY."""
+    limits = httpx.Limits(max_connections=CONNECTIONS_MAX, keepalive_expiry=KEEPALIVE_S)
+    verify = ssl.create_default_context(cafile=str(ca_file)) if ca_file else ssl.create_default_context()
+    if proxy is not None:
+        return httpx.AsyncHTTPTransport(verify=verify, proxy=proxy, limits=limits)
+    if ca_file is not None:
+        return httpx.AsyncHTTPTransport(verify=verify, limits=limits)
+    if httpx._utils.get_environment_proxies():  # noqa: SLF001  # the same look-up that the client makes
+        return None
+    from httpx_aiohttp import AiohttpTransport
+
+    return AiohttpTransport(verify=verify, limits=limits)

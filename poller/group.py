@@ -1,0 +1,185 @@
+"""This worker's seat in the consumer group that hands out the shards, and the assignor that deals them.
+
+The group is used for membership only: its partitions are paused, its callbacks only note what
+they were told (they run before heartbeats start, and their exceptions vanish).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import time
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import anyio
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener
+from aiokafka.coordinator.assignors.abstract import AbstractPartitionAssignor
+from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment, ConsumerProtocolMemberMetadata
+from aiokafka.errors import KafkaError as ClientError
+
+from .errors import Refused
+from .kafka import REQUEST_TIMEOUT_MS, START_TIMEOUT_S, Connection, _end_consumer, mapped
+from .port import STATE, Ownership
+
+RETRY_S = 1.0
+TICK_MS = 500
+
+
+def deal(partitions: Iterable[int], workers: Mapping[str, bytes]) -> dict[str, list[int]]:
+    """Rendezvous hashing with bounded load: each partition to the best-liked worker that has room.
+
+    ``workers`` maps member ids to stable names. Stateless, even, and few partitions move when a
+    worker comes or goes.
+    """
+    ordered = sorted(partitions)
+    room = math.ceil(len(ordered) / len(workers))
+    dealt: dict[str, list[int]] = {member: [] for member in workers}
+    for partition in ordered:
+        liked = sorted(workers, key=lambda member: (_liking(partition, workers[member]), member), reverse=True)
+        dealt[next(member for member in liked if len(dealt[member]) < room)].append(partition)
+    return dealt
+
+
+def _liking(partition: int, name: bytes) -> bytes:
+    return hashlib.blake2b(b"%d|" % partition + name, digest_size=8).digest()
+
+
+class Rendezvous(AbstractPartitionAssignor):
+    """The one assignor of the group."""
+
+    name = "poller-rendezvous"
+    version = 0
+
+    def __init__(self, worker: str) -> None:
+        self._worker = worker.encode()
+
+    def metadata(self, topics: Iterable[str]) -> ConsumerProtocolMemberMetadata:
+        """What every member tells the leader: its stable name."""
+        return ConsumerProtocolMemberMetadata(self.version, list(topics), self._worker)
+
+    def assign(self, cluster: Any, members: Mapping[str, Any]) -> dict[str, ConsumerProtocolMemberAssignment]:
+        """The leader's deal."""
+        workers = {member: (data.user_data or member.encode()) for member, data in members.items()}
+        topics = sorted({topic for data in members.values() for topic in data.subscription})
+        dealt = {topic: deal(cluster.partitions_for_topic(topic) or (), workers) for topic in topics}
+        return {
+            member: ConsumerProtocolMemberAssignment(self.version, [(topic, dealt[topic][member]) for topic in topics], b"")
+            for member in members
+        }
+
+    def on_assignment(self, assignment: Any) -> None:
+        """Nothing to remember."""
+
+
+class Member(ConsumerRebalanceListener):
+    """See :class:`poller.port.Membership`."""
+
+    def __init__(self, session_s: float) -> None:
+        self._session_s = session_s
+        self._owned = Ownership(frozenset(), stable=False)
+        self._news = anyio.Event()
+        self._refusal: Refused | None = None
+        self._good = -math.inf
+
+    async def next(self) -> Ownership:
+        """Wait for the next answer; only the newest is kept. Raises Refused when the broker will not have us."""
+        await self._news.wait()
+        self._news = anyio.Event()
+        if self._refusal is not None:
+            raise self._refusal
+        return self._owned
+
+    def fresh(self) -> bool:
+        """Whether heartbeats are good. A rebalance counts as good until the session's end."""
+        limit = self._session_s if not self._owned.stable else self._session_s / 2
+        return time.monotonic() - self._good < limit
+
+    def on_partitions_revoked(self, revoked: Any) -> None:
+        """A rebalance began: what runs keeps running, nothing is confirmed."""
+        self._tell(Ownership(self._owned.shards, stable=False))
+
+    def on_partitions_assigned(self, assigned: Any) -> None:
+        """The complete set."""
+        self.beat()
+        self._tell(Ownership(frozenset(place.partition for place in assigned), stable=True))
+
+    def refuse(self, refusal: Refused) -> None:
+        """The broker will not have us; waiting does not help."""
+        self._refusal = refusal
+        self._news.set()
+
+    def beat(self) -> None:
+        """A good heartbeat."""
+        self._good = time.monotonic()
+
+    def _tell(self, owned: Ownership) -> None:
+        self._owned = owned
+        self._news.set()
+
+
+@asynccontextmanager
+async def member(link: Connection) -> AsyncIterator[Member]:
+    """Join the group and stay in it, through any outage, until the block ends; then leave at once."""
+    seat = Member(link.session_s)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(_stay, link, seat)
+        yield seat
+        tasks.cancel_scope.cancel()
+
+
+async def _stay(link: Connection, seat: Member) -> None:
+    while True:
+        try:
+            await _sit(link, seat)
+        except (ClientError, OSError, TimeoutError) as error:
+            trouble = mapped(error, None)
+            if isinstance(trouble, Refused):
+                seat.refuse(trouble)
+        await anyio.sleep(RETRY_S)
+
+
+async def _sit(link: Connection, seat: Member) -> None:
+    """One consumer's life. Raises what the client raises."""
+    session_ms = round(link.session_s * 1000)
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=link.bootstrap,
+        client_id=link.worker,
+        group_id=link.group,
+        group_instance_id=link.instance_id,
+        enable_auto_commit=False,
+        auto_offset_reset="latest",
+        session_timeout_ms=session_ms,
+        heartbeat_interval_ms=max(100, session_ms // 5),
+        rebalance_timeout_ms=max(session_ms, 10_000),
+        max_poll_interval_ms=max(session_ms, 30_000),
+        request_timeout_ms=max(REQUEST_TIMEOUT_MS, session_ms + 1000),
+        partition_assignment_strategy=(Rendezvous(link.worker),),
+        **link.client,
+    )
+    consumer.subscribe([link.topics[STATE]], listener=seat)
+    try:
+        with anyio.fail_after(START_TIMEOUT_S):
+            await consumer.start()
+        _listen(consumer, seat)
+        while True:
+            if consumer.assignment():
+                consumer.pause(*consumer.assignment())
+            await consumer.getmany(timeout_ms=TICK_MS)
+    finally:
+        await _end_consumer(consumer)
+
+
+def _listen(consumer: AIOKafkaConsumer, seat: Member) -> None:
+    """Hear each good heartbeat; the client keeps that knowledge in a local variable."""
+    coordinator: Any = consumer._coordinator  # noqa: SLF001
+    heartbeat = coordinator._do_heartbeat  # noqa: SLF001
+
+    async def heard() -> bool:
+        good = await heartbeat()
+        if good:
+            seat.beat()
+        return good
+
+    coordinator._do_heartbeat = heard  # noqa: SLF001

@@ -1,0 +1,330 @@
+"""Kafka, as the engine needs it: the only producers and readers, and the strict protocol around them.
+
+aiokafka's own recovery of transactions is not safe, so a producer has one strike: after any
+exception, timeout or cancellation it is only ended, never aborted or used again; opening the
+next one with the same transactional id aborts what was left and fences it. Every send is
+awaited before a commit, because aiokafka commits happily although a batch failed. Deadlines
+are ordered: request < commit < transaction timeout.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
+
+import anyio
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import errors as ak
+from aiokafka.admin import AIOKafkaAdminClient
+from msgspec import Struct
+
+from .errors import CommitUncertain, Fenced, KafkaError, OffsetGone, Refused, Unavailable
+from .port import STATE, Chunk, LogEnd, Membership, Record, Stored
+
+REQUEST_TIMEOUT_MS = 5_000
+TRANSACTION_TIMEOUT_MS = 40_000
+START_TIMEOUT_S = 30.0
+"""A broker with too few replicas for its transaction log never answers the start of a producer."""
+
+CLOSE_GRACE_S = 3.0
+STABLE_TIMEOUT_S = 60.0
+"""How long a restore waits for transactions that were open at the fence to be decided."""
+
+BATCH_BYTES_MAX = 256 * 1024
+FETCH_BYTES_MAX = 1 << 20
+POLL_MS = 50
+STALLED_S = 30.0
+
+
+class Connection(Struct, frozen=True, kw_only=True):
+    """How to reach Kafka, and the names of its topics."""
+
+    bootstrap: str
+    topics: dict[str, str]
+    """Role to name."""
+    shards: int
+    group: str
+    session_s: float = 6.0
+    instance_id: str | None = None
+    worker: str = "poller"
+    """A name that tells this worker from the others in the group; stable across restarts for static membership."""
+    client: dict[str, Any] = {}
+    """Security arguments of every aiokafka client."""
+
+
+def quiet(loop: asyncio.AbstractEventLoop) -> None:
+    """Drop aiokafka's "exception was never retrieved" reports of its own futures after a fencing, and nothing else."""
+
+    def handler(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        if isinstance(context.get("exception"), ak.KafkaError | ak.IllegalOperation) and "never retrieved" in context["message"]:
+            return
+        loop.default_exception_handler(context)
+
+    loop.set_exception_handler(handler)
+
+
+class KafkaWriter:
+    """The open transactional producer of one shard."""
+
+    def __init__(self, producer: AIOKafkaProducer, topics: dict[str, str], shard: int) -> None:
+        self._producer, self._topics, self._shard = producer, topics, shard
+        self._struck = False
+
+    async def commit(self, records: Sequence[Record], *, timeout_s: float) -> int:
+        """See :class:`poller.port.Writer`."""
+        assert not self._struck, "a producer has one strike"
+        self._struck = True
+        sent: list[asyncio.Future[Any]] = []
+        try:
+            with anyio.fail_after(timeout_s, shield=True):
+                offset = await self._transaction(records, sent)
+        except Exception as error:
+            first = next((f.exception() for f in sent if f.done() and not f.cancelled() and f.exception()), None)
+            raise mapped(error, first, writing=True) from None
+        finally:
+            for future in sent:
+                future.add_done_callback(_looked_at)
+        self._struck = False
+        return offset
+
+    async def _transaction(self, records: Sequence[Record], sent: list[asyncio.Future[Any]]) -> int:
+        """Begin, send prepared batches, await every one of them, commit; the offset after the last state record."""
+        await self._producer.begin_transaction()
+        batches: dict[tuple[str, int], Any] = {}
+        state: list[tuple[asyncio.Future[Any], int]] = []
+
+        async def ship(place: tuple[str, int]) -> None:
+            batch = batches.pop(place)
+            count = batch.record_count()
+            future = await self._producer.send_batch(batch, place[0], partition=place[1])
+            sent.append(future)
+            if place[0] == self._topics[STATE]:
+                state.append((future, count))
+
+        for record in records:
+            place = (self._topics[record.topic], record.partition)
+            while True:
+                if place not in batches:
+                    batches[place] = self._producer.create_batch()
+                if _append(batches[place], record):
+                    break
+                await ship(place)
+        for place in list(batches):
+            await ship(place)
+        await asyncio.gather(*sent)
+        await self._producer.commit_transaction()
+        return max(future.result().offset + count for future, count in state)
+
+    async def close(self) -> None:
+        """End it in bounded time; nothing of it keeps running."""
+        self._struck = True
+        with anyio.CancelScope(shield=True):
+            await _end_producer(self._producer)
+
+
+def _append(batch: Any, record: Record) -> bool:
+    return batch.append(key=record.key, value=record.value, timestamp=None, headers=list(record.headers)) is not None
+
+
+def _looked_at(future: asyncio.Future[Any]) -> None:
+    """So that asyncio does not complain that nobody asked."""
+    if not future.cancelled():
+        future.exception()
+
+
+async def _end_producer(producer: AIOKafkaProducer) -> None:
+    """``stop()`` can hang and swallows cancellation: a short grace, then its own tasks are cancelled one by one."""
+    stop = asyncio.ensure_future(producer.stop())
+    await asyncio.wait({stop}, timeout=CLOSE_GRACE_S)
+    if stop.done():
+        _looked_at(stop)
+        return
+    stop.add_done_callback(_looked_at)
+    mine: tuple[Any, ...] = (producer, producer._sender, producer._message_accumulator, producer.client)  # noqa: SLF001
+    for _ in range(3):
+        for task in asyncio.all_tasks():
+            frame = getattr(task.get_coro(), "cr_frame", None)
+            owner = frame and frame.f_locals.get("self")
+            if any(owner is part for part in mine):
+                task.cancel()
+        await asyncio.sleep(0)
+    for connection in list(producer.client._conns.values()):  # noqa: SLF001
+        connection.close()
+
+
+async def _end_consumer(consumer: AIOKafkaConsumer) -> None:
+    """Stopping right after the start raises CancelledError, which would end a task group silently."""
+    with anyio.CancelScope(shield=True):
+        await asyncio.sleep(0)
+        stop = asyncio.ensure_future(consumer.stop())
+        await asyncio.wait({stop}, timeout=CLOSE_GRACE_S)
+        stop.add_done_callback(_looked_at)
+        if not stop.done():
+            stop.cancel()
+
+
+class Kafka:
+    """The port :class:`poller.port.Log`, filled by aiokafka."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self._cluster_id = ""
+
+    async def open_and_fence(self, shard: int) -> KafkaWriter:
+        """See :class:`poller.port.Log`. The id is the state topic's, so a second installation is fenced, not doubled."""
+        link = self.connection
+        producer = AIOKafkaProducer(
+            bootstrap_servers=link.bootstrap,
+            client_id=f"{link.worker}-{shard}",
+            transactional_id=f"{link.topics[STATE]}-{shard}",
+            transaction_timeout_ms=TRANSACTION_TIMEOUT_MS,
+            request_timeout_ms=REQUEST_TIMEOUT_MS,
+            max_batch_size=BATCH_BYTES_MAX,
+            compression_type="zstd",
+            **link.client,
+        )
+        try:
+            with anyio.fail_after(START_TIMEOUT_S):
+                await producer.start()
+        except BaseException as error:
+            with anyio.CancelScope(shield=True):
+                await _end_producer(producer)
+            if not isinstance(error, Exception):
+                raise
+            raise mapped(error, None, starting="the transaction coordinator") from None
+        return KafkaWriter(producer, link.topics, shard)
+
+    @asynccontextmanager
+    async def consumer(self, *, committed: bool = True, **options: Any) -> AsyncIterator[AIOKafkaConsumer]:
+        """A reader without a group, for as long as the block lasts."""
+        link = self.connection
+        consumer = AIOKafkaConsumer(
+            bootstrap_servers=link.bootstrap,
+            client_id=link.worker,
+            enable_auto_commit=False,
+            auto_offset_reset="none",
+            isolation_level="read_committed" if committed else "read_uncommitted",
+            request_timeout_ms=REQUEST_TIMEOUT_MS,
+            max_partition_fetch_bytes=FETCH_BYTES_MAX,
+            **{**link.client, **options},
+        )
+        try:
+            with anyio.fail_after(START_TIMEOUT_S):
+                await consumer.start()
+            yield consumer
+        except (ak.KafkaError, OSError, TimeoutError) as error:
+            raise mapped(error, None) from None
+        finally:
+            await _end_consumer(consumer)
+
+    @asynccontextmanager
+    async def admin(self) -> AsyncIterator[AIOKafkaAdminClient]:
+        """An administration client, for as long as the block lasts. Raises Unavailable, Refused."""
+        link = self.connection
+        admin = AIOKafkaAdminClient(
+            bootstrap_servers=link.bootstrap, client_id=link.worker, request_timeout_ms=REQUEST_TIMEOUT_MS, **link.client
+        )
+        try:
+            with anyio.fail_after(START_TIMEOUT_S):
+                await admin.start()
+            yield admin
+        except (ak.KafkaError, OSError, TimeoutError) as error:
+            raise mapped(error, None) from None
+        finally:
+            with anyio.move_on_after(CLOSE_GRACE_S, shield=True):
+                await admin.close()
+
+    async def cluster_id(self) -> str:
+        """Which cluster this is; a cache of another one is worth nothing."""
+        if not self._cluster_id:
+            async with self.admin() as admin:
+                self._cluster_id = (await admin.describe_cluster())["cluster_id"] or "unknown"
+        return self._cluster_id
+
+    async def ends(self, shard: int) -> LogEnd:
+        """See :class:`poller.port.Log`."""
+        place, cluster = TopicPartition(self.connection.topics[STATE], shard), await self.cluster_id()
+        async with self.consumer() as committed, self.consumer(committed=False) as everything:
+            begin = (await everything.beginning_offsets([place]))[place]
+            with anyio.move_on_after(STABLE_TIMEOUT_S):
+                while True:
+                    end = (await everything.end_offsets([place]))[place]
+                    if (await committed.end_offsets([place]))[place] >= end:
+                        return LogEnd(begin, end, cluster)
+                    await anyio.sleep(0.02)
+        raise Unavailable("a transaction on the state topic stays open", fix="wait for its timeout, or abort it")
+
+    async def read(self, shard: int, since: int, until: int) -> AsyncIterator[Chunk]:
+        """See :class:`poller.port.Log`. By position: control records and compaction leave gaps."""
+        place = TopicPartition(self.connection.topics[STATE], shard)
+        async with self.consumer() as consumer:
+            consumer.assign([place])
+            consumer.seek(place, since)
+            before, moved = since, anyio.current_time()
+            while before < until:
+                found = (await consumer.getmany(place, timeout_ms=POLL_MS)).get(place, [])
+                after = await consumer.position(place)
+                if after > before:
+                    records = [Stored(r.key or b"", r.value) for r in found if r.offset < until]
+                    yield Chunk(records, min(after, until))
+                    before, moved = after, anyio.current_time()
+                elif anyio.current_time() - moved > STALLED_S:
+                    raise Unavailable("the state topic cannot be read to its end")
+
+    def membership(self) -> AbstractAsyncContextManager[Membership]:
+        """See :class:`poller.port.Log`."""
+        from .group import member  # the group builds on the clients here
+
+        return member(self.connection)
+
+
+_FENCED = (ak.ProducerFenced, ak.InvalidProducerEpoch, ak.InvalidTxnState)
+_RIGHTS: dict[type[Exception], tuple[str, str]] = {
+    ak.TopicAuthorizationFailedError: ("the user may not use the topics", "allow Read, Write and Describe on the four topics"),
+    ak.GroupAuthorizationFailedError: ("the user may not join the group", "allow Read and Describe on the group kafka.group"),
+    ak.ClusterAuthorizationFailedError: ("the user lacks a right on the cluster", "allow IdempotentWrite, or Create on the topics"),
+    ak.TransactionalIdAuthorizationFailed: (
+        "the user may not use the transactional ids",
+        "allow Write and Describe on transactional ids prefixed with the state topic's name",
+    ),
+    ak.AuthenticationFailedError: ("Kafka refused the credentials", "check kafka.security"),
+    ak.SaslAuthenticationFailed: ("Kafka refused the credentials", "check kafka.security"),
+    ak.UnsupportedSaslMechanismError: ("Kafka does not offer this mechanism", "set kafka.security.mechanism to one it offers"),
+    ak.InvalidSessionTimeoutError: (
+        "Kafka refused the session timeout",
+        "set kafka.session_timeout between the brokers' group.min.session.timeout.ms and group.max.session.timeout.ms",
+    ),
+    ak.InvalidTransactionTimeout: ("Kafka refused the transaction timeout", f"set transaction.max.timeout.ms of the brokers to at least {TRANSACTION_TIMEOUT_MS}"),
+    ak.UnknownTopicOrPartitionError: ("a topic or partition is missing", "run: poller topics create"),
+    ak.MessageSizeTooLargeError: ("Kafka refused a record for its size", "set max.message.bytes of the topics to at least 1048588"),
+    ak.RecordListTooLargeError: ("Kafka refused a batch for its size", "set max.message.bytes of the topics to at least 1048588"),
+}
+
+
+def mapped(error: BaseException, first: BaseException | None, *, writing: bool = False, starting: str = "Kafka") -> KafkaError:
+    """Any exception around a client as one of ours. Not every aiokafka error is a KafkaError.
+
+    ``first`` is the first failed send: a producer that was fenced between two sends raises
+    IllegalOperation, and only that send knows why.
+    """
+    for cause in (error, first, error.__cause__):
+        if isinstance(cause, KafkaError):
+            return cause
+        if isinstance(cause, _FENCED):
+            return Fenced()
+        if isinstance(cause, ak.OffsetOutOfRangeError | ak.NoOffsetForPartitionError):
+            return OffsetGone()
+        for kind, (what, fix) in _RIGHTS.items():
+            if isinstance(cause, kind):
+                return Refused(what, fix=fix)
+    if writing and isinstance(error, ak.IllegalOperation):
+        return Fenced()
+    if writing:
+        return CommitUncertain(f"a transaction ended without an answer ({type(error).__name__})")
+    if isinstance(error, TimeoutError):
+        return Unavailable(f"{starting} did not answer in {START_TIMEOUT_S:.0f} s", fix="are there enough replicas for its own topics?")
+    return Unavailable(f"Kafka cannot be reached ({type(error).__name__})", fix="check kafka.bootstrap_servers")
+
+

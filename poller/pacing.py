@@ -1,0 +1,64 @@
+"""How fast and how soon again: values that answer, and never sleep."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from .errors import BadPage, ProviderError, RateLimited, StreamGone, Unauthorized
+
+MARGIN = 1.005
+"""Requests are spaced this much wider than the limit says, against jitter on the way."""
+
+FIRST_WAIT_S = 0.5
+RETRY_MAX_S = 300.0
+REFUSED_FIRST_S = 15.0
+REFUSED_MAX_S = 3600.0
+"""After 401, 403, 404 or a page of wrong shape: tried again at most so late."""
+
+RETRY_AFTER_MAX_S = 3600.0
+
+
+class Go(Struct, frozen=True):
+    """Now."""
+
+
+class Wait(Struct, frozen=True):
+    """Not before so many seconds; None = until something changes."""
+
+    seconds: float | None
+
+
+class RateLimiter:
+    """GCRA: ``count`` requests in ``seconds``, evenly spaced.
+
+    In no window of that length are more than ``count + burst`` requests started. It begins with
+    an empty allowance, because nobody knows what the last owner of the account used up.
+    """
+
+    def __init__(self, count: int, seconds: float, *, burst: int = 1, now: float) -> None:
+        self.spacing = seconds / count * MARGIN
+        self._tolerance = (burst - 1) * self.spacing
+        self._next = now + burst * self.spacing
+
+    def take(self, now: float) -> Go | Wait:
+        """Use up one request of the allowance, or say how long until there is one."""
+        wait = self._next - self._tolerance - now
+        if wait > 0:
+            return Wait(wait)
+        self._next = max(self._next, now) + self.spacing
+        return Go()
+
+
+def wait_after(error: ProviderError, failures: int, *, interval_s: float, fraction: float) -> float:
+    """Seconds until a stream (or account) in trouble is tried again.
+
+    Exponential with full jitter (``fraction`` in [0, 1)); what cannot get better soon starts
+    slower and goes up to an hour. A provider that says when is believed, within an hour.
+    """
+    if isinstance(error, RateLimited) and error.wait_s is not None:
+        return min(max(error.wait_s, 0.0), RETRY_AFTER_MAX_S)
+    refused = isinstance(error, Unauthorized | StreamGone | BadPage)
+    first = REFUSED_FIRST_S if refused else FIRST_WAIT_S
+    cap = REFUSED_MAX_S if refused else min(RETRY_MAX_S, max(10.0, 10 * interval_s))
+    ceiling = min(cap, first * 2.0 ** min(failures, 30))
+    return ceiling * (0.5 + fraction / 2) if refused else max(0.1, ceiling * fraction)

@@ -1,0 +1,310 @@
+"""One method per fact: one log line and its metrics, so that logs and metrics can never disagree.
+
+Nothing that a provider sent ever gets here but ids of streams, counts and times.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import msgspec
+import structlog
+from msgspec import Struct
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.registry import Collector
+
+from .codec import TYPES, rfc3339
+from .errors import PollerError
+from .model import SECOND, Gap
+from .snapshot import WorkerSnapshot
+
+disable_created_metrics()
+
+PA = ("provider", "account")
+SECONDS = (0.005, 0.02, 0.1, 0.5, 2.0, 10.0, 60.0)
+AGES = (1.0, 5.0, 15.0, 60.0, 300.0, 3600.0, 21600.0, 86400.0, 604800.0)
+OUTCOMES = ("ok", "empty", "throttled", "auth", "error")
+
+
+class PageFacts(Struct, frozen=True, kw_only=True):
+    """One durable page."""
+
+    fetched: int
+    duplicate: int
+    rejected: dict[str, int]
+    out_of_scope: int
+    events: dict[str, int]
+    """Published, by ``ce_type``."""
+    delays_s: list[float]
+
+
+class SweepFacts(Struct, frozen=True, kw_only=True):
+    """One sweep that ended, well or not."""
+
+    stream: str
+    rung: str
+    outcome: str
+    seconds: float
+    pages: int
+    rows: int
+    events: int
+
+
+class Telemetry:
+    """The worker's log and metrics."""
+
+    def __init__(
+        self, registry: CollectorRegistry | None = None, *, version: str, level: str = "info", json: bool | None = None
+    ) -> None:
+        self.registry = registry or CollectorRegistry()
+        self.log = _logger(level, json=not sys.stderr.isatty() if json is None else json)
+        self._accounts: dict[tuple[str, str], AccountFacts] = {}
+        self._metrics = _Metrics(self.registry)
+        Gauge("poller_build_info", "The running release.", ("version",), registry=self.registry).labels(version).set(1)
+        for outcome in ("committed", "aborted", "fenced", "unknown"):
+            self._metrics.transactions.labels(outcome)
+        self._owned: frozenset[int] | None = None
+        self._troubles: dict[str, str] = {}
+
+    def account(self, provider: str, name: str) -> AccountFacts:
+        """The facts of one account; its counters exist from now on."""
+        key = provider, name
+        if key not in self._accounts:
+            self._accounts[key] = AccountFacts(self._metrics, self.log.bind(provider=provider, account=name), provider, name)
+        return self._accounts[key]
+
+    def watch(self, snapshot: Callable[[], WorkerSnapshot]) -> None:
+        """Ask for a picture at every scrape."""
+        self.registry.register(_Pictures(snapshot))
+
+    def exposition(self, accept: str = "") -> tuple[bytes, str]:
+        """The metrics and their content type."""
+        encode, kind = choose_encoder(accept)
+        return encode(self.registry), kind
+
+    def started(self, *, accounts: int, shards: int) -> None:
+        """The daemon runs."""
+        self.log.info("started", accounts=accounts, shards=shards)
+
+    def stopping(self, reason: str) -> None:
+        """A clean stop began."""
+        self.log.info("stopping", reason=reason)
+
+    def stopped(self, seconds: float) -> None:
+        """A clean stop ended."""
+        self.log.info("stopped", seconds=round(seconds, 3))
+
+    def shard_state(self, shard: int, state: str, reason: str | None = None) -> None:
+        """A shard moved on in its life."""
+        self.log.info("shard", shard=shard, state=state, **({"reason": reason} if reason else {}))
+
+    def restore_progress(self, shard: int, done: int, end: int) -> None:
+        """A restore read on."""
+        self.log.debug("restoring", shard=shard, offset=done, end=end)
+
+    def restored(self, shard: int, records: int, seconds: float) -> None:
+        """A shard's state is complete."""
+        self._metrics.restore.set(seconds)
+        self.log.info("restored", shard=shard, offset=records, seconds=round(seconds, 3))
+
+    def transaction(self, outcome: str, seconds: float) -> None:
+        """A transaction ended: committed, aborted, fenced or unknown."""
+        self._metrics.transactions.labels(outcome).inc()
+        self._metrics.transaction_duration.observe(seconds)
+
+    def owned(self, shards: frozenset[int]) -> None:
+        """The group handed out shards."""
+        self._metrics.owned.set(len(shards))
+        if self._owned is not None:
+            self._metrics.rebalances.inc()
+        self._owned = shards
+        self.log.info("owned", shards=sorted(shards))
+
+    def kafka_trouble(self, error: PollerError, where: str) -> None:
+        """Kafka, or the cache, stands in the way; said once until it changes."""
+        said = f"{error.kind}: {error}"
+        if self._troubles.get(where) != said:
+            self._troubles[where] = said
+            self.log.warning("trouble", where=where, kind=error.kind, what=str(error), fix=error.fix)
+
+    def well(self, where: str) -> None:
+        """A trouble is over."""
+        self._troubles.pop(where, None)
+
+    def note(self, what: str, **facts: Any) -> None:
+        """Something an operator should read once."""
+        self.log.warning(what, **facts)
+
+
+class AccountFacts:
+    """The facts of one account, bound once."""
+
+    def __init__(self, metrics: _Metrics, log: Any, provider: str, name: str) -> None:
+        self._metrics, self._log, self._pa, self._provider = metrics, log, (provider, name), provider
+        self._polls = {outcome: metrics.polls.labels(*self._pa, outcome) for outcome in OUTCOMES}
+        self._events = {kind: metrics.events.labels(*self._pa, kind) for kind in TYPES.values()}
+        self._fetched = metrics.fetched.labels(*self._pa)
+        self._duplicate = metrics.duplicate.labels(*self._pa)
+        self._out_of_scope = metrics.out_of_scope.labels(*self._pa)
+        self._late = metrics.late.labels(*self._pa)
+        self._throttled = metrics.throttled.labels(*self._pa)
+        self._poll_duration = metrics.poll_duration.labels(provider)
+        self._request_duration = metrics.request_duration.labels(provider)
+        self._delay = metrics.delay.labels(provider)
+        self._late_age = metrics.late_age.labels(provider)
+        self._requests: dict[str, Any] = {}
+        self._said: set[tuple[str, str]] = set()
+
+    def requested(self, code: str, seconds: float) -> None:
+        """One HTTP request; ``code`` is the status, or the kind of failure."""
+        if code not in self._requests:
+            self._requests[code] = self._metrics.requests.labels(*self._pa, code)
+        self._requests[code].inc()
+        self._request_duration.observe(seconds)
+
+    def throttled(self, seconds: float) -> None:
+        """The provider made us wait."""
+        self._throttled.inc(seconds)
+
+    def page(self, page: PageFacts) -> None:
+        """One page is durable."""
+        self._fetched.inc(page.fetched)
+        self._duplicate.inc(page.duplicate)
+        if page.out_of_scope:
+            self._out_of_scope.inc(page.out_of_scope)
+        for kind, count in page.events.items():
+            self._events[kind].inc(count)
+        for reason, count in page.rejected.items():
+            self._metrics.rejected.labels(*self._pa, reason).inc(count)
+        for delay in page.delays_s:
+            self._delay.observe(delay)
+
+    def sweep(self, sweep: SweepFacts) -> None:
+        """One sweep ended: a line where it had news."""
+        self._polls[sweep.outcome].inc()
+        self._poll_duration.observe(sweep.seconds)
+        if sweep.outcome in ("ok", "empty"):
+            say = self._log.info if sweep.events else self._log.debug
+            say(
+                "sweep",
+                stream=sweep.stream,
+                rung=sweep.rung,
+                pages=sweep.pages,
+                rows=sweep.rows,
+                events=sweep.events,
+                seconds=round(sweep.seconds, 3),
+            )
+
+    def trouble(self, stream: str, error: PollerError, wait_s: float) -> None:
+        """A request failed; when it is tried again."""
+        self._metrics.errors.labels(*self._pa, error.kind).inc()
+        self._log.warning("trouble", stream=stream, kind=error.kind, what=str(error), next_try_s=round(wait_s, 1))
+
+    def gap(self, stream: str, gap: Gap) -> None:
+        """A range of which nobody can say that all of it was seen."""
+        self._metrics.gaps.labels(*self._pa, gap.reason).inc()
+        self._log.warning("possible gap", stream=stream, reason=gap.reason, since=rfc3339(gap.since), until=rfc3339(gap.until))
+
+    def oddity(self, stream: str, kind: str) -> None:
+        """A tolerated peculiarity; said once per stream."""
+        if (stream, kind) not in self._said and len(self._said) < 10_000:
+            self._said.add((stream, kind))
+            self._log.info("oddity", stream=stream, kind=kind)
+
+    def late(self, ages_s: list[float]) -> None:
+        """Rows that had been looked for in vain."""
+        self._late.inc(len(ages_s))
+        for age in ages_s:
+            self._late_age.observe(age)
+
+
+class _Metrics:
+    """The instruments, by their public names."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        def counter(name: str, text: str, labels: tuple[str, ...] = PA) -> Counter:
+            return Counter(f"poller_{name}", text, labels, registry=registry)
+
+        def histogram(name: str, text: str, labels: tuple[str, ...], buckets: tuple[float, ...]) -> Histogram:
+            return Histogram(f"poller_{name}", text, labels, buckets=buckets, registry=registry)
+
+        self.polls = counter("polls_total", "Sweeps, by how they ended.", (*PA, "outcome"))
+        self.poll_duration = histogram("poll_duration_seconds", "How long sweeps took.", ("provider",), SECONDS)
+        self.requests = counter("http_requests_total", "HTTP requests, by status or kind of failure.", (*PA, "code"))
+        self.request_duration = histogram("http_request_duration_seconds", "How long requests took.", ("provider",), SECONDS)
+        self.throttled = counter("throttled_seconds_total", "Seconds that providers made us wait.")
+        self.fetched = counter("rows_fetched_total", "Rows read.")
+        self.duplicate = counter("rows_duplicate_total", "Rows that were published before and did not change.")
+        self.rejected = counter("rows_rejected_total", "Rows that could not be normalized.", (*PA, "reason"))
+        self.out_of_scope = counter("out_of_scope_rows_total", "Rows below the floor or left out by choice.")
+        self.events = counter("events_published_total", "Events published, by ce_type.", (*PA, "type"))
+        self.delay = histogram("event_delay_seconds", "From provider time to commit.", ("provider",), AGES)
+        self.late = counter("late_rows_total", "Messages that a complete sweep had looked for in vain.")
+        self.late_age = histogram("late_row_age_seconds", "How old late messages were.", ("provider",), AGES)
+        self.gaps = counter("possible_gaps_total", "Ranges that may hold rows nobody saw.", (*PA, "reason"))
+        self.errors = counter("errors_total", "Failed requests, by kind.", (*PA, "kind"))
+        self.transactions = counter("transactions_total", "Transactions, by outcome.", ("outcome",))
+        self.transaction_duration = Histogram(
+            "poller_transaction_duration_seconds", "How long transactions took.", buckets=SECONDS, registry=registry
+        )
+        self.owned = Gauge("poller_shards_owned", "Shards this worker owns.", registry=registry)
+        self.rebalances = Counter("poller_rebalances_total", "Times the group dealt anew.", registry=registry)
+        self.restore = Gauge("poller_restore_duration_seconds", "How long the last restore took.", registry=registry)
+
+
+class _Pictures(Collector):
+    """Gauges that are true at the moment of the scrape."""
+
+    def __init__(self, snapshot: Callable[[], WorkerSnapshot]) -> None:
+        self._snapshot = snapshot
+
+    def describe(self) -> Iterable[Metric]:
+        """Nothing: the picture needs a running worker."""
+        return ()
+
+    def collect(self) -> Iterable[Metric]:
+        """One sample an account of each gauge."""
+        picture = self._snapshot()
+        success = GaugeMetricFamily("poller_last_success_timestamp_seconds", "When a page last became durable.", labels=PA)
+        mark = GaugeMetricFamily("poller_watermark_timestamp_seconds", "The oldest watermark among the streams.", labels=PA)
+        lag = GaugeMetricFamily("poller_lag_seconds", "Now minus the watermark.", labels=PA)
+        overlap = GaugeMetricFamily("poller_overlap_seconds", "How far the live rung reaches back.", labels=PA)
+        stretch = GaugeMetricFamily("poller_lookback_stretch", "How much longer periods are than planned.", labels=PA)
+        known = GaugeMetricFamily("poller_state_messages", "Messages in state.", labels=PA)
+        for account in (account for shard in picture.shards for account in shard.accounts):
+            pa = account.provider, account.account
+            if account.last_success is not None:
+                success.add_metric(pa, account.last_success / SECOND)
+            if account.watermark is not None:
+                mark.add_metric(pa, account.watermark / SECOND)
+                lag.add_metric(pa, (picture.now - account.watermark) / SECOND)
+            overlap.add_metric(pa, account.overlap_s)
+            stretch.add_metric(pa, account.stretch)
+            if account.messages is not None:
+                known.add_metric(pa, account.messages)
+        return success, mark, lag, overlap, stretch, known
+
+
+def _logger(level: str, *, json: bool) -> Any:
+    """structlog on stderr; the libraries' own loggers are kept from printing URLs, keys and records."""
+    number = getattr(logging, level.upper())
+    for noisy in ("httpx", "httpcore", "uvicorn", "uvicorn.error", "uvicorn.access", "asyncio"):
+        logging.getLogger(noisy).setLevel(logging.ERROR)
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    renderer: Any = structlog.dev.ConsoleRenderer()
+    if json:
+        renderer = structlog.processors.JSONRenderer(serializer=lambda event, **_: msgspec.json.encode(event).decode())
+    return structlog.wrap_logger(
+        structlog.PrintLogger(sys.stderr),
+        wrapper_class=structlog.make_filtering_bound_logger(number),
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            renderer,
+        ],
+    )
