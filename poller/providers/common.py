@@ -1,0 +1,231 @@
+"""What every adapter needs: times, numbers, statuses of answers. All tolerant, all pure."""
+
+from __future__ import annotations
+
+import math
+import re
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import msgspec
+
+from ..errors import BadPage, RateLimited, StreamGone, Unauthorized, Unreachable
+from ..model import SECOND, BadRow, Instant
+from . import Response
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_TIME = re.compile(
+    r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d)(?::(\d\d))?(?:[.,](\d+))?\s*([Zz]|[+-]\d\d:?\d\d|[+-]\d\d)?"
+)
+FRACTION_DIGITS = 9
+EPOCH_MAX = 253_402_300_800
+"""Seconds: the end of the year 9999."""
+
+ID_CHARACTERS_MAX = 512
+
+
+class Time(msgspec.Struct, frozen=True):
+    """One instant in both forms: microseconds, and canonical text (equal instants have equal texts)."""
+
+    instant: Instant
+    text: str
+    zoned: bool = True
+
+
+def rfc3339(value: object) -> Time | None:
+    """RFC 3339, tolerantly: 0-9 fractional digits, any offset, a blank for the T; no zone means UTC. None = no time."""
+    if not isinstance(value, str):
+        return None
+    found = _TIME.fullmatch(value.strip())
+    if found is None:
+        return None
+    date, minutes, seconds, fraction, zone = found.groups()
+    fraction = (fraction or "")[:FRACTION_DIGITS].rstrip("0")
+    leap = seconds == "60"
+    try:
+        moment = datetime.fromisoformat(f"{date}T{minutes}:{'59' if leap else seconds or '00'}{_offset(zone)}")
+        moment = moment.astimezone(UTC) + timedelta(seconds=1 if leap else 0)
+    except (ValueError, OverflowError):
+        return None
+    whole = (moment - _EPOCH) // timedelta(seconds=1)
+    micros = int((fraction + "000000")[:6])
+    text = f"{moment.year:04d}-{moment:%m-%dT%H:%M:%S}" + (f".{fraction}" if fraction else "") + "Z"
+    return Time(whole * SECOND + micros, text, zone is not None)
+
+
+def _offset(zone: str | None) -> str:
+    return "+00:00" if zone is None or zone in "Zz" else zone
+
+
+def epoch(value: object) -> Time | None:
+    """Seconds since the epoch as a number or numeric text; values over 1e11 are milliseconds; 0 and negative are absent."""
+    if isinstance(value, str):
+        try:
+            value = float(value) if len(value) < 32 else math.nan
+        except ValueError:
+            return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value <= 0:
+        return None
+    micros = round(value * 1000) if value > 1e11 else round(value * SECOND)
+    if micros >= EPOCH_MAX * SECOND:
+        return None
+    return Time(micros, text_of(micros))
+
+
+def text_of(instant: Instant) -> str:
+    """Canonical text of an instant between the years 1 and 9999."""
+    text = (_EPOCH + timedelta(microseconds=instant)).isoformat().removesuffix("+00:00")
+    return (text.rstrip("0") if "." in text else text) + "Z"
+
+
+def words(value: object) -> str | None:
+    """A non-empty text; numbers are written out, anything else is absent."""
+    if isinstance(value, str):
+        return clean(value) or None
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    return None
+
+
+def clean(value: str) -> str:
+    """Text that UTF-8 can carry: lone surrogates are replaced."""
+    return value if value.isascii() else value.encode("utf-8", "replace").decode()
+
+
+def identity(value: object) -> str | None:
+    """An id: a non-empty text or an integer, as text; None where it is neither."""
+    if isinstance(value, str) and 0 < len(value) <= ID_CHARACTERS_MAX:
+        return clean(value)
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 1 << 127:
+        return str(value)
+    return None
+
+
+def optional_id(value: object) -> str | None:
+    """An id whose 0, "" and null all mean none."""
+    return None if value in (0, "0") else identity(value)
+
+
+def flag(value: object) -> bool | None:
+    """A boolean, else absent."""
+    return value if isinstance(value, bool) else None
+
+
+def number(value: object) -> int | None:
+    """A small whole number, else absent."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 53 else None
+
+
+_DIGITS = re.compile(r"\+?\d+")
+_FORMATTING = str.maketrans("", "", "- ().")
+
+
+def phone(value: object, *, bare_is_international: bool = False) -> str | None:
+    """E.164 where it can be (RFC 3966 ``tel:`` is unwrapped, formatting dropped), else as given; None = absent."""
+    given = words(value)
+    if given is None:
+        return None
+    stripped = given.removeprefix("tel:").partition(";")[0].translate(_FORMATTING)
+    if not _DIGITS.fullmatch(stripped):
+        return given
+    if stripped[0] == "+":
+        return stripped if 8 <= len(stripped) <= 16 else given
+    if bare_is_international and 8 <= len(stripped) <= 15:
+        return "+" + stripped
+    return stripped
+
+
+def distinct(values: list[str | None]) -> list[str] | None:
+    """Without absent ones and repetitions; None when nothing is left."""
+    return list(dict.fromkeys(value for value in values if value)) or None
+
+
+def tidy(value: Any) -> Any:
+    """Free-form JSON without nulls, so that null and absent are the same."""
+    if isinstance(value, dict):
+        return {clean(str(name)): tidy(leaf) for name, leaf in value.items() if leaf is not None}
+    if isinstance(value, list):
+        return [tidy(leaf) for leaf in value]
+    return clean(value) if isinstance(value, str) else value
+
+
+_RETRY = frozenset({408, 425})
+
+
+def accept(response: Response, *, gone: frozenset[int] = frozenset({403, 404}), other_gone: bool = False) -> bytes:
+    """The body of a usable answer; otherwise the error that says who stops.
+
+    ``other_gone``: any other 4xx means this stream, as with an unknown Fone Dynamics property.
+    """
+    status = response.status
+    if status in (200, 201, 203, 206) or status == 204:
+        return _json_body(response)
+    if status == 401:
+        raise Unauthorized
+    if status == 429:
+        raise RateLimited(retry_after(response))
+    if status >= 500 or status in _RETRY or status < 200:
+        raise Unreachable(f"the provider answered {status}")
+    if status in gone or (other_gone and 400 <= status < 500):
+        raise StreamGone(f"the provider answered {status}")
+    raise BadPage(f"the provider answered {status}")
+
+
+def _json_body(response: Response) -> bytes:
+    if "html" in response.headers.get("content-type", "").lower():
+        raise Unreachable("the provider answered a web page instead of data")
+    return response.body
+
+
+def retry_after(response: Response) -> float | None:
+    """Seconds to wait: ``Retry-After`` in both forms (RFC 9110 section 10.2.3), else ``RateLimit-Reset``."""
+    for name in ("retry-after", "ratelimit-reset", "x-ratelimit-reset"):
+        said = response.headers.get(name, "").strip()
+        if said.isdigit() and len(said) < 9:
+            return float(said)
+        try:
+            until = parsedate_to_datetime(said).timestamp()
+            now = parsedate_to_datetime(response.headers.get("date", "")).timestamp()
+        except (ValueError, TypeError, IndexError, OverflowError):
+            continue
+        return max(0.0, until - now)
+    return None
+
+
+_raws = msgspec.json.Decoder(list[msgspec.Raw])
+_object = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+
+def listed(body: bytes, names: tuple[str, ...]) -> tuple[list[bytes], dict[str, msgspec.Raw]]:
+    """The rows of a bare array, or of an object that wraps one under one of ``names`` (case does not matter).
+
+    Each row as its own bytes; with the object's other members. null is an empty list. Raises
+    Unreachable for what is not JSON, BadPage for JSON of another shape.
+    """
+    start = body.lstrip()[:1]
+    try:
+        if start == b"[":
+            return [bytes(raw) for raw in _raws.decode(body)], {}
+        if start == b"{":
+            members = {name.lower(): raw for name, raw in _object.decode(body).items()}
+            name = next((name for name in names if name in members), None)
+            if name is None:
+                raise BadPage("the answer has no list of messages")
+            inner = bytes(members.pop(name))
+            return ([] if inner.strip() == b"null" else listed(inner, ())[0]), members
+        if body.strip() == b"null":
+            return [], {}
+        msgspec.json.decode(body)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        raise Unreachable("the answer is not whole JSON") from None
+    raise BadPage("the answer is not a list of messages")
+
+
+def decoded(raw: bytes) -> dict[str, Any] | BadRow:
+    """A row as an object."""
+    try:
+        value = msgspec.json.decode(raw)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        return BadRow("not_json", "", raw)
+    return value if isinstance(value, dict) else BadRow("not_an_object", "", raw)

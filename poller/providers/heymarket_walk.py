@@ -1,0 +1,217 @@
+"""Walking a list backwards by a timestamp that may be cut off, shared, or not honoured.
+
+Rules, each safe under every reading of the vendor's pages:
+
+- Only descending. The next cursor is the latest date among the last three rows plus one printed
+  unit (the coarsest seen), so that a page that ends inside a group of equal dates, dates cut
+  off to the second, and one or two old-dated imports at its end lose nothing; re-read rows are
+  the price.
+- A walk that does not get past one date asks for longer pages; then counts both ends of that
+  date and reads the conversations seen there; what is still short is a possible gap.
+- It ends when a whole page is older than the window, or empty; never at a short page.
+- Most rows newer than the cursor, or the same page again, means the cursor was not honoured.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import Any
+
+import msgspec
+
+from ..errors import BadPage, CursorIgnored
+from ..model import DAY, SECOND, BadRow, Gap, Instant, Row
+from . import Json, Page, Request, Response, Window
+from .common import listed, optional_id, text_of, words
+
+PATH = "/v1/messages/all"
+LIMIT, LIMIT_FALLBACK, LIMIT_MAX = 100, 30, 1000
+LAST_ROWS = 3
+TALKS_MAX = 20
+GROUP_MAX = 5_000
+INVERSIONS_SHARE = 0.1
+
+
+def begin(window: Window, memo: Json) -> Request:
+    """The first request of a walk over the window."""
+    limit = int(memo.get("limit", LIMIT))
+    step: Json = {"kind": "walk", "since": window.since, "now": window.now, "limit": limit, "unit": 1, "most": int(memo.get("most", 0))}
+    return _ask({**step, "cursor": window.until})
+
+
+def _ask(step: Json) -> Request:
+    """The page before the step's cursor."""
+    body: Json = {"limit": step["limit"]}
+    if step["cursor"] is not None:
+        body["created_at"] = text_of(max(SECOND, step["cursor"]))
+    return Request("POST", PATH, body=msgspec.json.encode(body), step=step)
+
+
+def refused(request: Request, response: Response) -> Request | None:
+    """What to ask instead after a 400: with the cursor that the older page requires, or a shorter page."""
+    step = request.step
+    if response.status not in (400, 422) or step.get("asked"):
+        return None
+    if step["cursor"] is None:
+        return _ask({**step, "cursor": step["now"] + DAY})
+    if step["limit"] > LIMIT_FALLBACK:
+        return _ask({**step, "limit": LIMIT_FALLBACK})
+    return None
+
+
+def rows_of(body: bytes) -> list[bytes]:
+    """The rows of a page: a bare array, or one wrapped in ``messages`` or ``data``; null is empty."""
+    return listed(body, ("messages", "data"))[0]
+
+
+def read(request: Request, rows: list[Row | BadRow]) -> Page:
+    """The page and what to ask next."""
+    step = request.step
+    if step["kind"] == "talk":
+        return _after_talk(step, rows)
+    good = [row for row in rows if isinstance(row, Row)]
+    if not rows or (good and all(row.created < step["since"] for row in good)):
+        return Page(rows, None, memo=_memo(step, rows))
+    if not good:
+        raise BadPage("no row of the page has a date")
+    cursor, fingerprint = step["cursor"], _same(good)
+    if cursor is not None and sum(row.created > cursor + SECOND for row in good) * 2 > len(good):
+        raise CursorIgnored("rows are newer than the cursor")
+    step = {
+        **step,
+        "asked": True,
+        "unit": max(step["unit"], *(_unit(row) for row in good)),
+        "most": max(step["most"], len(rows)),
+    }
+    oddities = ("non_monotonic_page",) if _unsorted(good) else ()
+    following = next((c for keep in range(LAST_ROWS, 0, -1) if (c := _cursor(good, keep, step["unit"])) < _bound(step)), None)
+    if following is None:
+        return _stuck(step, rows, good, oddities)
+    if fingerprint == step.get("page") and len(good) >= LAST_ROWS:
+        raise CursorIgnored("the same page came again")
+    return Page(rows, _ask({**step, "cursor": following, "page": fingerprint, "limit": _usual(step)}), oddities=oddities)
+
+
+def _bound(step: Json) -> Instant:
+    """What the next cursor must be below for the walk to move."""
+    return step["cursor"] if step["cursor"] is not None else 1 << 62
+
+
+def _usual(step: Json) -> int:
+    """Back to the usual page once a long group is passed."""
+    return min(step["limit"], LIMIT) if step["limit"] != LIMIT_FALLBACK else LIMIT_FALLBACK
+
+
+def _cursor(good: list[Row], keep: int, unit: Instant) -> Instant:
+    """The next cursor; where a page is out of order, its last rows are taken by date."""
+    last = good[-keep:]
+    if _unsorted(good):
+        last = sorted(good, key=lambda row: -row.created)[-keep:]
+    return max(row.created for row in last) // unit * unit + unit
+
+
+def _unsorted(good: list[Row]) -> bool:
+    inversions = sum(later.created > earlier.created for earlier, later in zip(good, good[1:], strict=False))
+    return inversions > max(2, INVERSIONS_SHARE * len(good))
+
+
+_FRACTION = re.compile(rb'"(?:date|created_at)"\s*:\s*"[^"]*?:\d\d(?:[.,](\d+))?(?:[Zz+-]|")')
+
+
+def _unit(row: Row) -> Instant:
+    """The precision that the row's date is printed with."""
+    found = _FRACTION.search(row.raw)
+    digits = len(found[1] or b"") if found else 0
+    return SECOND if digits == 0 else max(1, SECOND // 10 ** min(digits, 6))
+
+
+def _same(good: list[Row]) -> str:
+    """Equal for the same set of rows in any order."""
+    return hashlib.blake2b(b"\0".join(sorted(row.id.encode() for row in good)), digest_size=8).hexdigest()
+
+
+def _stuck(step: Json, rows: list[Row | BadRow], good: list[Row], oddities: tuple[str, ...]) -> Page:
+    """Every row shares one date, as far as it is printed: ask for more of them, else count them."""
+    group = _group(step, good)
+    step = {**step, "group": group, "page": _same(good)}
+    full = len(rows) >= step["most"]
+    if not full:
+        return Page(rows, _past(step, good), oddities=oddities)
+    if len(group) > step.get("got", 0) and step["limit"] < LIMIT_MAX and len(rows) >= min(step["limit"], step["most"]):
+        return Page(rows, _ask({**step, "got": len(group), "limit": min(LIMIT_MAX, step["limit"] * 2)}), oddities=oddities)
+    edge = min(row.created for row in good) // step["unit"] * step["unit"]
+    step = {**step, "edge": edge, "talks": _talks(good)}
+    return Page(rows, _count({**step, "ends": []}), oddities=oddities)
+
+
+def _group(step: Json, good: list[Row]) -> list[str]:
+    """The distinct ids of the group so far."""
+    return sorted({*step.get("group", ()), *(row.id for row in good)})[:GROUP_MAX]
+
+
+def _past(step: Json, good: list[Row]) -> Request:
+    """Below the group: nothing of it can be older than its printed date."""
+    edge = min(row.created for row in good) // step["unit"] * step["unit"]
+    below = edge if step["cursor"] is None or edge < step["cursor"] else edge - step["unit"]
+    return _leave(step, below)
+
+
+def _leave(step: Json, cursor: Instant) -> Request:
+    kept = {name: step[name] for name in ("kind", "since", "now", "unit", "most", "asked")}
+    return _ask({**kept, "kind": "walk", "cursor": cursor, "limit": LIMIT})
+
+
+def _count(step: Json) -> Request:
+    """Ask for the count before the group's end, then before its beginning."""
+    at = step["edge"] + step["unit"] if not step["ends"] else step["edge"]
+    body = msgspec.json.encode({"created_at": text_of(at)})
+    return Request("POST", f"{PATH}/count", body=body, step={**step, "kind": "count"})
+
+
+def counted(request: Request, count: int) -> Page:
+    """Both ends counted: the group is whole, or its conversations are read one by one."""
+    step = {**request.step, "ends": [*request.step["ends"], count]}
+    if len(step["ends"]) < 2:
+        return Page([], _count(step))
+    return _settled(step, [])
+
+
+def _settled(step: Json, rows: list[Row | BadRow]) -> Page:
+    """Go on below the group when it is whole or nothing is left to try; what is short is a possible gap."""
+    expected, edge = step["ends"][0] - step["ends"][1], step["edge"]
+    past = _leave(step, edge if edge < (step["cursor"] or edge + 1) else edge - step["unit"])
+    if len(step["group"]) >= expected:
+        return Page(rows, past)
+    if step["talks"]:
+        phone, inbox = step["talks"][0]
+        until = -(-(edge + step["unit"]) // SECOND) + 1
+        query = (("phoneNumber", phone), ("inboxID", inbox), ("timestamp", str(until)))
+        return Page(rows, Request("GET", "/v1/messages", query, step={**step, "kind": "talk", "talks": step["talks"][1:]}))
+    return Page(rows, past, gaps=(Gap("tie_group", edge, edge + step["unit"]),))
+
+
+def _after_talk(step: Json, rows: list[Row | BadRow]) -> Page:
+    """One conversation's messages up to the end of the group."""
+    inside = [row for row in rows if isinstance(row, Row) and step["edge"] <= row.created < step["edge"] + step["unit"]]
+    return _settled({**step, "group": _group(step, inside)}, rows)
+
+
+def _talks(good: list[Row]) -> list[list[str]]:
+    """The conversations seen in the group, as phone number and inbox."""
+    talks: dict[tuple[str, str], None] = {}
+    for row in good:
+        value: Any = msgspec.json.decode(row.raw)
+        talk = value.get("conversation")
+        inbox = optional_id(talk.get("inbox")) if isinstance(talk, dict) else None
+        number = words(value.get("phone")) or words(value.get("target"))
+        if inbox and number:
+            talks[(number.lstrip("+"), inbox)] = None
+    return [list(pair) for pair in list(talks)[:TALKS_MAX]]
+
+
+def _memo(step: Json, rows: list[Row | BadRow]) -> Json | None:
+    """The longest page ever seen, and the page length that was accepted."""
+    most = max(step["most"], len(rows))
+    limit = LIMIT_FALLBACK if step["limit"] == LIMIT_FALLBACK else LIMIT
+    return {"most": most, "limit": limit} if step.get("asked") or rows else None

@@ -1,0 +1,186 @@
+"""Stuut: ``GET /v2/sms-threads/{sms_thread_id}/messages``, the whole thread each time.
+
+Source: docs.api.stuut.co, "Get SMS Thread Messages". The endpoint documents no paging, no
+filter and no order, so a sweep reads the array as a set. Should it ever come wrapped and paged
+like the vendor's v1 lists, it is paged on with ``page`` and ``limit``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+from msgspec import Struct
+
+from ..errors import CursorIgnored
+from ..model import STATUS_RANK, BadRow, Instant, Message, Observation, Problem, Row, Stream
+from . import Authorization, Json, Page, Request, Response, Skipped, Window
+from .common import accept, decoded, distinct, flag, identity, listed, phone, rfc3339, tidy, words
+
+STATUSES = {
+    "draft": "draft",
+    "pending": "queued",
+    "sent": "sent",
+    "delivered": "delivered",
+    "failed": "failed",
+    "undelivered": "undelivered",
+}
+FINAL = frozenset({"delivered", "failed", "undelivered", "received"})
+LIMIT = 200
+"""The vendor's largest page on its v1 lists."""
+
+ROUND = frozenset({50, 100, 200, 250, 500, 1000})
+KNOWN_MAX = 1000
+
+
+class Stuut(Struct, frozen=True):
+    """The adapter; see :class:`poller.providers.Adapter`."""
+
+    name: str = "stuut"
+    base_url: str | None = None
+    rate_limit: tuple[int, float] = (60, 60.0)
+    credential_sets: tuple[tuple[str, ...], ...] = (("token",),)
+    filtered: bool = False
+    ahead: Instant = 0
+
+    def authorize(self, secrets: dict[str, str], now: Instant) -> Authorization:
+        """``Authorization: Bearer <token>``."""
+        return Authorization({"authorization": f"Bearer {secrets['token']}"})
+
+    def probe(self, stream: Stream, now: Instant) -> Request:
+        """The thread itself."""
+        return Request("GET", _path(stream))
+
+    def first_page(self, stream: Stream, window: Window, memo: Json) -> Request:
+        """The whole thread."""
+        return Request("GET", _path(stream), step={"page": 0, "ids": [], "memo": memo})
+
+    def read_page(self, request: Request, response: Response) -> Page:
+        """All messages of the thread, or one page of them."""
+        raws, around = listed(accept(response), ("data", "messages"))
+        rows = [row_of(raw) for raw in raws]
+        ids = [*request.step.get("ids", []), *(row.id for row in rows if isinstance(row, Row))]
+        following = self._next(request, rows, around, ids)
+        if following is not None:
+            return Page(rows, following, oddities=("incomplete_answer",))
+        memo: Json = request.step.get("memo", {})
+        oddities = _capped(memo, ids)
+        return Page(rows, None, memo=_remembered(ids) if _remembered(ids) != memo else None, oddities=oddities)
+
+    def _next(self, request: Request, rows: list[Row | BadRow], around: dict[str, msgspec.Raw], ids: list[str]) -> Request | None:
+        """The next page of an answer that says it is not whole."""
+        page = request.step.get("page", 0)
+        total = _whole(around.get("total_records"))
+        more = bytes(around.get("next_page", b"null")).strip() != b"null" or (total is not None and total > len(ids))
+        if not more or not rows:
+            return None
+        known = set(request.step.get("ids", []))
+        if page and all(row.id in known for row in rows if isinstance(row, Row)):
+            raise CursorIgnored("the same page came again")
+        return Request(
+            "GET",
+            request.path,
+            (("page", str(page + 1)), ("limit", str(LIMIT))),
+            step={**request.step, "page": page + 1, "ids": ids},
+        )
+
+    def read_row(self, row: Row) -> Observation | BadRow | Skipped:
+        """One message of the documented shape; null and absent are the same."""
+        value = decoded(row.raw)
+        if isinstance(value, BadRow):
+            return value
+        created = rfc3339(value.get("created_at"))
+        if created is None:
+            return BadRow("bad_time", "created_at", row.raw, row.id)
+        return _observation(row.id, value, created.instant, created.text, zoned=created.zoned)
+
+
+def _observation(id_: str, value: dict[str, Any], created: Instant, created_text: str, *, zoned: bool) -> Observation:
+    raw_direction, raw_status = words(value.get("direction")), words(value.get("status"))
+    direction = raw_direction if raw_direction in ("inbound", "outbound") else "unknown"
+    status = "received" if direction == "inbound" else STATUSES.get(raw_status or "", "unknown")
+    modified = rfc3339(value.get("modified_at"))
+    sent, delivered = rfc3339(value.get("sent_at")), rfc3339(value.get("delivered_at"))
+    failure = words(value.get("error_message"))
+    classifications = tidy(value.get("classifications"))
+    body = value.get("body")
+    assert status in STATUS_RANK
+    oddities = ["time_without_zone"] * (not zoned) + ["status_unknown"] * (status == "unknown")
+    return Observation(
+        message=Message(
+            message_id=id_,
+            conversation_id=words(value.get("sms_thread_id")),
+            channel="sms",
+            direction=direction,
+            from_=phone(value.get("from_number")),
+            to=distinct([phone(value.get("to_number"))]),
+            text=body if isinstance(body, str) else None,
+            status=status,
+            provider_status=raw_status,
+            final=status in FINAL,
+            created_at=created_text,
+            updated_at=modified and modified.text,
+            sent_at=sent and sent.text,
+            delivered_at=delivered and delivered.text,
+            error=failure and Problem(message=failure) or None,
+            automated=flag(value.get("is_automated")),
+            provider_data={"classifications": classifications} if isinstance(classifications, list) and classifications else None,
+        ),
+        created=created,
+        stamp=modified.instant if modified else 0,
+        position=created,
+        oddities=tuple(oddities),
+    )
+
+
+class _Brief(Struct):
+    id: Any = None
+    created_at: Any = None
+
+
+_brief = msgspec.json.Decoder(_Brief)
+
+
+def row_of(raw: bytes) -> Row | BadRow:
+    """The cheap facts of a row: it needs an id and a creation time."""
+    try:
+        brief = _brief.decode(raw)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        return BadRow("not_an_object", "", raw)
+    id_ = identity(brief.id)
+    if id_ is None:
+        return BadRow("missing" if brief.id in (None, "") else "wrong_type", "id", raw)
+    created = rfc3339(brief.created_at)
+    if created is None:
+        return BadRow("missing" if brief.created_at is None else "bad_time", "created_at", raw, id_)
+    return Row(id_, created.instant, raw)
+
+
+def _path(stream: Stream) -> str:
+    """The thread's path. Dots alone would be taken for a path segment of their own."""
+    name = quote(stream.name, safe="")
+    if not name.strip("."):
+        name = name.replace(".", "%2E")
+    return f"/v2/sms-threads/{name}/messages"
+
+
+def _whole(raw: msgspec.Raw | None) -> int | None:
+    try:
+        value = None if raw is None else msgspec.json.decode(raw)
+    except msgspec.DecodeError:
+        return None
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _remembered(ids: list[str]) -> Json:
+    """What tells a capped list from a whole one later: its size and its ids, if they are few."""
+    return {"count": len(ids), "ids": sorted(set(ids))[:KNOWN_MAX]} if len(ids) in ROUND else {}
+
+
+def _capped(memo: Json, ids: list[str]) -> tuple[str, ...]:
+    """A round number of messages that stays the same while old ones vanish and new ones appear looks like a cap."""
+    before, now = set(memo.get("ids", [])), set(ids)
+    if memo.get("count") == len(ids) and before - now and now - before:
+        return ("list_may_be_capped",)
+    return ()
