@@ -138,7 +138,7 @@ def _stuck(step: Json, rows: list[Row | BadRow], good: list[Row], oddities: tupl
     full = len(rows) >= step["most"]
     if not full:
         return Page(rows, _past(step, good), oddities=oddities)
-    if len(group) > step.get("got", 0) and step["limit"] < LIMIT_MAX and len(rows) >= min(step["limit"], step["most"]):
+    if len(rows) >= LIMIT_FALLBACK and len(group) > step.get("got", 0) and step["limit"] < LIMIT_MAX:
         return Page(rows, _ask({**step, "got": len(group), "limit": min(LIMIT_MAX, step["limit"] * 2)}), oddities=oddities)
     edge = min(row.created for row in good) // step["unit"] * step["unit"]
     step = {**step, "edge": edge, "talks": _talks(good)}

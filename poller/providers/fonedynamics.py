@@ -1,0 +1,257 @@
+"""Fone Dynamics: ``GET /v2/Properties/{PropertySid}/Messages``, by windows that are split and never paged.
+
+Sources: fonedynamics.com/docs/rest-api/find-sms and send-sms, the vendor's C# and Java clients
+(host, Basic authentication, error shape). Pages by offset may overlap and skip while messages
+arrive, so a window whose answer may be cut is halved instead, down to one second; only an
+over-full second is paged, again and again until two passes add nothing.
+"""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+from msgspec import Struct
+
+from ..errors import BadPage, CursorIgnored
+from ..model import DAY, HOUR, SECOND, BadRow, Gap, Instant, Message, Observation, Problem, Row, Stream
+from . import Authorization, Json, Page, Request, Response, Skipped, Window
+from .common import accept, clean, decoded, distinct, epoch, identity, listed, number, phone, words
+
+STATUSES = {"processing": "queued", "submitted": "sent", "delivered": "delivered", "failed": "failed", "received": "received"}
+STAMPS = ("created", "scheduled", "submitted", "delivered", "received")
+COUNT = 1000
+"""Asked for; what comes back teaches the cap."""
+
+FILL = 0.75
+"""Windows are cut beforehand to this part of the longest answer seen."""
+
+SLICES_MAX = 512
+PASSES_MAX = 6
+SECOND_IDS_MAX = 20_000
+
+
+class FoneDynamics(Struct, frozen=True):
+    """The adapter; see :class:`poller.providers.Adapter`. ``params_in`` is ``query``, or ``body`` for the literal reading of the docs."""
+
+    params_in: str = "query"
+    name: str = "fonedynamics"
+    base_url: str | None = "https://api.fonedynamics.com"
+    rate_limit: tuple[int, float] = (60, 60.0)
+    credential_sets: tuple[tuple[str, ...], ...] = (("account_sid", "token"),)
+    filtered: bool = True
+    ahead: Instant = 14 * DAY + HOUR
+    """Sends can be scheduled 14 days ahead; a filter on that stamp would hide them."""
+
+    def authorize(self, secrets: dict[str, str], now: Instant) -> Authorization:
+        """HTTP Basic, AccountSid and Token."""
+        pair = f"{secrets['account_sid']}:{secrets['token']}".encode()
+        return Authorization({"authorization": "Basic " + base64.b64encode(pair).decode()})
+
+    def probe(self, stream: Stream, now: Instant) -> Request:
+        """One second of the property."""
+        return self._ask({"path": _path(stream), "slice": [now // SECOND - 1, now // SECOND], "skip": 0, "todo": []})
+
+    def lookup(self, message_id: str) -> Request:
+        """``GET /v2/Messages/{MessageSid}``: one message."""
+        return Request("GET", f"/v2/Messages/{quote(message_id, safe='')}", step={"kind": "lookup"})
+
+    def first_page(self, stream: Stream, window: Window, memo: Json) -> Request:
+        """The newest slice of the window."""
+        since, now = window.since // SECOND, window.now // SECOND
+        until = max(since + 1, (window.until if window.until is not None else window.now + self.ahead) // SECOND)
+        todo = _slices(since, until, now, memo)
+        step: Json = {"path": _path(stream), "todo": todo[:-1], "slice": todo[-1], "skip": 0, "most": memo.get("most", 0), "total": 0, "span": until - since}
+        return self._ask(step)
+
+    def read_page(self, request: Request, response: Response) -> Page:
+        """One answer: rows, and what is left of the window."""
+        body = accept(response, other_gone=True)
+        step = request.step
+        if step.get("kind") == "lookup":
+            return Page([row_of(raw) for raw in _single(body)])
+        raws = _messages(body)
+        rows = [row_of(raw) for raw in raws]
+        _honoured(rows, raws, step["slice"])
+        step = {**step, "most": max(step.get("most", 0), len(rows)), "total": step.get("total", 0) + (0 if step["skip"] else len(rows))}
+        if "ids" in step:
+            return self._second(step, rows)
+        if not step["skip"]:
+            whole = not rows or len(rows) < request.step.get("most", 0)
+            return self._done(step, rows) if whole else Page(rows, self._ask({**step, "skip": len(rows)}))
+        return self._split(step, rows) if rows else self._done(step, rows)
+
+    def _ask(self, step: Json) -> Request:
+        since, until = step["slice"]
+        query = [("Date_From", since), ("Date_To", until), ("Results_Count", COUNT)]
+        if step["skip"]:
+            query.append(("Results_Skip", step["skip"]))
+        if self.params_in == "body":
+            return Request("GET", step["path"], body=msgspec.json.encode(dict(query)), step=step)
+        return Request("GET", step["path"], tuple((name, str(value)) for name, value in query), step=step)
+
+    def _done(self, step: Json, rows: list[Row | BadRow], gaps: tuple[Gap, ...] = ()) -> Page:
+        """This slice is exhausted: the next one, or the end."""
+        if step["todo"]:
+            kept = {name: step[name] for name in ("path", "most", "total", "span") if name in step}
+            following = self._ask({**kept, "slice": step["todo"][-1], "todo": step["todo"][:-1], "skip": 0})
+            return Page(rows, following, gaps=gaps)
+        rate = step["total"] / max(1, step.get("span", 1))
+        return Page(rows, None, memo={"most": step["most"], "rate": round(rate, 4)}, gaps=gaps)
+
+    def _split(self, step: Json, rows: list[Row | BadRow]) -> Page:
+        """The answer was cut: both halves anew, or the over-full second page by page."""
+        since, until = step["slice"]
+        if until - since > 1 and len(step["todo"]) < SLICES_MAX:
+            middle = (since + until) // 2
+            todo = [*step["todo"], [since, middle]]
+            return Page(rows, self._ask({**step, "todo": todo, "slice": [middle, until], "skip": 0}))
+        return Page(rows, self._ask({**step, "skip": 0, "ids": [], "pass": 1, "seen": 0, "still": 0}))
+
+    def _second(self, step: Json, rows: list[Row | BadRow]) -> Page:
+        """Pages of one over-full second, by rows received, until an empty one ends the pass."""
+        ids = {*step["ids"], *(row.id for row in rows if row.id is not None)}
+        if rows and len(ids) < SECOND_IDS_MAX:
+            return Page(rows, self._ask({**step, "ids": sorted(ids), "skip": step["skip"] + len(rows)}))
+        added = len(ids) - step["seen"]
+        still = step["still"] + 1 if not added else 0
+        drifted = step["skip"] > len(ids)
+        if (step["pass"] == 1 and not drifted) or still >= 2:
+            return self._done(_plain(step), rows)
+        if step["pass"] >= PASSES_MAX:
+            since, until = step["slice"]
+            return self._done(_plain(step), rows, (Gap("full_second", since * SECOND, until * SECOND),))
+        again = {**step, "ids": sorted(ids), "seen": len(ids), "still": still, "pass": step["pass"] + 1, "skip": 0}
+        return Page(rows, self._ask(again))
+
+    def read_row(self, row: Row) -> Observation | BadRow | Skipped:
+        """One message; timestamps are epoch seconds, absent where null, zero or negative."""
+        value = decoded(row.raw)
+        if isinstance(value, BadRow):
+            return value
+        value = {name.lower(): each for name, each in value.items() if each is not None}
+        created = epoch(value.get("created"))
+        if created is None:
+            return BadRow("bad_time", "Created", row.raw, row.id)
+        return _observation(row.id, value, created.instant, created.text)
+
+
+def _observation(id_: str, value: Json, created: Instant, created_text: str) -> Observation:
+    stamps = {name: epoch(value.get(name)) for name in STAMPS}
+    scheduled, received = stamps["scheduled"], stamps["received"]
+    raw_status = words(value.get("status"))
+    status = STATUSES.get((raw_status or "").lower(), "unknown")
+    said = (words(value.get("direction")) or "").lower()
+    direction = {"transmit": "outbound", "receive": "inbound"}.get(said, "inbound" if status == "received" else "unknown")
+    code, text = words(value.get("errorcode")), value.get("text")
+    wants_receipt = value.get("deliveryreceipt")
+    changes = [stamp.instant for name, stamp in stamps.items() if stamp is not None and name != "scheduled"]
+    positions = [stamp.instant for stamp in (stamps["created"], scheduled, received) if stamp is not None]
+    newest = max((s for n, s in stamps.items() if s is not None and n != "scheduled"), key=lambda s: s.instant)
+    return Observation(
+        message=Message(
+            message_id=id_,
+            channel="sms",
+            direction=direction,
+            from_=phone(value.get("from")),
+            to=distinct([phone(value.get("to"))]),
+            text=clean(text) if isinstance(text, str) else None,
+            status=status,
+            provider_status=raw_status,
+            final=status in ("delivered", "failed", "received") or (status == "sent" and wants_receipt is False),
+            created_at=created_text,
+            updated_at=newest.text,
+            sent_at=stamps["submitted"] and stamps["submitted"].text,
+            delivered_at=stamps["delivered"] and stamps["delivered"].text,
+            received_at=received and received.text,
+            scheduled_at=scheduled and scheduled.text,
+            error=Problem(code=code) if code else None,
+            segments=number(value.get("numsegments")) or None,
+            provider_data={"delivery_receipt": wants_receipt} if isinstance(wants_receipt, bool) else None,
+        ),
+        created=created,
+        stamp=max(changes),
+        position=max(positions),
+        oddities=("status_unknown",) * (status == "unknown"),
+    )
+
+
+def _slices(since: int, until: int, now: int, memo: Json) -> list[list[int]]:
+    """The window cut at the query time, then to what one answer is expected to hold; newest last."""
+    cuts = [since, *([now] if since < now < until else []), until]
+    room = FILL * memo.get("most", 0)
+    slices: list[list[int]] = []
+    for low, high in zip(cuts, cuts[1:], strict=False):
+        expected = (high - low) * memo.get("rate", 0.0)
+        parts = min(high - low, SLICES_MAX // 4, int(expected / room) + 1) if room >= 1 else 1
+        edges = [low + (high - low) * part // parts for part in range(parts + 1)]
+        slices += [[a, b] for a, b in zip(edges, edges[1:], strict=False) if a < b]
+    return slices
+
+
+def _plain(step: Json) -> Json:
+    return {name: value for name, value in step.items() if name not in ("ids", "pass", "seen", "still")}
+
+
+def _path(stream: Stream) -> str:
+    name = quote(stream.name, safe="")
+    if not name.strip("."):
+        name = name.replace(".", "%2E")
+    return f"/v2/Properties/{name}/Messages"
+
+
+def _messages(body: bytes) -> list[bytes]:
+    """The list, wrapped or bare; without one an answer is empty only if it reports no trouble."""
+    try:
+        return listed(body, ("messages",))[0]
+    except BadPage:
+        members = _members(body)
+        if members is None or "responsestatus" in members:
+            raise
+        return []
+
+
+def _members(body: bytes) -> dict[str, msgspec.Raw] | None:
+    try:
+        return {name.lower(): raw for name, raw in msgspec.json.decode(body, type=dict[str, msgspec.Raw]).items()}
+    except (msgspec.DecodeError, RecursionError):
+        return None
+
+
+def _single(body: bytes) -> list[bytes]:
+    """One message, wrapped in ``Message`` or bare."""
+    members = _members(body)
+    if members is None or "responsestatus" in members:
+        raise BadPage("the answer is not a message")
+    return [bytes(members["message"])] if "message" in members else [body]
+
+
+def _honoured(rows: list[Row | BadRow], raws: list[bytes], window: list[int]) -> None:
+    """Rows whose every stamp lies outside the window that was asked for: the filter was ignored."""
+    good = [raw for row, raw in zip(rows, raws, strict=True) if isinstance(row, Row)]
+    strangers = sum(not _inside(raw, window) for raw in good)
+    if strangers * 2 > len(good):
+        raise CursorIgnored("rows lie outside the window that was asked for")
+
+
+def _inside(raw: bytes, window: list[int]) -> bool:
+    value = msgspec.json.decode(raw)
+    stamps = (epoch(each) for name, each in value.items() if name.lower() in STAMPS)
+    return any(window[0] * SECOND <= stamp.instant < window[1] * SECOND for stamp in stamps if stamp is not None)
+
+
+def row_of(raw: bytes) -> Row | BadRow:
+    """The cheap facts of a row: it needs a MessageSid and a Created time; names are taken in any case."""
+    value = decoded(raw)
+    if isinstance(value, BadRow):
+        return value
+    facts: dict[str, Any] = {name.lower(): each for name, each in value.items() if name.lower() in ("messagesid", "created")}
+    id_ = identity(facts.get("messagesid"))
+    if id_ is None:
+        return BadRow("missing" if facts.get("messagesid") in (None, "") else "wrong_type", "MessageSid", raw)
+    created = epoch(facts.get("created"))
+    if created is None:
+        return BadRow("missing" if facts.get("created") is None else "bad_time", "Created", raw, id_)
+    return Row(id_, created.instant, raw)

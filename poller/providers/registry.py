@@ -1,0 +1,16 @@
+"""The adapters by name."""
+
+from __future__ import annotations
+
+from . import Adapter
+from .fonedynamics import FoneDynamics
+from .heymarket import Heymarket
+from .stuut import Stuut
+
+
+def adapter_of(provider: str, *, params_in: str = "query") -> Adapter:
+    """The adapter of a provider. Raises KeyError for a name that is none."""
+    return {"stuut": Stuut, "heymarket": Heymarket, "fonedynamics": lambda: FoneDynamics(params_in=params_in)}[provider]()
+
+
+PROVIDERS: tuple[str, ...] = ("stuut", "heymarket", "fonedynamics")
