@@ -149,7 +149,6 @@ def _observation(id_: str, value: Json, created: Instant, created_text: str) -> 
     wants_receipt = value.get("deliveryreceipt")
     changes = [stamp.instant for name, stamp in stamps.items() if stamp is not None and name != "scheduled"]
     positions = [stamp.instant for stamp in (stamps["created"], scheduled, received) if stamp is not None]
-    newest = max((s for n, s in stamps.items() if s is not None and n != "scheduled"), key=lambda s: s.instant)
     return Observation(
         message=Message(
             message_id=id_,
@@ -162,7 +161,6 @@ def _observation(id_: str, value: Json, created: Instant, created_text: str) -> 
             provider_status=raw_status,
             final=status in ("delivered", "failed", "received") or (status == "sent" and wants_receipt is False),
             created_at=created_text,
-            updated_at=newest.text,
             sent_at=stamps["submitted"] and stamps["submitted"].text,
             delivered_at=stamps["delivered"] and stamps["delivered"].text,
             received_at=received and received.text,

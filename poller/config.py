@@ -1,0 +1,337 @@
+"""The configuration: read, checked as a whole, resolved to frozen values; every error at once, each in one plain line."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ValidationError
+
+from .config_file import AccountFile, Admin, ConfigFile, Kafka, Log, PrivacyConfig, StartFrom
+from .errors import ConfigError
+from .model import Instant
+from .providers.registry import adapter_of
+from .secrets import SecretRef
+from .yaml_lines import Document, Place
+
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+EXAMPLE_HINT = "see: poller config example"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Account:
+    """One account with everything resolved. Durations in microseconds."""
+
+    name: str
+    provider: str
+    base_url: str
+    credentials: dict[str, SecretRef]
+    streams: tuple[str, ...]
+    streams_file: Path | None
+    interval: Instant
+    overlap: Instant | None
+    """None: learned from what arrives late."""
+    start_from: StartFrom
+    status_horizon: Instant
+    reconcile_every: Instant
+    reconcile_back: Instant
+    timeout: Instant
+    rate_count: int
+    rate_seconds: float
+    burst: int
+    proxy: str | None
+    ca_file: Path | None
+    enabled: bool
+    drafts: str
+    channels: tuple[str, ...]
+    params_in: str
+
+    @property
+    def key(self) -> str:
+        """``provider/account``."""
+        return f"{self.provider}/{self.name}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """The whole configuration."""
+
+    path: Path
+    kafka: Kafka
+    directory: Path
+    admin: Admin
+    privacy: PrivacyConfig
+    log: Log
+    accounts: tuple[Account, ...]
+
+
+class _Errors:
+    """Errors as they are found, each with its place; raised together, in the order of the lines."""
+
+    def __init__(self, document: Document) -> None:
+        self.document = document
+        self.found: list[tuple[int, str]] = []
+
+    def add(self, place: Place, what: str) -> None:
+        line = self.document.line(place)
+        text = f"{self.document.name}:{line}: {_path(place)}: {what}"
+        if (line, text) not in self.found:
+            self.found.append((line, text))
+
+    def raise_any(self) -> None:
+        if self.found:
+            raise ConfigError([text for _, text in sorted(self.found, key=lambda pair: pair[0])])
+
+
+def _path(place: Place) -> str:
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place)
+    return text.removeprefix(".") or "(document)"
+
+
+def load(path: Path | str) -> Config:
+    """Read and check a file, without opening what it names. Raises ConfigError with every error."""
+    path = Path(path)
+    document = Document(_text(path), str(path))
+    errors = _Errors(document)
+    for place, what in document.wrong:
+        errors.add(place, what)
+    if not isinstance(document.value, dict):
+        errors.add((), f"not a mapping; expected the keys kafka and accounts; fix: {EXAMPLE_HINT}")
+        errors.raise_any()
+    try:
+        file = ConfigFile.model_validate(document.value)
+    except ValidationError as error:
+        for each in error.errors(include_input=False, include_url=False):
+            _translate(errors, each)
+        errors.raise_any()
+        raise AssertionError("a validation error names what is wrong") from None
+    accounts = tuple(_resolve(errors, number, account, file, path) for number, account in enumerate(file.accounts))
+    _unique(errors, accounts)
+    errors.raise_any()
+    _anchor(file.privacy.key, path)
+    for name in ("password", "token", "key_password"):
+        _anchor(getattr(file.kafka.security, name), path)
+    return Config(
+        path=path,
+        kafka=file.kafka,
+        directory=path.parent / file.state.directory,
+        admin=file.admin,
+        privacy=file.privacy,
+        log=file.log,
+        accounts=accounts,
+    )
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        why = (error.strerror or "cannot be read").lower()
+    except UnicodeDecodeError:
+        why = "not UTF-8 text"
+    raise ConfigError([f"{path}:1: (document): {why}; expected a readable YAML file; fix: {EXAMPLE_HINT}"]) from None
+
+
+def _translate(errors: _Errors, error: Any) -> None:
+    """One pydantic error as one of our lines. Values are never quoted: they may be secrets."""
+    place: Place = tuple(part for part in error["loc"] if not (isinstance(part, str) and "[" in part))
+    kind, context = error["type"], error.get("ctx", {})
+    if kind == "poller":
+        what = context["text"]
+    elif kind == "extra_forbidden":
+        known = _keys(place[:-1])
+        near = difflib.get_close_matches(str(place[-1]), known, 1, 0.5)
+        fix = f"did you mean {near[0]}?" if near else "remove it"
+        what = f"unknown key; expected one of {', '.join(known)}; fix: {fix}"
+    elif kind == "missing":
+        what = f"missing; expected a value; fix: add it, {EXAMPLE_HINT}"
+    elif kind == "literal_error":
+        what = f"not one of its values; expected {context['expected']}; fix: choose one of them"
+    elif kind == "string_pattern_mismatch":
+        what = f"not of its form; expected text matching {context['pattern']}; fix: rename it"
+    else:
+        what = f"{error['msg'][0].lower()}{error['msg'][1:]}; expected as in the example; fix: {EXAMPLE_HINT}"
+    errors.add(place, what)
+
+
+def _keys(place: Place) -> list[str]:
+    """The keys that are known at a place of the file."""
+    model: Any = ConfigFile
+    for part in place:
+        if isinstance(part, int):
+            continue
+        if part == "accounts":
+            model = AccountFile
+            continue
+        field = model.model_fields.get(part) if isinstance(model, type) and issubclass(model, BaseModel) else None
+        kinds = [field.annotation, *getattr(field.annotation, "__args__", ())] if field is not None else []
+        model = next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)), None)
+    return list(model.model_fields) if model is not None else []
+
+
+def _resolve(errors: _Errors, number: int, account: AccountFile, file: ConfigFile, path: Path) -> Account:
+    place: Place = ("accounts", number)
+    adapter = adapter_of(account.provider)
+    reconcile = account.reconcile or file.defaults.reconcile
+    overlap = file.defaults.overlap if account.overlap is None else None if account.overlap == "auto" else account.overlap
+    base_url = account.base_url or adapter.base_url or ""
+    _check_url(errors, place, base_url)
+    _check_credentials(errors, place, account, adapter.credential_sets)
+    names = _streams(errors, place, account)
+    count, seconds = account.rate_limit or adapter.rate_limit
+    for secret in account.credentials.values():
+        _anchor(secret, path)
+    resolved = Account(
+        name=account.name,
+        provider=account.provider,
+        base_url=base_url,
+        credentials=dict(account.credentials),
+        streams=names if isinstance(names, tuple) else (),
+        streams_file=path.parent / names if isinstance(names, Path) else None,
+        interval=account.interval or file.defaults.interval,
+        overlap=overlap,
+        start_from=account.start_from or file.defaults.start_from,
+        status_horizon=account.status_horizon or file.defaults.status_horizon,
+        reconcile_every=reconcile.every,
+        reconcile_back=reconcile.back,
+        timeout=account.timeout or file.defaults.timeout,
+        rate_count=count,
+        rate_seconds=seconds,
+        burst=account.burst,
+        proxy=account.proxy,
+        ca_file=path.parent / account.ca_file if account.ca_file else None,
+        enabled=account.enabled,
+        drafts=account.drafts,
+        channels=tuple(account.channels),
+        params_in=account.params_in,
+    )
+    _check_times(errors, place, account, resolved)
+    return resolved
+
+
+def _check_times(errors: _Errors, place: Place, written: AccountFile, account: Account) -> None:
+    """Rules between values; said where the value was written, in the account or in the defaults."""
+
+    def where(name: str) -> Place:
+        return (*place, name) if getattr(written, name) is not None else ("defaults", name)
+
+    if account.interval < 100_000:
+        errors.add(where("interval"), "too short; expected at least 100ms; fix: write 100ms or more")
+    if account.timeout <= 0:
+        errors.add(where("timeout"), "too short; expected more than 0; fix: write e.g. 20s")
+    if account.reconcile_every <= 0 or account.reconcile_back < 4 * account.reconcile_every:
+        errors.add(where("reconcile"), "back is too short for every; expected back >= 4 x every; fix: lower every, or raise back")
+    if account.overlap is not None and account.overlap <= 0:
+        errors.add(where("overlap"), "too short; expected more than 0; fix: write e.g. 10m")
+    if account.overlap is not None and account.overlap >= account.reconcile_back:
+        errors.add(where("overlap"), "too long; expected less than reconcile.back; fix: lower overlap, or raise reconcile.back")
+
+
+def _check_url(errors: _Errors, place: Place, url: str) -> None:
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        host, parts = None, urlsplit("")
+    if not url:
+        errors.add((*place, "base_url"), "missing; expected the vendor's URL for this provider; fix: add e.g. https://api.stuut.ai")
+    elif not host or parts.scheme not in ("http", "https") or parts.query or parts.username:
+        errors.add((*place, "base_url"), "not a base URL; expected https://HOST[:PORT][/PREFIX]; fix: correct it")
+    elif parts.scheme == "http" and host not in LOOPBACK:
+        errors.add((*place, "base_url"), "plain http would show the credentials to everybody; expected https; fix: write https://")
+
+
+def _check_credentials(errors: _Errors, place: Place, account: AccountFile, sets: tuple[tuple[str, ...], ...]) -> None:
+    if not any(set(each) == set(account.credentials) for each in sets):
+        wanted = " or ".join("{" + ", ".join(each) + "}" for each in sets)
+        errors.add((*place, "credentials"), f"not the credentials of {account.provider}; expected {wanted}; fix: give exactly these")
+
+
+def _streams(errors: _Errors, place: Place, account: AccountFile) -> tuple[str, ...] | Path:
+    wanted = {"stuut": "threads", "fonedynamics": "properties"}.get(account.provider)
+    for name in ("threads", "properties"):
+        given = getattr(account, name)
+        if given is not None and name != wanted:
+            errors.add((*place, name), f"not a key of {account.provider}; expected no {name} here; fix: remove it")
+        elif given is None and name == wanted:
+            errors.add((*place, name), f"missing; expected the {name} to poll; fix: list their ids")
+    return (getattr(account, wanted) or ()) if wanted else ("team",)
+
+
+def _unique(errors: _Errors, accounts: tuple[Account, ...]) -> None:
+    names: dict[str, int] = {}
+    identities: dict[tuple[str, ...], int] = {}
+    for number, account in enumerate(accounts):
+        if names.setdefault(account.name, number) != number:
+            errors.add(("accounts", number, "name"), "this name is taken; expected a name of its own; fix: rename one of the accounts")
+        identity = _identity(account)
+        if identity is not None and identities.setdefault(identity, number) != number:
+            errors.add(
+                ("accounts", number, "credentials"),
+                f"the same account as {accounts[identities[identity]].name}; expected other credentials; fix: remove one of them",
+            )
+
+
+def _identity(account: Account) -> tuple[str, ...] | None:
+    """What two accounts may not share. Resolved values where they can be read, else where they come from."""
+    names = {"stuut": ("token",), "fonedynamics": ("account_sid",), "heymarket": ("secret_id", "api_key")}[account.provider]
+    secret = next((account.credentials[name] for name in names if name in account.credentials), None)
+    if secret is None:
+        return None
+    try:
+        value = secret.read()
+    except ConfigError:
+        value = repr(secret)
+    return account.provider, account.base_url.rstrip("/"), value
+
+
+def _anchor(secret: SecretRef | None, path: Path) -> None:
+    """Relative paths are relative to the configuration file."""
+    if secret is not None and secret.file is not None:
+        secret.file = path.parent / secret.file
+
+
+def check_references(config: Config) -> None:
+    """Read every file and variable that the configuration names. Raises ConfigError with everything that is missing."""
+    lines: list[str] = []
+    document = Document(_text(config.path), str(config.path))
+    for place, secret in _secrets(config):
+        try:
+            secret.read()
+        except ConfigError as error:
+            lines.append(
+                f"{config.path}:{document.line(place)}: {_path(place)}: {error}; expected a readable secret; fix: create it, or name another"
+            )
+    for place, file in _files(config):
+        if not file.is_file():
+            lines.append(f"{config.path}:{document.line(place)}: {_path(place)}: the file {file} is missing; expected a readable file; fix: create it")
+    if lines:
+        raise ConfigError(lines)
+
+
+def _secrets(config: Config) -> Iterator[tuple[Place, SecretRef]]:
+    for number, account in enumerate(config.accounts):
+        for name, secret in account.credentials.items():
+            yield ("accounts", number, "credentials", name), secret
+    for name in ("password", "token", "key_password"):
+        secret = getattr(config.kafka.security, name)
+        if secret is not None:
+            yield ("kafka", "security", name), secret
+    if config.privacy.key is not None:
+        yield ("privacy", "key"), config.privacy.key
+
+
+def _files(config: Config) -> Iterator[tuple[Place, Path]]:
+    for number, account in enumerate(config.accounts):
+        if account.streams_file is not None:
+            yield ("accounts", number, "threads" if account.provider == "stuut" else "properties", "file"), account.streams_file
+        if account.ca_file is not None:
+            yield ("accounts", number, "ca_file"), account.ca_file
+    for name in ("ca_file", "cert_file", "key_file"):
+        given = getattr(config.kafka.security, name)
+        if given is not None:
+            yield ("kafka", "security", name), config.path.parent / given
