@@ -1,243 +1,153 @@
-"""The composition root: opens everything in one block, hands out shards, and ends on SIGTERM.
-
-What is owned comes from the group as a complete set each time; :func:`plan` compares it with
-what runs, so repeats and rebalances that change nothing are harmless.
-"""
+"""The composition root: opens everything in one block, waits for Kafka, and ends on SIGTERM."""
 
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
 
 import anyio
-from anyio.abc import TaskGroup
 
-from . import __version__, status, window
+from . import __version__, status, topics
 from .clock import SystemClock
-from .codec import Publisher, partition_of
-from .commit import Committer
-from .config import Account as AccountConfig
-from .config import Config, StartFrom
-from .credentials import Credentials
-from .errors import CacheError, ConfigError, PollerError, Refused, Unavailable
-from .fetch import Fetcher
-from .kafka import Kafka, settings_of
-from .model import SECOND, Instant
-from .polling import Poller
-from .port import Log, Membership, Ownership
-from .privacy import Privacy
-from .provider_clock import ProviderClock
-from .providers.registry import adapter_of
-from .shard import Settings, Shard
+from .codec import META_KEY, Meta, decode_state
+from .config import LOOPBACK, Config, check_references
+from .connect import connection_of
+from .errors import ConfigError, PollerError, Refused, Unavailable
+from .kafka import Kafka, quiet
+from .ledger import claim
+from .model import Instant
+from .port import Log
 from .snapshot import WorkerSnapshot
 from .store import Store
-from .sweep import Account
 from .telemetry import Telemetry
+from .worker import Worker, shard_of
 
 STOP_S = 20.0
 """A clean stop takes at most this long."""
 
-KAFKA_RETRY_S = 2.0
+RETRY_S = 2.0
+LOOK_BACK = 5_000
+"""Offsets read back from a partition's end to find whose it is; all of it if that is not enough."""
+
+_JSON = {"auto": None, "json": True, "console": False}
 
 
-def plan(running: Iterable[int], wanted: Iterable[int]) -> tuple[frozenset[int], frozenset[int]]:
-    """``(start, stop)``: what turns the running shards into the wanted ones."""
-    has, wants = frozenset(running), frozenset(wanted)
-    return wants - has, has - wants
+async def run(config: Config) -> None:
+    """The daemon, until SIGTERM or SIGINT. Raises ConfigError for what only the operator can mend."""
+    check_references(config)
+    quiet()
+    telemetry = Telemetry(version=__version__, level=config.log.level, json=_JSON[config.log.format])
+    with Store(config.directory) as store:
+        await _Daemon(config, store, telemetry).run()
 
 
-def shard_of(account_key: str, shards: int) -> int:
-    """The shard of an account: of its name only, so that new keys never move it away from its state."""
-    return partition_of(account_key.encode(), shards)
+class _Daemon:
+    """What lives as long as the process."""
 
-
-def floor_of(start: StartFrom) -> Callable[[Instant], Instant]:
-    """How far back a stream without state begins, given the provider's clock."""
-    if start.kind == "earliest":
-        return lambda now: 0
-    if start.kind == "at":
-        return lambda now: min(start.value, now)
-    return lambda now: now - start.value
-
-
-class Worker:
-    """One ``poller run``: the shards it owns, and everything they share."""
-
-    def __init__(self, config: Config, log: Log, store: Store, *, clock: SystemClock, telemetry: Telemetry, retention: Instant) -> None:
-        self.config, self._log, self._store = config, log, store
-        self._clock, self._telemetry = clock, telemetry
-        self._shards: dict[int, Shard] = {}
-        self._closing: dict[int, Shard] = {}
-        self._owned = Ownership(frozenset(), stable=False)
-        self._membership: Membership | None = None
-        self._joined = self._draining = False
-        self._started = clock.now()
-        self._problems: dict[str, str] = {}
-        privacy = config.privacy
-        key = privacy.key.read().encode() if privacy.key else b""
-        self._privacy = Privacy(
-            numbers=privacy.numbers, text=privacy.text, original_dead_letters=privacy.dead_letters == "original", key=key
-        )
-        self._publisher = Publisher(partitions=config.kafka.partitions, privacy=self._privacy)
-        self._settings = Settings(
-            log=log,
-            group=config.kafka.group,
-            shards=config.kafka.shards,
-            publisher=self._publisher,
-            retention=retention,
-            session_s=config.kafka.session_timeout / SECOND,
-            clock=clock,
-            telemetry=telemetry,
-            key=key,
-        )
-        self._accounts: dict[int, list[AccountConfig]] = {}
-        for account in config.accounts:
-            if account.enabled:
-                self._accounts.setdefault(shard_of(account.key, config.kafka.shards), []).append(account)
-        telemetry.watch(self.snapshot)
+    def __init__(self, config: Config, store: Store, telemetry: Telemetry) -> None:
+        self._config, self._store, self._telemetry = config, store, telemetry
+        self._clock = SystemClock()
+        self._started = self._clock.now()
+        self._worker: Worker | None = None
+        self._problem = ""
+        self._stop, self._finished = anyio.Event(), anyio.Event()
 
     async def run(self) -> None:
-        """Own and run shards until cancelled; then every shard is drained."""
-        async with anyio.create_task_group() as tasks:
+        config, telemetry = self._config, self._telemetry
+        telemetry.started(accounts=len(config.accounts), shards=config.kafka.shards)
+        telemetry.watch(self.snapshot)
+        application = status.application(self.snapshot, telemetry, loopback=config.admin.host in LOOPBACK)
+        try:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(status.serve, application, config.admin.host, config.admin.port)
+                tasks.start_soon(self._signals)
+                tasks.start_soon(self._work)
+                await self._stop.wait()
+                began = self._clock.monotonic()
+                if self._worker is not None:
+                    with anyio.move_on_after(STOP_S):
+                        await self._finished.wait()
+                telemetry.stopped(self._clock.monotonic() - began)
+                tasks.cancel_scope.cancel()
+        except* PollerError as group:
+            raise _first(group) from None
+
+    async def _signals(self) -> None:
+        with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as received:
+            async for number in received:
+                self._telemetry.stopping(signal.Signals(number).name)
+                self._stop.set()
+
+    async def _work(self) -> None:
+        kafka = Kafka(connection_of(self._config))
+        retention = await self._prepare(kafka)
+        self._worker = Worker(
+            self._config, kafka, self._store, clock=self._clock, telemetry=self._telemetry, retention=retention
+        )
+        await self._worker.run(self._stop)
+        self._finished.set()
+
+    async def _prepare(self, kafka: Kafka) -> Instant:
+        """Wait for Kafka, create what is missing, audit what is there; the state topic's delete.retention.ms."""
+        while True:
             try:
-                async with self._log.membership() as self._membership:
-                    while True:
-                        self._take(await self._membership.next(), tasks)
-            finally:
-                self._draining = True
-                with anyio.CancelScope(shield=True):
-                    await self._drain()
+                retention = await self._audit(kafka)
+                await self._whose(kafka)
+            except Unavailable as error:
+                self._problem = str(error)
+                self._telemetry.kafka_trouble(error, "start")
+                await self._clock.sleep(RETRY_S)
+            except Refused as error:
+                raise ConfigError([f"{self._config.path}: kafka: {error}; fix: {error.fix}"]) from None
+            else:
+                self._problem = ""
+                self._telemetry.well("start")
+                return retention
 
-    def _take(self, owned: Ownership, tasks: TaskGroup) -> None:
-        """Start and stop what the group says; during a rebalance what runs keeps running."""
-        self._owned = owned
-        if not owned.stable:
-            return
-        self._joined = True
-        self._telemetry.owned(owned.shards)
-        start, stop = plan(self._shards, (shard for shard in owned.shards if shard in self._accounts))
-        for number in sorted(stop):
-            self._closing[number] = self._shards.pop(number)
-            self._closing[number].stop()
-        for number in sorted(start):
-            self._start(number, tasks)
+    async def _audit(self, kafka: Kafka) -> Instant:
+        names, file = kafka.connection.topics, self._config.kafka
+        plan = topics.compare(names, await topics.inspect(kafka), partitions=file.partitions, shards=file.shards)
+        if plan.create and not plan.problems:
+            await topics.create(kafka, plan.create, partitions=file.partitions, replication_factor=file.replication_factor)
+            plan = topics.compare(names, await topics.inspect(kafka), partitions=file.partitions, shards=file.shards)
+        if plan.problems:
+            raise ConfigError([f"{self._config.path}: kafka.topics: {problem}" for problem in plan.problems])
+        for warning in plan.warnings:
+            self._telemetry.note(warning)
+        return topics.retention(await topics.inspect(kafka), names)
 
-    def _start(self, number: int, tasks: TaskGroup) -> None:
-        shard = Shard(
-            number,
-            self._store.shard(number),
-            self._settings,
-            pollers=lambda committer: [self._poller(account, committer) for account in self._accounts[number]],
-            confirmed=lambda: self._owned.stable and number in self._owned.shards and self._fresh(),
-        )
-        earlier = self._closing.get(number)
-        self._shards[number] = shard
-        tasks.start_soon(self._run_shard, number, shard, earlier)
-
-    async def _run_shard(self, number: int, shard: Shard, earlier: Shard | None) -> None:
-        if earlier is not None:
-            await earlier.closed.wait()
-        await shard.run()
-        if self._closing.get(number) is shard:
-            del self._closing[number]
-
-    def _fresh(self) -> bool:
-        return self._membership is not None and self._membership.fresh()
-
-    async def _drain(self) -> None:
-        for shard in [*self._shards.values(), *self._closing.values()]:
-            shard.stop()
-        with anyio.move_on_after(STOP_S - 2):
-            for shard in [*self._shards.values(), *self._closing.values()]:
-                await shard.closed.wait()
-
-    def _poller(self, config: AccountConfig, committer: Committer) -> Poller:
-        """Everything of one account, made anew each time its shard runs."""
-        adapter = adapter_of(config.provider, params_in=config.params_in)
-        clock, facts = ProviderClock(), self._telemetry.account(config.provider, config.name)
-        credentials = Credentials(adapter, config.credentials)
-        account = Account(
-            key=config.key,
-            adapter=adapter,
-            fetcher=Fetcher(
-                config.base_url,
-                timeout_s=config.timeout / SECOND,
-                proxy=config.proxy,
-                ca_file=config.ca_file,
-                credentials=credentials,
-                provider_clock=clock,
-                clock=self._clock,
-                on_request=facts.requested,
-            ),
-            provider_clock=clock,
-            committer=committer,
-            publisher=self._publisher,
-            facts=facts,
-            clock=self._clock,
-            rungs=window.build(
-                interval=config.interval,
-                overlap=config.overlap or window.OVERLAP,
-                status_horizon=config.status_horizon,
-                every=config.reconcile_every,
-                back=config.reconcile_back,
-                filtered=adapter.filtered,
-                ahead=adapter.ahead,
-            ),
-            floor_of=floor_of(config.start_from),
-            quietness=config.reconcile_back / config.reconcile_every,
-            channels=frozenset(config.channels),
-            drafts=config.drafts == "publish",
-        )
-        return Poller(
-            account,
-            interval_s=config.interval / SECOND,
-            rate=(config.rate_count, config.rate_seconds),
-            burst=config.burst,
-            streams=stream_names(config),
-            may_poll=self._fresh,
-            secrets_changed=credentials.changed,
-        )
+    async def _whose(self, kafka: Log) -> None:
+        """Look whose state this is before anything is fenced: another installation must not be disturbed."""
+        kafka_file = self._config.kafka
+        for shard in sorted({shard_of(account.key, kafka_file.shards) for account in self._config.accounts}):
+            claim(await newest_meta(kafka, shard), group=kafka_file.group, shards=kafka_file.shards)
 
     def snapshot(self) -> WorkerSnapshot:
-        """This worker, for outsiders."""
+        """The worker, or that it waits for Kafka."""
+        if self._worker is not None:
+            return self._worker.snapshot()
+        problems = (self._problem,) if self._problem else ()
         return WorkerSnapshot(
-            version=__version__,
-            started=self._started,
-            now=self._clock.now(),
-            joined=self._joined,
-            draining=self._draining,
-            shards=tuple(shard.snapshot() for _, shard in sorted(self._shards.items())),
-            problems=tuple(self._problems.values()),
+            version=__version__, started=self._started, now=self._clock.now(), joined=False, problems=problems
         )
 
 
-def stream_names(config: AccountConfig) -> Callable[[], Iterable[str]]:
-    """The names to poll, asked every second: a file of names is read again when it changed."""
-    if config.streams_file is None:
-        return lambda: config.streams
-    path, last = config.streams_file, _Names(())
+async def newest_meta(log: Log, shard: int) -> Meta | None:
+    """The last meta record of a shard's log, read without disturbing its owner."""
+    end = await log.ends(shard)
+    for since in (max(end.begin, end.end - LOOK_BACK), end.begin):
+        newest: Meta | None = None
+        async for chunk in log.read(shard, since, end.end):
+            for key, value in chunk.records:
+                if key == META_KEY and value is not None:
+                    newest = decode_state(key, value)
+        if newest is not None:
+            return newest
+    return None
 
-    def names() -> Iterable[str]:
-        last.follow(path)
-        return last.names
 
-    return names
-
-
-class _Names:
-    """One id a line; blank lines and ``#`` comments are left out. A file that cannot be read keeps the last names."""
-
-    def __init__(self, names: Iterable[str]) -> None:
-        self.names: tuple[str, ...] = tuple(names)
-        self._stamp: tuple[int, int, int] | None = None
-
-    def follow(self, path: Path) -> None:
-        try:
-            found = path.stat()
-            stamp = found.st_mtime_ns, found.st_ino, found.st_size
-            if stamp != self._stamp:
-                lines = (line.strip() for line in path.read_text(encoding="utf-8").splitlines())
-                self.names, self._stamp = tuple(dict.fromkeys(name for name in lines if name and name[0] != "#")), stamp
-        except (OSError, UnicodeDecodeError):
-            return
+def _first(group: BaseExceptionGroup[PollerError]) -> PollerError:
+    leaf: BaseException = group
+    while isinstance(leaf, BaseExceptionGroup):
+        leaf = leaf.exceptions[0]
+    assert isinstance(leaf, PollerError)
+    return leaf

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import copy
 import difflib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,7 +13,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ValidationError
 
-from .config_file import AccountFile, Admin, ConfigFile, Kafka, Log, PrivacyConfig, StartFrom
+from .config_file import AccountFile, Admin, ConfigFile, Defaults, Kafka, Log, PrivacyConfig, StartFrom
 from .errors import ConfigError
 from .model import Instant
 from .providers.registry import adapter_of
@@ -75,12 +77,16 @@ class _Errors:
     def __init__(self, document: Document) -> None:
         self.document = document
         self.found: list[tuple[int, str]] = []
+        self.places: list[Place] = []
 
     def add(self, place: Place, what: str) -> None:
+        """Note one error, unless something there is known to be wrong already."""
+        if any(place[: len(other)] == other or other[: len(place)] == place for other in self.places):
+            return
+        self.places.append(place)
         line = self.document.line(place)
         text = f"{self.document.name}:{line}: {_path(place)}: {what}"
-        if (line, text) not in self.found:
-            self.found.append((line, text))
+        self.found.append((line, text))
 
     def raise_any(self) -> None:
         if self.found:
@@ -107,10 +113,11 @@ def load(path: Path | str) -> Config:
     except ValidationError as error:
         for each in error.errors(include_input=False, include_url=False):
             _translate(errors, each)
+        defaults, partly = _what_is_right(document.value, errors.places)
+        _resolve_all(errors, partly, defaults, path)
         errors.raise_any()
         raise AssertionError("a validation error names what is wrong") from None
-    accounts = tuple(_resolve(errors, number, account, file, path) for number, account in enumerate(file.accounts))
-    _unique(errors, accounts)
+    accounts = _resolve_all(errors, dict(enumerate(file.accounts)), file.defaults, path)
     errors.raise_any()
     _anchor(file.privacy.key, path)
     for name in ("password", "token", "key_password"):
@@ -124,6 +131,33 @@ def load(path: Path | str) -> Config:
         log=file.log,
         accounts=accounts,
     )
+
+
+def _what_is_right(value: dict[str, Any], wrong: list[Place]) -> tuple[Defaults, dict[int, AccountFile]]:
+    """The defaults and accounts without their wrong keys, so that rules between values are checked all the same."""
+    right: Any = copy.deepcopy(value)
+    for place in wrong:
+        inner: Any = right
+        for part in place[:-1]:
+            inner = inner[part] if isinstance(inner, dict) and part in inner or isinstance(inner, list) else None
+        if isinstance(inner, dict):
+            inner.pop(place[-1], None)
+    try:
+        defaults = Defaults.model_validate(right.get("defaults", {}))
+    except ValidationError:
+        defaults = Defaults()
+    accounts: dict[int, AccountFile] = {}
+    listed = right.get("accounts")
+    for number, each in enumerate(listed if isinstance(listed, list) else ()):
+        with contextlib.suppress(ValidationError):
+            accounts[number] = AccountFile.model_validate(each)
+    return defaults, accounts
+
+
+def _resolve_all(errors: _Errors, accounts: dict[int, AccountFile], defaults: Defaults, path: Path) -> tuple[Account, ...]:
+    resolved = {number: _resolve(errors, number, account, defaults, path) for number, account in accounts.items()}
+    _unique(errors, resolved)
+    return tuple(resolved.values())
 
 
 def _text(path: Path) -> str:
@@ -173,11 +207,11 @@ def _keys(place: Place) -> list[str]:
     return list(model.model_fields) if model is not None else []
 
 
-def _resolve(errors: _Errors, number: int, account: AccountFile, file: ConfigFile, path: Path) -> Account:
+def _resolve(errors: _Errors, number: int, account: AccountFile, defaults: Defaults, path: Path) -> Account:
     place: Place = ("accounts", number)
     adapter = adapter_of(account.provider)
-    reconcile = account.reconcile or file.defaults.reconcile
-    overlap = file.defaults.overlap if account.overlap is None else None if account.overlap == "auto" else account.overlap
+    reconcile = account.reconcile or defaults.reconcile
+    overlap = defaults.overlap if account.overlap is None else None if account.overlap == "auto" else account.overlap
     base_url = account.base_url or adapter.base_url or ""
     _check_url(errors, place, base_url)
     _check_credentials(errors, place, account, adapter.credential_sets)
@@ -192,13 +226,13 @@ def _resolve(errors: _Errors, number: int, account: AccountFile, file: ConfigFil
         credentials=dict(account.credentials),
         streams=names if isinstance(names, tuple) else (),
         streams_file=path.parent / names if isinstance(names, Path) else None,
-        interval=account.interval or file.defaults.interval,
+        interval=_first(account.interval, defaults.interval),
         overlap=overlap,
-        start_from=account.start_from or file.defaults.start_from,
-        status_horizon=account.status_horizon or file.defaults.status_horizon,
+        start_from=account.start_from or defaults.start_from,
+        status_horizon=_first(account.status_horizon, defaults.status_horizon),
         reconcile_every=reconcile.every,
         reconcile_back=reconcile.back,
-        timeout=account.timeout or file.defaults.timeout,
+        timeout=_first(account.timeout, defaults.timeout),
         rate_count=count,
         rate_seconds=seconds,
         burst=account.burst,
@@ -211,6 +245,10 @@ def _resolve(errors: _Errors, number: int, account: AccountFile, file: ConfigFil
     )
     _check_times(errors, place, account, resolved)
     return resolved
+
+
+def _first(own: Instant | None, default: Instant) -> Instant:
+    return default if own is None else own
 
 
 def _check_times(errors: _Errors, place: Place, written: AccountFile, account: Account) -> None:
@@ -262,10 +300,10 @@ def _streams(errors: _Errors, place: Place, account: AccountFile) -> tuple[str, 
     return (getattr(account, wanted) or ()) if wanted else ("team",)
 
 
-def _unique(errors: _Errors, accounts: tuple[Account, ...]) -> None:
+def _unique(errors: _Errors, accounts: dict[int, Account]) -> None:
     names: dict[str, int] = {}
     identities: dict[tuple[str, ...], int] = {}
-    for number, account in enumerate(accounts):
+    for number, account in accounts.items():
         if names.setdefault(account.name, number) != number:
             errors.add(("accounts", number, "name"), "this name is taken; expected a name of its own; fix: rename one of the accounts")
         identity = _identity(account)

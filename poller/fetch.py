@@ -24,6 +24,8 @@ from .model import SECOND, Instant
 from .provider_clock import ProviderClock
 from .providers import Authorization, Request, Response
 
+Transport = httpx.AsyncBaseTransport
+
 RESPONSE_BYTES_MAX = 32 << 20
 """Decoded bytes of one answer: a page of a thousand long messages is far below, a bomb above."""
 
@@ -56,7 +58,7 @@ class Fetcher:
         on_request: Callable[[str, float], None],
         proxy: str | None = None,
         ca_file: Path | None = None,
-        transport: httpx.AsyncBaseTransport | None = None,
+        transport: Transport | None = None,
     ) -> None:
         self._base, self._timeout_s = base_url.rstrip("/"), timeout_s
         self._credentials, self._provider_clock, self._clock = credentials, provider_clock, clock
@@ -148,7 +150,7 @@ def http_date(text: str | None) -> Instant | None:
         return None
 
 
-def _transport(proxy: str | None, ca_file: Path | None) -> httpx.AsyncBaseTransport | None:
+def _transport(proxy: str | None, ca_file: Path | None) -> Transport | None:
     """The fast transport where nothing special is asked for; else httpx's own, which also honours HTTPS_PROXY."""
     limits = httpx.Limits(max_connections=CONNECTIONS_MAX, keepalive_expiry=KEEPALIVE_S)
     verify = ssl.create_default_context(cafile=str(ca_file)) if ca_file else ssl.create_default_context()

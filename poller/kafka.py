@@ -54,7 +54,7 @@ class Connection(Struct, frozen=True, kw_only=True):
     """Security arguments of every aiokafka client."""
 
 
-def quiet(loop: asyncio.AbstractEventLoop) -> None:
+def quiet() -> None:
     """Drop aiokafka's "exception was never retrieved" reports of its own futures after a fencing, and nothing else."""
 
     def handler(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
@@ -62,7 +62,7 @@ def quiet(loop: asyncio.AbstractEventLoop) -> None:
             return
         loop.default_exception_handler(context)
 
-    loop.set_exception_handler(handler)
+    asyncio.get_running_loop().set_exception_handler(handler)
 
 
 class KafkaWriter:

@@ -1,0 +1,5 @@
+"""``python -m poller``."""
+
+from .cli import main
+
+main()

@@ -1,0 +1,206 @@
+"""The command line: arguments to commands, errors to exit codes. Results on stdout, talk on stderr."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import anyio
+from cyclopts import App, Parameter
+
+from . import __version__
+from .errors import ConfigError, KafkaError, PollerError, ProviderError, Refused, Unauthorized
+
+DONE, UNEXPECTED, USAGE, UNAVAILABLE, REFUSED, CONFIG = 0, 1, 2, 69, 77, 78
+
+app = App(
+    name="poller",
+    version=__version__,
+    help="Poll SMS vendors and publish every message and every status to Kafka, exactly once.",
+    help_epilogue="Begin with `poller demo`, or with `poller config example > poller.yaml` and `poller check --config poller.yaml`.",
+)
+topics_app = App(name="topics", help="Plan or create the four Kafka topics.")
+schemas_app = App(name="schemas", help="List or export the JSON Schemas of the events.")
+config_app = App(name="config", help="Show an example, or the schema for editors, of the configuration file.")
+for each in (topics_app, schemas_app, config_app):
+    app.command(each)
+
+ConfigPath = Annotated[Path, Parameter(name="--config", help="The configuration file (YAML).")]
+Debug = Annotated[bool, Parameter(name="--debug", negative=(), help="Show a traceback when something unexpected happens.")]
+
+
+@app.command
+def run(*, config: ConfigPath, debug: Debug = False) -> int:
+    """Run the daemon until SIGTERM or SIGINT.
+
+    It creates missing topics, waits for Kafka, and never ends because of a provider.
+    Example: poller run --config poller.yaml
+    """
+    from . import app as daemon
+    from .config import load
+
+    return _async(daemon.run(load(config)))
+
+
+@app.command
+def demo(*, seconds: float = 60, port: int = 0, hostile: bool = False, debug: Debug = False) -> int:
+    """Show everything at once: simulated providers, a real Kafka, the daemon, a kill, and the proof.
+
+    Parameters
+    ----------
+    seconds: How long it runs before it proves its result.
+    port: The administration port; 0 = any free one.
+    hostile: Let the providers misbehave.
+    """
+    from .demo.command import demo as show
+
+    return show(seconds=seconds, port=port, hostile=hostile)
+
+
+@app.command
+def check(*, config: ConfigPath, online: bool = False, debug: Debug = False) -> int:
+    """Check the configuration and every file and variable it names; with --online also Kafka and the providers.
+
+    Example: poller check --config poller.yaml --online
+    """
+    from .config import check_references, load
+
+    loaded = load(config)
+    check_references(loaded)
+    if online:
+        from .online import check as check_online
+
+        return _async(check_online(loaded))
+    print(f"{config}: good, {len(loaded.accounts)} accounts")
+    return DONE
+
+
+@app.command
+def tail(
+    *,
+    config: ConfigPath,
+    topic: Literal["messages", "status", "dead-letters"] = "messages",
+    from_beginning: bool = False,
+    json: bool = False,
+    debug: Debug = False,
+) -> int:
+    """Show events as they are published, numbers masked and texts left out; --json shows them whole.
+
+    Example: poller tail --config poller.yaml --topic status --from-beginning
+    """
+    from .config import load
+    from .tail import tail as follow
+
+    return _async(follow(load(config), topic.replace("-", "_"), from_beginning=from_beginning, json=json))
+
+
+@topics_app.command(name="plan")
+def topics_plan(*, config: ConfigPath, debug: Debug = False) -> int:
+    """Say what would be created, and what differs from what is needed."""
+    from .config import load
+    from .online import topics_plan as plan
+
+    return _async(plan(load(config), create=False))
+
+
+@topics_app.command(name="create")
+def topics_create(*, config: ConfigPath, debug: Debug = False) -> int:
+    """Create the topics that are missing, and audit the others."""
+    from .config import load
+    from .online import topics_plan as plan
+
+    return _async(plan(load(config), create=True))
+
+
+@schemas_app.command(name="list")
+def schemas_list() -> int:
+    """Name the schemas."""
+    from .schemas import names
+
+    print("\n".join(names()))
+    return DONE
+
+
+@schemas_app.command(name="export")
+def schemas_export(directory: Path) -> int:
+    """Write the schemas and their examples into a directory."""
+    from .schemas import export
+
+    print("\n".join(str(path) for path in export(directory)))
+    return DONE
+
+
+@config_app.command(name="example")
+def config_example() -> int:
+    """Print a complete, commented configuration file."""
+    from .example import EXAMPLE
+
+    print(EXAMPLE, end="")
+    return DONE
+
+
+@config_app.command(name="schema")
+def config_schema() -> int:
+    """Print the JSON Schema of the configuration file, for editors."""
+    from .example import schema
+
+    print(schema())
+    return DONE
+
+
+@app.command
+def version() -> int:
+    """Print the release."""
+    print(__version__)
+    return DONE
+
+
+def _async(work: Coroutine[Any, Any, int | None]) -> int:
+    async def wrapped() -> int:
+        return await work or DONE
+
+    try:
+        import uvloop  # noqa: F401
+
+        options: dict[str, Any] = {"use_uvloop": True}
+    except ImportError:
+        options = {}
+    return anyio.run(wrapped, backend_options=options)
+
+
+def _fails(error: PollerError) -> int:
+    """Say what is wrong, and give the exit code that says it to programs."""
+    lines = error.lines if isinstance(error, ConfigError) else [f"poller: {error}" + (f"; fix: {error.fix}" if error.fix else "")]
+    print("\n".join(lines), file=sys.stderr)
+    if isinstance(error, ConfigError):
+        return CONFIG
+    if isinstance(error, Unauthorized) or (isinstance(error, Refused) and "credentials" in str(error)):
+        return REFUSED
+    return UNAVAILABLE if isinstance(error, KafkaError | ProviderError) else UNEXPECTED
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """The entry point; always ends by SystemExit."""
+    given = sys.argv[1:] if arguments is None else arguments
+    if not __debug__:
+        print("poller: python -O removes checks that the exactly-once protocol needs; fix: run without -O", file=sys.stderr)
+        raise SystemExit(USAGE)
+    try:
+        code = app(given, exit_on_error=False, print_error=True, result_action="return_value")
+    except PollerError as error:
+        code = _fails(error)
+    except KeyboardInterrupt:
+        code = 130
+    except Exception as error:
+        if "--debug" in given:
+            raise
+        from cyclopts import CycloptsError
+
+        if isinstance(error, CycloptsError):
+            code = USAGE
+        else:
+            print(f"poller: unexpected {type(error).__name__}; run again with --debug for details", file=sys.stderr)
+            code = UNEXPECTED
+    raise SystemExit(code if isinstance(code, int) else DONE)
