@@ -1,0 +1,90 @@
+"""What was published, held against what the simulated providers really had.
+
+A *message* is right when it was created exactly once and its events are numbered without gap
+or repetition. A *status* is counted for every message that is not inbound: it is right when the
+newest status that the provider showed is the newest one that was published, on the status topic.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any, NamedTuple
+
+from ..diff import message_key
+from ..model import Instant
+from ..providers import fonedynamics, heymarket, stuut
+from .world import FONE, HEYMARKET, STUUT, World
+
+
+class Published(NamedTuple):
+    """One event as a reader got it."""
+
+    topic: str
+    key: str
+    id: str
+    type: str
+    revision: int
+    value: dict[str, Any]
+
+
+class Verdict(NamedTuple):
+    """The counts, and the keys behind the faults (for finding out why)."""
+
+    messages_expected: int
+    messages_published: int
+    statuses_expected: int
+    statuses_published: int
+    missing: list[str]
+    stale: list[str]
+    duplicates: list[str]
+    out_of_order: list[str]
+
+    @property
+    def good(self) -> bool:
+        """Nothing missing, stale, doubled or out of order."""
+        return not (self.missing or self.stale or self.duplicates or self.out_of_order)
+
+    @property
+    def line(self) -> str:
+        """The proof, in one line."""
+        return (
+            f"published {self.messages_published} of {self.messages_expected} messages, "
+            f"{self.statuses_published} of {self.statuses_expected} statuses, "
+            f"{len(self.missing) + len(self.stale)} missing, {len(self.duplicates) + len(self.out_of_order)} duplicates"
+        )
+
+
+def judge(world: World, events: list[Published], *, accounts: dict[str, str], now: Instant) -> Verdict:
+    """``accounts`` maps providers to account names; the world should be frozen."""
+    created: Counter[str] = Counter(event.key for event in events if event.type.startswith("sms.message.created"))
+    revisions: dict[str, list[int]] = {}
+    newest: dict[str, tuple[int, str]] = {}
+    for event in events:
+        revisions.setdefault(event.key, []).append(event.revision)
+        if event.type.startswith("sms.message.status-changed"):
+            newest[event.key] = max(newest.get(event.key, (0, "")), (event.revision, event.value["status"]))
+    expected: dict[str, str | None] = {}
+    for sms in world.all():
+        if sms.visible <= now:
+            key = message_key(f"{sms.provider}/{accounts[sms.provider]}", sms.id)
+            expected[key] = None if sms.inbound else canonical(sms.provider, sms.status(now))
+    due = {key: status for key, status in expected.items() if status is not None}
+    stale = [key for key, status in due.items() if newest.get(key, (0, ""))[1] != status]
+    ids = Counter(event.id for event in events)
+    doubled = {key for key, count in created.items() if count > 1} | {id_ for id_, count in ids.items() if count > 1}
+    return Verdict(
+        messages_expected=len(expected),
+        messages_published=len(created.keys() & expected.keys()),
+        statuses_expected=len(due),
+        statuses_published=len(due) - len(stale),
+        missing=sorted(expected.keys() - created.keys()),
+        stale=[key for key in stale if key in created],
+        duplicates=sorted(doubled | (created.keys() - expected.keys())),
+        out_of_order=sorted(key for key, seen in revisions.items() if sorted(seen) != list(range(1, len(seen) + 1))),
+    )
+
+
+def canonical(provider: str, status: str) -> str:
+    """The vendor's word as ours."""
+    words = {STUUT: stuut.STATUSES, HEYMARKET: heymarket.STATUSES, FONE: fonedynamics.STATUSES}[provider]
+    return words[status.lower() if provider == FONE else status]
