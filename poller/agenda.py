@@ -176,7 +176,10 @@ def due_from_marks(rungs: tuple[Rung, ...], cursor: Cursor, *, provider_now: int
     Sweeps in hand and rungs that owe something are due at once.
     """
     due = [now + (m.complete + r.period - provider_now) / SECOND for r, m in zip(rungs, cursor.marks, strict=True)]
-    return [now if index in cursor.sweeps or index in cursor.debts else min(due[index], now + rungs[index].period / SECOND) for index in range(len(rungs))]
+    return [
+        now if index in cursor.sweeps or index in cursor.debts else min(due[index], now + rungs[index].period / SECOND)
+        for index in range(len(rungs))
+    ]
 
 
 def quiet_period(*, interval_s: float, quiet_s: float, per_reach: float, streams: int, rate: float) -> float:

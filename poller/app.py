@@ -80,9 +80,7 @@ class _Daemon:
     async def _work(self) -> None:
         kafka = Kafka(connection_of(self._config))
         retention = await self._prepare(kafka)
-        self._worker = Worker(
-            self._config, kafka, self._store, clock=self._clock, telemetry=self._telemetry, retention=retention
-        )
+        self._worker = Worker(self._config, kafka, self._store, clock=self._clock, telemetry=self._telemetry, retention=retention)
         await self._worker.run(self._stop)
         self._finished.set()
 
@@ -126,9 +124,7 @@ class _Daemon:
         if self._worker is not None:
             return self._worker.snapshot()
         problems = (self._problem,) if self._problem else ()
-        return WorkerSnapshot(
-            version=__version__, started=self._started, now=self._clock.now(), joined=False, problems=problems
-        )
+        return WorkerSnapshot(version=__version__, started=self._started, now=self._clock.now(), joined=False, problems=problems)
 
 
 async def newest_meta(log: Log, shard: int) -> Meta | None:

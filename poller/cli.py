@@ -53,6 +53,7 @@ def demo(*, seconds: float = 60, port: int = 0, hostile: bool = False, debug: De
     seconds: How long it runs before it proves its result.
     port: The administration port; 0 = any free one.
     hostile: Let the providers misbehave.
+
     """
     from .demo.command import demo as show
 

@@ -250,7 +250,7 @@ class Publisher:
         partition = 0 if key is None else partition_of(key.encode(), self._partitions)
         headers = _headers(event, key, id_) + tail
         value = event_value(event, self._privacy)
-        return Record(_TOPICS[event.kind], partition, key and key.encode(), value, headers)
+        return Record(_TOPICS[event.kind], partition, None if key is None else key.encode(), value, headers)
 
 
 def _headers(event: Event, key: str | None, id_: str | None) -> tuple[tuple[str, bytes], ...]:

@@ -59,9 +59,7 @@ class Committer:
         self._last = -math.inf
         self._flushed = clock.monotonic()
 
-    async def submit(
-        self, scope: Scope, observations: list[Observation], bad: list[BadRow], advance: Callable[[Delta], Cursor]
-    ) -> Delta:
+    async def submit(self, scope: Scope, observations: list[Observation], bad: list[BadRow], advance: Callable[[Delta], Cursor]) -> Delta:
         """Make a page durable with its cursor; returns at once when it changed nothing."""
         delta, entry = self.ledger.page(scope, observations, bad, advance)
         if entry is not None:

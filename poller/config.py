@@ -139,7 +139,10 @@ def _what_is_right(value: dict[str, Any], wrong: list[Place]) -> tuple[Defaults,
     for place in wrong:
         inner: Any = right
         for part in place[:-1]:
-            inner = inner[part] if isinstance(inner, dict) and part in inner or isinstance(inner, list) else None
+            try:
+                inner = inner[part]
+            except (KeyError, IndexError, TypeError):
+                inner = None
         if isinstance(inner, dict):
             inner.pop(place[-1], None)
     try:
@@ -346,7 +349,9 @@ def check_references(config: Config) -> None:
             )
     for place, file in _files(config):
         if not file.is_file():
-            lines.append(f"{config.path}:{document.line(place)}: {_path(place)}: the file {file} is missing; expected a readable file; fix: create it")
+            lines.append(
+                f"{config.path}:{document.line(place)}: {_path(place)}: the file {file} is missing; expected a readable file; fix: create it"
+            )
     if lines:
         raise ConfigError(lines)
 

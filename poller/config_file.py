@@ -37,7 +37,9 @@ def _secret(value: object) -> SecretRef:
         if kind in ("env", "file") and isinstance(where, str) and where:
             return SecretRef(env=where) if kind == "env" else SecretRef(file=Path(where))
     if not isinstance(value, dict):
-        raise _wrong("a literal secret; expected {env: NAME} or {file: PATH}; fix: put the secret into a file or a variable and name it here")
+        raise _wrong(
+            "a literal secret; expected {env: NAME} or {file: PATH}; fix: put the secret into a file or a variable and name it here"
+        )
     raise _wrong("not a reference to a secret; expected {env: NAME} or {file: PATH}; fix: write exactly one of the two")
 
 
@@ -223,7 +225,9 @@ def _threads(value: object) -> tuple[str, ...] | Path:
         if len(set(value)) < len(value):
             raise ValueError("an id is listed twice; expected each once; fix: remove the repetition")
         return tuple(value)
-    raise ValueError("not a list of ids; expected [ID, ...] of texts, or {file: PATH}; fix: list at least one id, in quotes if it is a number")
+    raise ValueError(
+        "not a list of ids; expected [ID, ...] of texts, or {file: PATH}; fix: list at least one id, in quotes if it is a number"
+    )
 
 
 Ids = Annotated[Any, _said(_threads)]

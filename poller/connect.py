@@ -22,7 +22,7 @@ class _Token(AbstractTokenProvider):
     def __init__(self, secret: SecretRef) -> None:
         self._secret = secret
 
-    async def token(self) -> str:
+    async def token(self) -> str:  # pyright: ignore[reportIncompatibleMethodOverride]  # the library's annotation is wrong
         """The newest one."""
         return self._secret.read()
 

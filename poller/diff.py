@@ -201,9 +201,7 @@ def keys(observations: list[Observation], account_key: str) -> list[bytes]:
     return [digest(message_key(account_key, seen.message.message_id)) for seen in observations]
 
 
-def _observe(
-    old: Seen | None, seen: Observation, present: int, marks: bytes, scope: Scope, key: int
-) -> tuple[list[Event], Seen]:
+def _observe(old: Seen | None, seen: Observation, present: int, marks: bytes, scope: Scope, key: int) -> tuple[list[Event], Seen]:
     """What one copy adds to what is remembered of its message."""
     if old is None:
         return _first(seen, present, marks, scope, key)
@@ -239,9 +237,7 @@ def _first(seen: Observation, present: int, marks: bytes, scope: Scope, key: int
     return events, _remember(seen, present, marks, scope, key, len(events), seen.position // SECOND)
 
 
-def _remember(
-    seen: Observation, present: int, marks: bytes, scope: Scope, key: int, revision: int, position: int
-) -> Seen:
+def _remember(seen: Observation, present: int, marks: bytes, scope: Scope, key: int, revision: int, position: int) -> Seen:
     message = seen.message
     return Seen(
         revision=revision,

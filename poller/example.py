@@ -51,14 +51,18 @@ accounts:
   threads: [thr_1, thr_2]       # or {file: threads.txt}, one id a line, re-read when it changes
 """
 
-_SECRET: dict[str, Any] = {"oneOf": [{"type": "object", "required": [kind], "properties": {kind: {"type": "string"}}} for kind in ("env", "file")]}
+_SECRET: dict[str, Any] = {
+    "oneOf": [{"type": "object", "required": [kind], "properties": {kind: {"type": "string"}}} for kind in ("env", "file")]
+}
 
 
 def schema() -> str:
     """JSON Schema 2020-12 of the file: keys, choices, and what is required."""
     from .config_file import ConfigFile
 
-    return msgspec.json.format(msgspec.json.encode(_model(ConfigFile) | {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "poller"})).decode()
+    return msgspec.json.format(
+        msgspec.json.encode(_model(ConfigFile) | {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "poller"})
+    ).decode()
 
 
 def _model(model: Any) -> dict[str, Any]:
@@ -74,7 +78,9 @@ def _field(name: str, field: Any) -> dict[str, Any]:
     for each in (kind, *getattr(kind, "__args__", ())):
         if isinstance(each, type) and issubclass(each, BaseModel) and name != "start_from":
             return {"type": "array", "items": _model(each)} if getattr(kind, "__origin__", None) is list else _model(each)
-    choices = [value for each in (kind, *getattr(kind, "__args__", ())) for value in getattr(each, "__args__", ()) if isinstance(value, str)]
+    choices = [
+        value for each in (kind, *getattr(kind, "__args__", ())) for value in getattr(each, "__args__", ()) if isinstance(value, str)
+    ]
     if name in ("password", "token", "key", "key_password"):
         return _SECRET
     return {"enum": choices} if choices and getattr(kind, "__origin__", None) is not list else {}

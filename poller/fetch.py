@@ -7,6 +7,7 @@ three providers documents one), cookies are never kept, TLS is verified.
 from __future__ import annotations
 
 import ssl
+import urllib.request
 from collections.abc import Callable
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -158,7 +159,7 @@ def _transport(proxy: str | None, ca_file: Path | None) -> Transport | None:
         return httpx.AsyncHTTPTransport(verify=verify, proxy=proxy, limits=limits)
     if ca_file is not None:
         return httpx.AsyncHTTPTransport(verify=verify, limits=limits)
-    if httpx._utils.get_environment_proxies():  # noqa: SLF001  # the same look-up that the client makes
+    if any(urllib.request.getproxies().get(scheme) for scheme in ("http", "https", "all")):
         return None
     from httpx_aiohttp import AiohttpTransport
 

@@ -49,17 +49,17 @@ def _liking(partition: int, name: bytes) -> bytes:
 class Rendezvous(AbstractPartitionAssignor):
     """The one assignor of the group."""
 
-    name = "poller-rendezvous"
+    name = "poller-rendezvous"  # pyright: ignore[reportAssignmentType, reportIncompatibleMethodOverride]  # an instance serves as its class
     version = 0
 
     def __init__(self, worker: str) -> None:
         self._worker = worker.encode()
 
-    def metadata(self, topics: Iterable[str]) -> ConsumerProtocolMemberMetadata:
+    def metadata(self, topics: Iterable[str]) -> ConsumerProtocolMemberMetadata:  # pyright: ignore[reportIncompatibleMethodOverride]
         """What every member tells the leader: its stable name."""
         return ConsumerProtocolMemberMetadata(self.version, list(topics), self._worker)
 
-    def assign(self, cluster: Any, members: Mapping[str, Any]) -> dict[str, ConsumerProtocolMemberAssignment]:
+    def assign(self, cluster: Any, members: Mapping[str, Any]) -> dict[str, ConsumerProtocolMemberAssignment]:  # pyright: ignore[reportIncompatibleMethodOverride]
         """The leader's deal."""
         workers = {member: (data.user_data or member.encode()) for member, data in members.items()}
         topics = sorted({topic for data in members.values() for topic in data.subscription})
@@ -69,7 +69,7 @@ class Rendezvous(AbstractPartitionAssignor):
             for member in members
         }
 
-    def on_assignment(self, assignment: Any) -> None:
+    def on_assignment(self, assignment: Any) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Nothing to remember."""
 
 
@@ -173,8 +173,8 @@ async def _sit(link: Connection, seat: Member) -> None:
 
 def _listen(consumer: AIOKafkaConsumer, seat: Member) -> None:
     """Hear each good heartbeat; the client keeps that knowledge in a local variable."""
-    coordinator: Any = consumer._coordinator  # noqa: SLF001
-    heartbeat = coordinator._do_heartbeat  # noqa: SLF001
+    coordinator: Any = consumer._coordinator
+    heartbeat = coordinator._do_heartbeat
 
     async def heard() -> bool:
         good = await heartbeat()
@@ -182,4 +182,4 @@ def _listen(consumer: AIOKafkaConsumer, seat: Member) -> None:
             seat.beat()
         return good
 
-    coordinator._do_heartbeat = heard  # noqa: SLF001
+    coordinator._do_heartbeat = heard

@@ -142,7 +142,7 @@ async def _end_producer(producer: AIOKafkaProducer) -> None:
         _looked_at(stop)
         return
     stop.add_done_callback(_looked_at)
-    mine: tuple[Any, ...] = (producer, producer._sender, producer._message_accumulator, producer.client)  # noqa: SLF001
+    mine: tuple[Any, ...] = (producer, producer._sender, producer._message_accumulator, producer.client)
     for _ in range(3):
         for task in asyncio.all_tasks():
             frame = getattr(task.get_coro(), "cr_frame", None)
@@ -150,7 +150,7 @@ async def _end_producer(producer: AIOKafkaProducer) -> None:
             if any(owner is part for part in mine):
                 task.cancel()
         await asyncio.sleep(0)
-    for connection in list(producer.client._conns.values()):  # noqa: SLF001
+    for connection in list(producer.client._conns.values()):
         connection.close()
 
 
@@ -311,7 +311,10 @@ _RIGHTS: dict[type[Exception], tuple[str, str]] = {
         "Kafka refused the session timeout",
         "set kafka.session_timeout between the brokers' group.min.session.timeout.ms and group.max.session.timeout.ms",
     ),
-    ak.InvalidTransactionTimeout: ("Kafka refused the transaction timeout", f"set transaction.max.timeout.ms of the brokers to at least {TRANSACTION_TIMEOUT_MS}"),
+    ak.InvalidTransactionTimeout: (
+        "Kafka refused the transaction timeout",
+        f"set transaction.max.timeout.ms of the brokers to at least {TRANSACTION_TIMEOUT_MS}",
+    ),
     ak.UnknownTopicOrPartitionError: ("a topic or partition is missing", "run: poller topics create"),
     ak.MessageSizeTooLargeError: ("Kafka refused a record for its size", "set max.message.bytes of the topics to at least 1048588"),
     ak.RecordListTooLargeError: ("Kafka refused a batch for its size", "set max.message.bytes of the topics to at least 1048588"),
@@ -341,5 +344,3 @@ def mapped(error: BaseException, first: BaseException | None, *, writing: bool =
     if isinstance(error, TimeoutError):
         return Unavailable(f"{starting} did not answer in {START_TIMEOUT_S:.0f} s", fix="are there enough replicas for its own topics?")
     return Unavailable(f"Kafka cannot be reached ({type(error).__name__})", fix="check kafka.bootstrap_servers")
-
-

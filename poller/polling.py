@@ -171,7 +171,7 @@ class Poller:
         account, now = self.account, self.account.clock.monotonic()
         counts = polled.counts.pop(go.rung)
         self._agenda.swept(go.stream, go.rung, began=counts.began, now=now, period_s=self._period(polled.stream, go.rung))
-        for rung in (cursor.debts if (cursor := account.committer.ledger.cursor(go.stream)) else ()):
+        for rung in cursor.debts if (cursor := account.committer.ledger.cursor(go.stream)) else ():
             self._agenda.hurry(go.stream, rung, now)
         if counts.pages:
             self._tell(go, counts.began, "ok" if counts.rows else "empty", counts.pages, counts.rows, counts.events)

@@ -105,10 +105,7 @@ def _shape(value: Any) -> Any:
     """A JSON value with every leaf replaced by its kind and size, and only plain field names kept."""
     if isinstance(value, dict):
         pairs = cast("dict[str, Any]", value).items()
-        return {
-            name if _FIELD_NAME.fullmatch(name) else f"[field {number}]": _shape(leaf)
-            for number, (name, leaf) in enumerate(pairs)
-        }
+        return {name if _FIELD_NAME.fullmatch(name) else f"[field {number}]": _shape(leaf) for number, (name, leaf) in enumerate(pairs)}
     if isinstance(value, list):
         return [_shape(leaf) for leaf in cast("list[Any]", value)]
     if isinstance(value, str):

@@ -155,7 +155,9 @@ async def serve(application: Starlette, host: str, port: int) -> None:
         raise ConfigError(
             [f"admin.listen: {host}:{port} cannot be used: {error.strerror}; expected a free address; fix: set another admin.listen"]
         ) from None
-    config = uvicorn.Config(application, log_config=None, access_log=False, lifespan="off", server_header=False, timeout_graceful_shutdown=1)
+    config = uvicorn.Config(
+        application, log_config=None, access_log=False, lifespan="off", server_header=False, timeout_graceful_shutdown=1
+    )
     server = uvicorn.Server(config)
     server.capture_signals = _no_signals  # pyright: ignore[reportAttributeAccessIssue]  # signals are ours
     try:

@@ -208,9 +208,7 @@ def _without(cursor: Cursor, index: int) -> Cursor:
     return replace(cursor, sweeps={i: sweep for i, sweep in cursor.sweeps.items() if i != index})
 
 
-def _tell(
-    account: Account, polled: Polled, index: int, answer: Page, cursor: Cursor, delta: Delta, skipped: dict[str, int]
-) -> None:
+def _tell(account: Account, polled: Polled, index: int, answer: Page, cursor: Cursor, delta: Delta, skipped: dict[str, int]) -> None:
     """One page's facts, once it is durable."""
     now, stream_id = account.clock.now(), polled.stream.id
     counts = polled.counts[index]

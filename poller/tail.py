@@ -43,5 +43,3 @@ async def tail(config: Config, role: str, *, from_beginning: bool, json: bool) -
     form = json_of if json else line_of
     async for headers, key, value in kafka.events(role, from_beginning=from_beginning):
         print(form(headers, key, value), flush=True)
-
-

@@ -58,9 +58,7 @@ class SweepFacts(Struct, frozen=True, kw_only=True):
 class Telemetry:
     """The worker's log and metrics."""
 
-    def __init__(
-        self, registry: CollectorRegistry | None = None, *, version: str, level: str = "info", json: bool | None = None
-    ) -> None:
+    def __init__(self, registry: CollectorRegistry | None = None, *, version: str, level: str = "info", json: bool | None = None) -> None:
         self.registry = registry or CollectorRegistry()
         self.log = _logger(level, json=not sys.stderr.isatty() if json is None else json)
         self._accounts: dict[tuple[str, str], AccountFacts] = {}

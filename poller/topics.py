@@ -15,7 +15,12 @@ from .kafka import Kafka, mapped
 from .model import DAY, Instant
 from .port import STATE
 
-KEPT = {"cleanup.policy": "compact", "delete.retention.ms": str(7 * 86_400_000), "segment.bytes": str(64 << 20), "min.cleanable.dirty.ratio": "0.2"}
+KEPT = {
+    "cleanup.policy": "compact",
+    "delete.retention.ms": str(7 * 86_400_000),
+    "segment.bytes": str(64 << 20),
+    "min.cleanable.dirty.ratio": "0.2",
+}
 """Settings of a new state topic. Tombstones stay for a week, so that a cache up to that age is good."""
 
 APPEAR_S = 15.0
@@ -57,7 +62,9 @@ def compare(names: dict[str, str], found: dict[str, Found], *, partitions: int, 
             problems.append(f"topic {name}: cleanup.policy is {policy}; expected {right}; fix: alter the topic's cleanup.policy to {right}")
         in_sync = int(topic.settings.get("min.insync.replicas", "1"))
         if topic.replicas >= 3 and in_sync < 2:
-            problems.append(f"topic {name}: min.insync.replicas is {in_sync}; expected 2 or more; fix: alter the topic's min.insync.replicas to 2")
+            problems.append(
+                f"topic {name}: min.insync.replicas is {in_sync}; expected 2 or more; fix: alter the topic's min.insync.replicas to 2"
+            )
         if topic.replicas == 1:
             warnings.append(f"topic {name}: only one replica; a lost disk loses it")
     return Plan(tuple(create), tuple(problems), tuple(warnings))
@@ -111,7 +118,7 @@ async def create(kafka: Kafka, roles: tuple[str, ...], *, partitions: int, repli
             count = link.shards if role == STATE else partitions
             new.append(NewTopic(link.topics[role], count, replicas, topic_configs=settings))
         answer = await admin.create_topics(new)
-        for name, code, *_ in answer.topic_errors:
+        for name, code, *_ in answer.topic_errors:  # pyright: ignore[reportAttributeAccessIssue]
             if for_code(code) not in (NoError, TopicAlreadyExistsError):
                 raise Refused(f"topic {name} could not be created ({for_code(code).__name__})", fix="create it by hand, or allow Create")
         with anyio.move_on_after(APPEAR_S):

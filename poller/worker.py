@@ -84,9 +84,7 @@ class Worker:
         self._started = clock.now()
         privacy = config.privacy
         key = privacy.key.read().encode() if privacy.key else b""
-        self._privacy = Privacy(
-            numbers=privacy.numbers, text=privacy.text, original_dead_letters=privacy.original_dead_letters, key=key
-        )
+        self._privacy = Privacy(numbers=privacy.numbers, text=privacy.text, original_dead_letters=privacy.original_dead_letters, key=key)
         self._publisher = Publisher(partitions=config.kafka.partitions, privacy=self._privacy)
         self._settings = Settings(
             log=log,
@@ -250,4 +248,3 @@ class _Names:
                 self.names, self._stamp = tuple(dict.fromkeys(name for name in lines if name and name[0] != "#")), stamp
         except (OSError, UnicodeDecodeError):
             return
-

@@ -23,7 +23,8 @@ class Document:
             self._loader = yaml.SafeLoader("")
             self.value: Any = None if node is None else self._plain(node, ())
         except yaml.MarkedYAMLError as error:
-            line = (error.problem_mark or error.context_mark).line + 1 if error.problem_mark or error.context_mark else 1
+            mark = error.problem_mark or error.context_mark
+            line = mark.line + 1 if mark else 1
             raise ConfigError([f"{name}:{line}: (document): {_problem(error)}"]) from None
         except (yaml.YAMLError, ValueError, RecursionError):
             raise ConfigError([f"{name}:1: (document): not YAML text; expected a mapping; fix: see poller config example"]) from None

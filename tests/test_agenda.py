@@ -12,7 +12,11 @@ from poller.model import SECOND
 from poller.pacing import Wait
 from poller.window import Rung
 
-RUNGS = (Rung(0, 600 * SECOND, SECOND, open=True), Rung(600 * SECOND, 2400 * SECOND, 86 * SECOND), Rung(2400 * SECOND, 9600 * SECOND, 300 * SECOND))
+RUNGS = (
+    Rung(0, 600 * SECOND, SECOND, open=True),
+    Rung(600 * SECOND, 2400 * SECOND, 86 * SECOND),
+    Rung(2400 * SECOND, 9600 * SECOND, 300 * SECOND),
+)
 
 
 def agenda(*streams: str, due: float = 0.0) -> Agenda:

@@ -15,15 +15,26 @@ from poller.diff import DeadMark, Event, Seen
 from poller.errors import CorruptState, Refused
 from poller.model import SECOND, BadRow, Instant, Message, Problem, Stream
 from poller.privacy import Privacy
-from poller.window import Cursor, Mark, Sweep
 from poller.providers import Request
+from poller.window import Cursor, Mark, Sweep
 
 STREAM = Stream("stuut", "collections", "thr/1")
 OBSERVED: Instant = 1_790_000_000 * SECOND + 112_000
 MESSAGE = Message(
-    message_id="m 1", status="delivered", provider_status="delivered", final=True, channel="sms", direction="outbound",
-    created_at="2026-09-21T14:13:00Z", from_="+14155550100", to=["+14155550123"], text="hi", delivered_at="2026-09-21T14:13:09Z",
-    updated_at="2026-09-21T14:13:10Z", error=Problem(code="1", message="words"), provider_data={"a": [1, "x"]},
+    message_id="m 1",
+    status="delivered",
+    provider_status="delivered",
+    final=True,
+    channel="sms",
+    direction="outbound",
+    created_at="2026-09-21T14:13:00Z",
+    from_="+14155550100",
+    to=["+14155550123"],
+    text="hi",
+    delivered_at="2026-09-21T14:13:09Z",
+    updated_at="2026-09-21T14:13:10Z",
+    error=Problem(code="1", message="words"),
+    provider_data={"a": [1, "x"]},
 )
 
 
@@ -53,9 +64,16 @@ def test_a_created_event_is_a_cloudevent_with_the_full_message() -> None:
     """Headers and value follow the public contract, unknown fields are absent, never null."""
     headers, value = published(event("created"))
     assert headers == {
-        "ce_specversion": "1.0", "ce_type": "sms.message.created.v1", "ce_source": "/poller/stuut/collections", "ce_id": "stuut/collections/m%201:2",
-        "ce_subject": "m 1", "ce_time": "2026-09-21T14:13:00Z", "content-type": "application/json",
-        "ce_pollershard": "3", "ce_pollertxn": "7", "ce_pollertxnsize": "1",
+        "ce_specversion": "1.0",
+        "ce_type": "sms.message.created.v1",
+        "ce_source": "/poller/stuut/collections",
+        "ce_id": "stuut/collections/m%201:2",
+        "ce_subject": "m 1",
+        "ce_time": "2026-09-21T14:13:00Z",
+        "content-type": "application/json",
+        "ce_pollershard": "3",
+        "ce_pollertxn": "7",
+        "ce_pollertxnsize": "1",
     }
     assert isinstance(value, dict)
     assert value["stream"] == "stuut/collections/thr%2F1"
@@ -80,11 +98,17 @@ def test_a_status_event_says_when_it_happened() -> None:
 def test_a_dead_letter_carries_the_rows_bytes_and_why() -> None:
     """The value is the row itself, cut at its limit; the headers say the reason, never a value."""
     row = BadRow("missing", "created_at", b'{"id":"x","pad":"' + b"z" * codec.DEAD_BYTES_MAX + b'"}', "x")
-    [record] = Publisher(partitions=16, privacy=Privacy()).records([Event(kind="dead", stream=STREAM, observed=OBSERVED, dead=row)], shard=0, sequence=1)
+    [record] = Publisher(partitions=16, privacy=Privacy()).records(
+        [Event(kind="dead", stream=STREAM, observed=OBSERVED, dead=row)], shard=0, sequence=1
+    )
     headers = dict(record.headers)
     assert record.value == row.raw[: codec.DEAD_BYTES_MAX]
     assert record.key == b"stuut/collections/x"
-    assert (headers["poller_reason"], headers["poller_truncated"], headers["ce_subject"]) == (b"missing", b"true", b"stuut/collections/thr%2F1")
+    assert (headers["poller_reason"], headers["poller_truncated"], headers["ce_subject"]) == (
+        b"missing",
+        b"true",
+        b"stuut/collections/thr%2F1",
+    )
     assert headers["ce_id"].startswith(b"stuut/collections/dead/")
 
 
@@ -93,7 +117,20 @@ STATES = [
     (b"dx", DeadMark(1, 2)),
     (b"ax", Waits("throttled", 2, 5)),
     (b"x", Meta("poller", 16, "n", b"k" * 32, 5, 4, 2)),
-    (b"cs", Cursor(1, 2, (Mark(0, 1, 2),), 3, 4, sweeps={0: Sweep(1, None, 0, 1, 5, Request("GET", "/a", step={"n": [1]}))}, debts={1: (2, 3)}, memo={"cap": 30}, waits=("gone", 1, 9))),
+    (
+        b"cs",
+        Cursor(
+            1,
+            2,
+            (Mark(0, 1, 2),),
+            3,
+            4,
+            sweeps={0: Sweep(1, None, 0, 1, 5, Request("GET", "/a", step={"n": [1]}))},
+            debts={1: (2, 3)},
+            memo={"cap": 30},
+            waits=("gone", 1, 9),
+        ),
+    ),
 ]
 
 

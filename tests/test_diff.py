@@ -61,7 +61,9 @@ def test_pages_processed_late_never_undo_newer_ones(pages: list[list[Observation
     for asked, page in numbered:
         step(known, page, asked)
     for id_ in ("m1", "m2", "m3"):
-        versions = [(o.stamp, STATUS_RANK[o.message.status], asked) for asked, page in numbered for o in page if o.message.message_id == id_]
+        versions = [
+            (o.stamp, STATUS_RANK[o.message.status], asked) for asked, page in numbered for o in page if o.message.message_id == id_
+        ]
         key = diff.digest(diff.message_key("heymarket/main", id_))
         if versions:
             seen = known[key]
@@ -120,10 +122,24 @@ def test_status_and_content_changing_together_give_both_events() -> None:
 def test_every_field_that_changes_alone_is_named_alone() -> None:
     """`changed` holds exactly the name of the one field that differs, for each compared field."""
     values: dict[str, object] = {
-        "conversation_id": "c", "channel": "sms", "direction": "unknown", "from": "+1", "to": ["+2"], "text": "t", "media": [{"url": "u"}],
-        "created_at": "2020-01-01T00:00:00Z", "scheduled_at": "2020-01-01T00:00:00Z", "segments": 3, "automated": True,
-        "provider_data": {"a": 1}, "provider_status": "Sent!", "final": True, "sent_at": "2020-01-01T00:00:00Z",
-        "delivered_at": "2020-01-01T00:00:00Z", "received_at": "2020-01-01T00:00:00Z", "error": Problem(code="1"),
+        "conversation_id": "c",
+        "channel": "sms",
+        "direction": "unknown",
+        "from": "+1",
+        "to": ["+2"],
+        "text": "t",
+        "media": [{"url": "u"}],
+        "created_at": "2020-01-01T00:00:00Z",
+        "scheduled_at": "2020-01-01T00:00:00Z",
+        "segments": 3,
+        "automated": True,
+        "provider_data": {"a": 1},
+        "provider_status": "Sent!",
+        "final": True,
+        "sent_at": "2020-01-01T00:00:00Z",
+        "delivered_at": "2020-01-01T00:00:00Z",
+        "received_at": "2020-01-01T00:00:00Z",
+        "error": Problem(code="1"),
     }
     assert set(values) == set(CONTENT_FIELDS + STATUS_FIELDS) - {"status"}
     for name, value in values.items():

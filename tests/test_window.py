@@ -14,12 +14,8 @@ from poller.providers import Request
 from poller.window import Cursor, Mark, Rung, Sweep
 
 START: Instant = 1_790_000_000 * SECOND
-LADDER = window.build(
-    interval=15 * SECOND, overlap=10 * MINUTE, status_horizon=72 * HOUR, every=6 * HOUR, back=7 * DAY
-)
-AHEAD = window.build(
-    interval=15 * SECOND, overlap=10 * MINUTE, status_horizon=72 * HOUR, every=6 * HOUR, back=7 * DAY, ahead=14 * DAY
-)
+LADDER = window.build(interval=15 * SECOND, overlap=10 * MINUTE, status_horizon=72 * HOUR, every=6 * HOUR, back=7 * DAY)
+AHEAD = window.build(interval=15 * SECOND, overlap=10 * MINUTE, status_horizon=72 * HOUR, every=6 * HOUR, back=7 * DAY, ahead=14 * DAY)
 
 
 def sweep(rungs: tuple[Rung, ...], index: int, cursor: Cursor, now: Instant, slack: Instant = window.SLACK) -> tuple[Cursor, Sweep | None]:

@@ -67,7 +67,7 @@ class Node:
         }
         lines = (f"{name}={value}\n" for name, value in {**settings, **own}.items())
         (self.folder / "server.properties").write_text("".join(lines))
-        done = subprocess.run(  # noqa: S603
+        done = subprocess.run(
             self._java("kafka.tools.StorageTool", "format", "-t", self.cluster.id, "-c", str(self.folder / "server.properties")),
             capture_output=True,
             check=False,
@@ -78,7 +78,7 @@ class Node:
     def start(self) -> None:
         """Start the process; :meth:`wait` tells when it answers."""
         with (self.folder / "log").open("ab") as log:
-            self._process = subprocess.Popen(  # noqa: S603
+            self._process = subprocess.Popen(
                 self._java("kafka.Kafka", str(self.folder / "server.properties")),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -142,9 +142,7 @@ class Node:
 class Cluster:
     """One broker, or three with replication. A context manager; its folder goes with it."""
 
-    def __init__(
-        self, runtime: Runtime, folder: Path, *, nodes: int = 1, overrides: Mapping[str, object] | None = None
-    ) -> None:
+    def __init__(self, runtime: Runtime, folder: Path, *, nodes: int = 1, overrides: Mapping[str, object] | None = None) -> None:
         self.runtime, self.folder = runtime, folder
         self.id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         ports = _free_ports(2 * nodes)

@@ -98,7 +98,7 @@ class Daemon:
     def start(self) -> None:
         """Start it anew."""
         command = [sys.executable, "-m", "poller", "run", "--config", str(self._config)]
-        self._process = subprocess.Popen(command, preexec_fn=die_with_parent)  # noqa: S603, PLW1509
+        self._process = subprocess.Popen(command, preexec_fn=die_with_parent)  # noqa: PLW1509
 
     def kill(self) -> None:
         """As a crash would."""
@@ -158,7 +158,7 @@ class _Demo:
     def _reading(self) -> bool:
         """Whether the daemon has created its topics and is ready."""
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self._port}/readyz", timeout=1) as answer:  # noqa: S310  # loopback
+            with urllib.request.urlopen(f"http://127.0.0.1:{self._port}/readyz", timeout=1) as answer:  # loopback
                 return answer.status == 200
         except OSError:
             return False
@@ -175,7 +175,7 @@ class _Demo:
     def _figures(self) -> dict[str, str]:
         """From the daemon's own metrics."""
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self._port}/metrics", timeout=1) as answer:  # noqa: S310  # loopback
+            with urllib.request.urlopen(f"http://127.0.0.1:{self._port}/metrics", timeout=1) as answer:  # loopback
                 lines = answer.read().decode().splitlines()
         except OSError:
             return {"daemon": "not reachable"}

@@ -16,7 +16,13 @@ from ..model import SECOND, Instant
 from ..providers.common import rfc3339, text_of
 from .world import FONE, HEYMARKET, STUUT, Sms, World
 
-TOKEN, SECRET_ID, SECRET_KEY, ACCOUNT_SID, FONE_TOKEN = "demo-stuut-token", "demo-id", "demo-key-that-is-long-enough-for-hs256", "AC-demo", "demo-fone-token"  # noqa: S105  # invented
+TOKEN, SECRET_ID, SECRET_KEY, ACCOUNT_SID, FONE_TOKEN = (
+    "demo-stuut-token",
+    "demo-id",
+    "demo-key-that-is-long-enough-for-hs256",
+    "AC-demo",
+    "demo-fone-token",
+)  # invented
 JWT_LIVES_S = 300
 _UNITS = {"seconds": SECOND, "milliseconds": SECOND // 1000, "microseconds": 1}
 
@@ -128,7 +134,7 @@ class Providers:
         return _json({"Messages": [_fone_row(sms, now) for sms in rows[skip : skip + count]]})
 
     def _fone_one(self, sid: str, now: Instant) -> Answer:
-        for (provider, stream), _ in self.world.messages.items():
+        for provider, stream in self.world.messages:
             if provider == FONE:
                 found = next((sms for sms in self.world.shown(FONE, stream, now) if sms.id == sid), None)
                 if found is not None:

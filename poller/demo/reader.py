@@ -41,10 +41,10 @@ class Reader:
         events: list[Published] = []
         for message in self._consumer.consume(1000, seconds):
             if message.error() is None:
-                headers = {name: value.decode() for name, value in message.headers() or ()}
+                headers = {name: bytes(value or b"").decode() for name, value in dict(message.headers() or ()).items()}
                 value = message.value() or b"null"
                 kind = headers.get("ce_type", "")
                 parsed = {} if "dead-letter" in kind else json.loads(value)
                 key = (message.key() or b"").decode()
-                events.append(Published(message.topic(), key, headers.get("ce_id", ""), kind, parsed.get("revision", 0), parsed))
+                events.append(Published(message.topic() or "", key, headers.get("ce_id", ""), kind, parsed.get("revision", 0), parsed))
         return events

@@ -49,7 +49,16 @@ class Switches:
 
 
 HOSTILE = Switches(
-    late=0.3, late_s=5.0, ties=0.3, limit_max=30, printed="seconds", cursor_inclusive=True, order="random", faults=0.08, skew_s=-40.0, envelope=True
+    late=0.3,
+    late_s=5.0,
+    ties=0.3,
+    limit_max=30,
+    printed="seconds",
+    cursor_inclusive=True,
+    order="random",
+    faults=0.08,
+    skew_s=-40.0,
+    envelope=True,
 )
 
 

@@ -63,7 +63,15 @@ class FoneDynamics(Struct, frozen=True):
         since, now = window.since // SECOND, window.now // SECOND
         until = max(since + 1, (window.until if window.until is not None else window.now + self.ahead) // SECOND)
         todo = _slices(since, until, now, memo)
-        step: Json = {"path": _path(stream), "todo": todo[:-1], "slice": todo[-1], "skip": 0, "most": memo.get("most", 0), "total": 0, "span": until - since}
+        step: Json = {
+            "path": _path(stream),
+            "todo": todo[:-1],
+            "slice": todo[-1],
+            "skip": 0,
+            "most": memo.get("most", 0),
+            "total": 0,
+            "span": until - since,
+        }
         return self._ask(step)
 
     def read_page(self, request: Request, response: Response) -> Page:

@@ -75,7 +75,9 @@ class Heymarket(Struct, frozen=True):
 
     def recent_changes(self, limit: int) -> Request:
         """One page, newest update first, without a cursor: the same in both readings of the cursor. A hint only."""
-        return Request("POST", "/v1/messages/all", body=msgspec.json.encode({"order": "updated_at", "limit": limit}), step={"kind": "probe"})
+        return Request(
+            "POST", "/v1/messages/all", body=msgspec.json.encode({"order": "updated_at", "limit": limit}), step={"kind": "probe"}
+        )
 
     def read_row(self, row: Row) -> Observation | BadRow | Skipped:
         """One message in any of its three documented shapes."""
@@ -100,7 +102,9 @@ class Heymarket(Struct, frozen=True):
 
 def sign(secret_id: str, secret_key: str, issued: int) -> str:
     """The JWT of developers.heymarket.com, "Authentication": ``{"iss", "iat"}`` under ``<id>||<key>``."""
-    return jwt.encode({"iss": secret_id, "iat": issued}, f"{secret_id}||{secret_key}".encode(), algorithm="HS256", headers={"alg": "HS256", "typ": "JWT"})
+    return jwt.encode(
+        {"iss": secret_id, "iat": issued}, f"{secret_id}||{secret_key}".encode(), algorithm="HS256", headers={"alg": "HS256", "typ": "JWT"}
+    )
 
 
 def read_count(body: bytes) -> int:
@@ -234,5 +238,3 @@ def row_of(raw: bytes) -> Row | BadRow:
     if date is None:
         return BadRow("missing" if brief.date is None else "bad_time", "date", raw, id_)
     return Row(id_, date.instant, raw)
-
-

@@ -123,7 +123,7 @@ def _observation(id_: str, value: dict[str, Any], created: Instant, created_text
             updated_at=modified and modified.text,
             sent_at=sent and sent.text,
             delivered_at=delivered and delivered.text,
-            error=failure and Problem(message=failure) or None,
+            error=(failure and Problem(message=failure)) or None,
             automated=flag(value.get("is_automated")),
             provider_data={"classifications": classifications} if isinstance(classifications, list) and classifications else None,
         ),

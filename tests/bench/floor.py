@@ -7,7 +7,6 @@ Prints CPU seconds and rows of the first round and of the others.
 
 from __future__ import annotations
 
-import asyncio
 import sys
 import time
 

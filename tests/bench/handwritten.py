@@ -17,8 +17,15 @@ from aiokafka import AIOKafkaProducer
 def normalize(row: dict[str, object]) -> dict[str, object]:
     """A message as one would publish it."""
     return {
-        "provider": "heymarket", "account": "main", "message_id": str(row["id"]), "direction": row["type"], "from": row["phone"],
-        "text": row["text"], "status": row["status"], "created_at": row["date"], "updated_at": row["updated"],
+        "provider": "heymarket",
+        "account": "main",
+        "message_id": str(row["id"]),
+        "direction": row["type"],
+        "from": row["phone"],
+        "text": row["text"],
+        "status": row["status"],
+        "created_at": row["date"],
+        "updated_at": row["updated"],
     }
 
 

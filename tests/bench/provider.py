@@ -61,7 +61,8 @@ class Provider:
                 body = self.page(await reader.readexactly(size))
                 now = datetime.now(UTC).strftime("%a, %d %b %Y %H:%M:%S GMT").encode()
                 writer.write(
-                    b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ndate: %b\r\ncontent-length: %d\r\n\r\n%b" % (now, len(body), body)
+                    b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ndate: %b\r\ncontent-length: %d\r\n\r\n%b"
+                    % (now, len(body), body)
                 )
                 await writer.drain()
         except (asyncio.IncompleteReadError, ConnectionError):

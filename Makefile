@@ -1,0 +1,43 @@
+# Everything runs in .venv, which is made from pyproject.toml and constraints.txt; only Python 3.11+ and make are needed.
+SHELL := /bin/sh
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
+BIN := .venv/bin
+SECONDS ?= 60
+N ?= 200
+MINUTES ?= 10
+
+.PHONY: help demo test lint chaos fuzz bench clean
+
+help:  ## say what there is
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
+
+.venv/ready: pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo "poller needs Python 3.11 or newer on the PATH"; exit 1; }
+	@echo "making .venv and installing pinned dependencies (once) ..."
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/pip install --disable-pip-version-check --progress-bar off -c constraints.txt -e '.[dev]' | grep -E '^(Collecting|Successfully|ERROR)' || true
+	@$(BIN)/python -c 'import poller.cli, confluent_kafka, pytest' && touch $@
+
+demo: .venv/ready  ## everything at once: providers, Kafka, daemon, a kill, and the proof (SECONDS=60)
+	@exec $(BIN)/poller demo --seconds $(SECONDS)
+
+test: .venv/ready  ## the whole suite, with a real Kafka
+	@exec $(BIN)/python -m pytest
+
+lint: .venv/ready  ## style, types, layers
+	@$(BIN)/ruff check poller tests
+	@$(BIN)/ruff format --check poller tests
+	@$(BIN)/basedpyright --level error
+	@$(BIN)/lint-imports
+
+chaos: .venv/ready  ## N seeded kills against a real Kafka (N=200)
+	@exec $(BIN)/python -m tests.chaos $(N)
+
+fuzz: .venv/ready  ## 100,000 mutated pages for each adapter
+	@exec $(BIN)/python -m tests.fuzz 100000
+
+bench: .venv/ready  ## CPU per message as ratios to a floor and to a hand-written loop
+	@exec $(BIN)/python -m tests.bench
+
+clean:  ## remove what make made
+	rm -rf .venv build dist *.egg-info
