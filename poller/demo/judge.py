@@ -25,6 +25,7 @@ class Published(NamedTuple):
     type: str
     revision: int
     value: dict[str, Any]
+    headers: dict[str, str] = {}
 
 
 class Verdict(NamedTuple):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from typing import Any
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
 
@@ -41,10 +42,15 @@ class Reader:
         events: list[Published] = []
         for message in self._consumer.consume(1000, seconds):
             if message.error() is None:
-                headers = {name: bytes(value or b"").decode() for name, value in dict(message.headers() or ()).items()}
+                headers = _texts(message.headers())
                 value = message.value() or b"null"
                 kind = headers.get("ce_type", "")
                 parsed = {} if "dead-letter" in kind else json.loads(value)
                 key = (message.key() or b"").decode()
-                events.append(Published(message.topic() or "", key, headers.get("ce_id", ""), kind, parsed.get("revision", 0), parsed))
+                events.append(Published(message.topic() or "", key, headers.get("ce_id", ""), kind, parsed.get("revision", 0), parsed, headers))
         return events
+
+
+def _texts(headers: Any) -> dict[str, str]:
+    """Header values are UTF-8 text."""
+    return {name: (value or b"").decode() for name, value in headers or ()}
