@@ -129,7 +129,7 @@ class _Daemon:
 
 async def newest_meta(log: Log, shard: int) -> Meta | None:
     """The last meta record of a shard's log, read without disturbing its owner."""
-    end = await log.ends(shard)
+    end = await log.ends(shard, settled=False)
     for since in (max(end.begin, end.end - LOOK_BACK), end.begin):
         newest: Meta | None = None
         async for chunk in log.read(shard, since, end.end):

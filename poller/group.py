@@ -152,9 +152,9 @@ async def _sit(link: Connection, seat: Member) -> None:
         auto_offset_reset="latest",
         session_timeout_ms=session_ms,
         heartbeat_interval_ms=max(100, session_ms // 5),
-        rebalance_timeout_ms=max(session_ms, 10_000),
+        rebalance_timeout_ms=session_ms,
         max_poll_interval_ms=max(session_ms, 30_000),
-        request_timeout_ms=max(REQUEST_TIMEOUT_MS, session_ms + 1000),
+        request_timeout_ms=session_ms + REQUEST_TIMEOUT_MS,
         partition_assignment_strategy=(Rendezvous(link.worker),),
         **link.client,
     )

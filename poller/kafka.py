@@ -243,7 +243,7 @@ class Kafka:
                 self._cluster_id = (await admin.describe_cluster())["cluster_id"] or "unknown"
         return self._cluster_id
 
-    async def ends(self, shard: int) -> LogEnd:
+    async def ends(self, shard: int, *, settled: bool = True) -> LogEnd:
         """See :class:`poller.port.Log`."""
         place, cluster = TopicPartition(self.connection.topics[STATE], shard), await self.cluster_id()
         async with self.consumer() as committed, self.consumer(committed=False) as everything:
@@ -251,8 +251,9 @@ class Kafka:
             with anyio.move_on_after(STABLE_TIMEOUT_S):
                 while True:
                     end = (await everything.end_offsets([place]))[place]
-                    if (await committed.end_offsets([place]))[place] >= end:
-                        return LogEnd(begin, end, cluster)
+                    stable = (await committed.end_offsets([place]))[place]
+                    if stable >= end or not settled:
+                        return LogEnd(begin, min(end, stable), cluster)
                     await anyio.sleep(0.02)
         raise Unavailable("a transaction on the state topic stays open", fix="wait for its timeout, or abort it")
 

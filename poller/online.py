@@ -84,7 +84,7 @@ async def _forgotten(config: Config, kafka: Kafka, found: list[tuple[int, str]])
     keys = {account.key for account in config.accounts}
     lost: set[str] = set()
     for shard in range(config.kafka.shards):
-        end = await kafka.ends(shard)
+        end = await kafka.ends(shard, settled=False)
         if end.end == end.begin:
             continue
         async for chunk in kafka.read(shard, end.begin, end.end):

@@ -80,8 +80,11 @@ class Log(Protocol):
         """A writer that has fenced every earlier one of this shard. Raises Unavailable, Refused."""
         ...
 
-    async def ends(self, shard: int) -> LogEnd:
-        """The state partition's bounds; waits until nothing uncommitted is left below the end."""
+    async def ends(self, shard: int, *, settled: bool = True) -> LogEnd:
+        """The state partition's bounds; waits until nothing uncommitted is left below the end.
+
+        Not ``settled``: the end is the last stable offset, for looking on without having fenced.
+        """
         ...
 
     def read(self, shard: int, since: int, until: int) -> AsyncIterator[Chunk]:

@@ -26,7 +26,7 @@ done = 0
 
 def die(point: str) -> None:
     """Die here, if this is the point and it is time."""
-    if point == CRASH and (done >= ARMED or point == "restore") and RANDOM.random() < 0.5:
+    if point == CRASH and (point == "restore" or (done >= ARMED and RANDOM.random() < 0.5)):
         os.kill(os.getpid(), signal.SIGKILL)
 
 
