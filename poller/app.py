@@ -16,6 +16,7 @@ from .kafka import Kafka, quiet
 from .ledger import claim
 from .model import Instant
 from .port import Log
+from .shard import first
 from .snapshot import WorkerSnapshot
 from .store import Store
 from .telemetry import Telemetry
@@ -69,7 +70,7 @@ class _Daemon:
                 telemetry.stopped(self._clock.monotonic() - began)
                 tasks.cancel_scope.cancel()
         except* PollerError as group:
-            raise _first(group) from None
+            raise first(group) from None
 
     async def _signals(self) -> None:
         with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as received:
@@ -140,10 +141,3 @@ async def newest_meta(log: Log, shard: int) -> Meta | None:
             return newest
     return None
 
-
-def _first(group: BaseExceptionGroup[PollerError]) -> PollerError:
-    leaf: BaseException = group
-    while isinstance(leaf, BaseExceptionGroup):
-        leaf = leaf.exceptions[0]
-    assert isinstance(leaf, PollerError)
-    return leaf

@@ -107,6 +107,16 @@ class Shard:
 
     async def _life(self) -> PollerError | None:
         """From the fence to the close; returns what ended it, None after a clean stop."""
+        trouble: PollerError | None = None
+        try:
+            await self._fence_to_close()
+        except* PollerError as group:
+            trouble = first(group)
+        except* TimeoutError:
+            trouble = CommitUncertain("the last transaction before a stop did not end in time")
+        return trouble
+
+    async def _fence_to_close(self) -> None:
         writer: Writer | None = None
         try:
             with anyio.CancelScope() as self._droppable:
@@ -117,15 +127,12 @@ class Shard:
                 self._failures = 0
                 self._droppable = anyio.CancelScope()
                 await self._run(committer)
-        except Exception as error:
-            return _trouble(error)
         finally:
             self._pollers = []
             with anyio.CancelScope(shield=True):
                 if writer is not None:
                     await writer.close()
             self._enter(CLOSED)
-        return None
 
     async def _restore(self, writer: Writer) -> Committer:
         """The state as of the fence, and the committer that goes on from it."""
@@ -224,18 +231,10 @@ class Shard:
         )
 
 
-def _trouble(error: Exception) -> PollerError:
-    """The one expected error behind a task group's; anything unexpected is our bug and goes on."""
-    if isinstance(error, TimeoutError):
-        return CommitUncertain("the last transaction before a stop did not end in time")
-    if isinstance(error, PollerError):
-        return error
-    if isinstance(error, ExceptionGroup):
-        expected, unexpected = error.split(PollerError)
-        if expected is not None and unexpected is None:
-            leaf: BaseException = expected
-            while isinstance(leaf, BaseExceptionGroup):
-                leaf = leaf.exceptions[0]
-            assert isinstance(leaf, PollerError)
-            return leaf
-    raise error
+def first(group: BaseExceptionGroup[PollerError]) -> PollerError:
+    """The one expected error behind a task group's; what is unexpected goes on by itself."""
+    leaf: BaseException = group
+    while isinstance(leaf, BaseExceptionGroup):
+        leaf = leaf.exceptions[0]
+    assert isinstance(leaf, PollerError)
+    return leaf
