@@ -75,9 +75,11 @@ def read(request: Request, rows: list[Row | BadRow]) -> Page:
         return Page(rows, None, memo=_memo(step, rows))
     if not good:
         raise BadPage("no row of the page has a date")
-    cursor, fingerprint = step["cursor"], _same(good)
-    if cursor is not None and sum(row.created > cursor + SECOND for row in good) * 2 > len(good):
+    fingerprint, newer = _same(good), sum(row.created > _bound(step) + SECOND for row in good)
+    if newer * 2 > len(good):
         raise CursorIgnored("rows are newer than the cursor")
+    if newer and fingerprint == step.get("page"):
+        raise CursorIgnored("the same page came again")
     step = {
         **step,
         "asked": True,
@@ -88,8 +90,6 @@ def read(request: Request, rows: list[Row | BadRow]) -> Page:
     following = next((c for keep in range(LAST_ROWS, 0, -1) if (c := _cursor(good, keep, step["unit"])) < _bound(step)), None)
     if following is None:
         return _stuck(step, rows, good, oddities)
-    if fingerprint == step.get("page") and len(good) >= LAST_ROWS:
-        raise CursorIgnored("the same page came again")
     return Page(rows, _ask({**step, "cursor": following, "page": fingerprint, "limit": _usual(step)}), oddities=oddities)
 
 
@@ -152,12 +152,14 @@ def _group(step: Json, good: list[Row]) -> list[str]:
 
 def _past(step: Json, good: list[Row]) -> Request:
     """Below the group: nothing of it can be older than its printed date."""
-    edge = min(row.created for row in good) // step["unit"] * step["unit"]
-    below = edge if step["cursor"] is None or edge < step["cursor"] else edge - step["unit"]
-    return _leave(step, below)
+    return _leave(step, min(row.created for row in good) // step["unit"] * step["unit"])
 
 
-def _leave(step: Json, cursor: Instant) -> Request:
+def _leave(step: Json, edge: Instant) -> Request:
+    """The page before ``edge``; one unit lower where the cursor was there already and includes its own date."""
+    cursor = edge if edge < _bound(step) else edge - step["unit"]
+    if cursor >= _bound(step):
+        raise CursorIgnored("the walk does not get below one date")
     kept = {name: step[name] for name in ("kind", "since", "now", "unit", "most", "asked")}
     return _ask({**kept, "kind": "walk", "cursor": cursor, "limit": LIMIT})
 
@@ -180,7 +182,7 @@ def counted(request: Request, count: int) -> Page:
 def _settled(step: Json, rows: list[Row | BadRow]) -> Page:
     """Go on below the group when it is whole or nothing is left to try; what is short is a possible gap."""
     expected, edge = step["ends"][0] - step["ends"][1], step["edge"]
-    past = _leave(step, edge if edge < (step["cursor"] or edge + 1) else edge - step["unit"])
+    past = _leave(step, edge)
     if len(step["group"]) >= expected:
         return Page(rows, past)
     if step["talks"]:
