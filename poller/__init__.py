@@ -1,1 +1,40 @@
+"""Poll SMS vendors and publish every message and every status to Kafka, exactly once.
+
+The files in the order in which a message meets them::
+
+    cli             argv to command, errors to exit codes
+    app             the composition root: opens everything, waits for Kafka, ends on SIGTERM
+    config          the configuration, resolved: config_file (its shape), yaml_lines, units, secrets, example
+    worker          the shards that the group hands this worker, and the accounts on them
+    shard           one shard's life: fence, restore, run, drain, close
+    restore         the state topic into the local cache
+    polling         one account: its streams, its allowance, its troubles
+    agenda          which stream's which rung is asked next
+    pacing          how fast, and how soon again
+    window          the ladder of rungs: the only time-range arithmetic
+    sweep           one window, page by page
+    providers       the adapters: common, stuut, heymarket, heymarket_walk, fonedynamics, registry
+    credentials     an account's secrets as headers
+    provider_clock  the provider's clock, from Date headers
+    fetch           the only HTTP
+    diff            what is listed against what was published
+    ledger          one shard's state, with what is queued
+    commit          group commit: the only writer of Kafka and of the cache
+    privacy         what may be published
+    codec           the only bytes
+    port            what the engine asks of Kafka
+    kafka           the port filled: group (membership), topics (audit), connect (security)
+    store           the local cache
+    telemetry       one method per fact: logs and metrics
+    snapshot        frozen pictures of what runs
+    status          the administration port
+    online          checks that connect
+    tail            events for people
+    schemas         the JSON Schemas
+    model           the vocabulary
+    errors          the error tree
+    clock           the only time
+    demo            broker, jars, world, providers, server, judge, reader, view, command
+"""
+
 __version__ = "0.1.0"
