@@ -140,4 +140,3 @@ async def newest_meta(log: Log, shard: int) -> Meta | None:
         if newest is not None:
             return newest
     return None
-

@@ -204,11 +204,10 @@ class Kafka:
             bootstrap_servers=link.bootstrap,
             client_id=link.worker,
             enable_auto_commit=False,
-            auto_offset_reset="none",
             isolation_level="read_committed" if committed else "read_uncommitted",
             request_timeout_ms=REQUEST_TIMEOUT_MS,
             max_partition_fetch_bytes=FETCH_BYTES_MAX,
-            **{**link.client, **options},
+            **{"auto_offset_reset": "none", **link.client, **options},
         )
         try:
             with anyio.fail_after(START_TIMEOUT_S):

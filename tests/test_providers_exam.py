@@ -109,9 +109,49 @@ JSON = st.recursive(
     max_leaves=8,
 )
 NAMES = st.sampled_from(
-    "id date created_at updated status type direction from_number to_number body text media phone target targets conversation user "
-    "MessageSid Created Scheduled Submitted Delivered Received Status Direction From To Text DeliveryReceipt NumSegments ErrorCode "
-    "classifications modified_at sent_at delivered_at error_message raw_error target_errors custom channel private".split()
+    [
+        "id",
+        "date",
+        "created_at",
+        "updated",
+        "status",
+        "type",
+        "direction",
+        "from_number",
+        "to_number",
+        "body",
+        "text",
+        "media",
+        "phone",
+        "target",
+        "targets",
+        "conversation",
+        "user",
+        "MessageSid",
+        "Created",
+        "Scheduled",
+        "Submitted",
+        "Delivered",
+        "Received",
+        "Status",
+        "Direction",
+        "From",
+        "To",
+        "Text",
+        "DeliveryReceipt",
+        "NumSegments",
+        "ErrorCode",
+        "classifications",
+        "modified_at",
+        "sent_at",
+        "delivered_at",
+        "error_message",
+        "raw_error",
+        "target_errors",
+        "custom",
+        "channel",
+        "private",
+    ]
 )
 
 

@@ -24,7 +24,6 @@ from poller.demo.providers import Providers
 from poller.demo.reader import Reader
 from poller.demo.server import serving
 from poller.demo.world import PROPERTIES, THREADS, Switches, World
-from poller.model import SECOND
 
 POINTS = ("mid_send", "before_commit", "in_commit", "after_commit")
 KILL_WITHIN_S = 60.0

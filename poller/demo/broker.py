@@ -85,7 +85,7 @@ class Node:
                 stderr=subprocess.STDOUT,
                 cwd=self.folder,
                 start_new_session=True,
-                preexec_fn=die_with_parent,  # noqa: PLW1509  # Linux only, and async-signal-safe
+                preexec_fn=die_with_parent,  # Linux only, and async-signal-safe
             )
 
     def wait(self, until: float) -> None:

@@ -98,7 +98,7 @@ class Daemon:
     def start(self) -> None:
         """Start it anew."""
         command = [sys.executable, "-m", "poller", "run", "--config", str(self._config)]
-        self._process = subprocess.Popen(command, preexec_fn=die_with_parent)  # noqa: PLW1509
+        self._process = subprocess.Popen(command, preexec_fn=die_with_parent)
 
     def kill(self) -> None:
         """As a crash would."""

@@ -47,7 +47,9 @@ class Reader:
                 kind = headers.get("ce_type", "")
                 parsed = {} if "dead-letter" in kind else json.loads(value)
                 key = (message.key() or b"").decode()
-                events.append(Published(message.topic() or "", key, headers.get("ce_id", ""), kind, parsed.get("revision", 0), parsed, headers))
+                events.append(
+                    Published(message.topic() or "", key, headers.get("ce_id", ""), kind, parsed.get("revision", 0), parsed, headers)
+                )
         return events
 
 

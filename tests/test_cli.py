@@ -1,0 +1,63 @@
+"""The command line: exit codes, plain errors, results on stdout."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from poller import __version__
+from poller.example import EXAMPLE
+from poller.tail import json_of, line_of
+
+
+def poller(*arguments: str, python: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
+    """Run the command."""
+    return subprocess.run([sys.executable, *python, "-m", "poller", *arguments], capture_output=True, text=True, check=False, timeout=60)
+
+
+def test_exit_codes_of_plain_commands(tmp_path: Path) -> None:
+    """0 done, 2 usage, 78 configuration; no traceback."""
+    assert poller("version").stdout.strip() == __version__
+    assert poller("config", "example").stdout == EXAMPLE
+    assert json.loads(poller("config", "schema").stdout)["title"] == "poller"
+    assert "sms.message.created.v1" in poller("schemas", "list").stdout
+    for usage in (("nonsense",), ("check",), ("tail", "--config", "x", "--topic", "y")):
+        assert poller(*usage).returncode == 2, usage
+    missing = poller("check", "--config", str(tmp_path / "none.yaml"))
+    assert missing.returncode == 78
+    assert missing.stdout == ""
+    assert "Traceback" not in missing.stderr
+    assert len(missing.stderr.strip().splitlines()) == 1
+
+
+def test_python_without_asserts_is_refused() -> None:
+    """The protocol's own checks are asserts."""
+    done = poller("version", python=("-O",))
+    assert done.returncode == 2
+    assert "without -O" in done.stderr
+
+
+def test_kafka_that_is_away_is_69(tmp_path: Path) -> None:
+    """Commands that need Kafka say so; a good check says so too."""
+    (tmp_path / "s").write_text("x")
+    text = 'kafka: {bootstrap_servers: ["127.0.0.1:9"]}\naccounts:\n'
+    text += '- {name: c, provider: stuut, base_url: "http://127.0.0.1:9", credentials: {token: {file: s}}, threads: [t]}\n'
+    (tmp_path / "p.yaml").write_text(text)
+    assert poller("check", "--config", str(tmp_path / "p.yaml")).returncode == 0
+    for command in (("topics", "plan"), ("tail",), ("check", "--online")):
+        done = poller(*command, "--config", str(tmp_path / "p.yaml"))
+        assert done.returncode == 69, (command, done.stderr)
+        assert "fix" in done.stderr
+
+
+def test_tail_shows_no_text_and_masks_numbers() -> None:
+    """A line for people holds neither; JSON is asked for and whole."""
+    headers = {"ce_type": "sms.message.created.v1", "ce_time": "2026-01-01T00:00:00Z"}
+    value = json.dumps({"revision": 1, "status": "sent", "from": "+14155550100", "to": ["+14155550123"], "text": "private words"}).encode()
+    line = line_of(headers, "stuut/c/1", value)
+    assert "private" not in line
+    assert "1415" not in line
+    assert "…23" in line
+    assert json.loads(json_of(headers, "stuut/c/1", value))["value"]["text"] == "private words"

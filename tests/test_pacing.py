@@ -1,0 +1,68 @@
+"""Pacing: never over a limit, never without end, and the provider's clock never loses time."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from poller.errors import BadPage, RateLimited, StreamGone, Unauthorized, Unreachable
+from poller.model import HOUR, MINUTE, SECOND
+from poller.pacing import Go, RateLimiter, Wait, wait_after
+from poller.provider_clock import ProviderClock
+
+
+@given(st.integers(1, 50), st.sampled_from([1.0, 60.0]), st.integers(1, 5), st.lists(st.floats(0, 2), max_size=300))
+def test_no_window_holds_more_than_the_limit(count: int, seconds: float, burst: int, gaps: list[float]) -> None:
+    """However requests are tried, no window of the limit's length starts more than count + burst - 1 of them."""
+    limiter, now, started = RateLimiter(count, seconds, burst=burst, now=0.0), 0.0, []
+    for gap in gaps:
+        now += gap
+        while isinstance(limiter.take(now), Go):
+            started.append(now)
+    for first in started:
+        assert sum(first <= at < first + seconds for at in started) <= count + burst - 1
+
+
+def test_a_new_owner_begins_with_an_empty_allowance() -> None:
+    """Nobody knows what the last owner used up; and what is waited for comes."""
+    limiter = RateLimiter(60, 60.0, now=100.0)
+    wait = limiter.take(100.0)
+    assert isinstance(wait, Wait)
+    assert wait.seconds is not None
+    assert isinstance(limiter.take(100.0 + wait.seconds), Go)
+
+
+@given(st.integers(1, 60), st.floats(0, 0.999), st.floats(0.1, 3600))
+def test_troubles_end(failures: int, fraction: float, interval: float) -> None:
+    """Each kind of trouble is tried again within its cap."""
+    cap = min(300.0, max(10.0, 10 * interval))
+    assert 0 < wait_after(Unreachable(), failures, interval_s=interval, fraction=fraction) <= cap
+    for error in (Unauthorized(), StreamGone(), BadPage()):
+        assert 0 < wait_after(error, failures, interval_s=interval, fraction=fraction) <= 3600
+    assert wait_after(RateLimited(17.0), failures, interval_s=interval, fraction=fraction) == 17.0
+    assert wait_after(RateLimited(1e9), failures, interval_s=interval, fraction=fraction) == 3600
+
+
+@given(st.integers(-HOUR, HOUR), st.lists(st.integers(0, 10 * SECOND), min_size=1, max_size=20))
+def test_a_steady_clock_is_read_between_its_bounds(skew: int, delays: list[int]) -> None:
+    """Whatever the skew and the latency, the true provider time lies between the two readings, give or take the latency."""
+    clock, now = ProviderClock(), 1_790_000_000 * SECOND
+    for delay in delays:
+        now += MINUTE
+        sent, received = now, now + delay
+        clock.observe((received + skew) // SECOND * SECOND, received)
+        assert clock.earliest(sent) <= sent + skew
+        assert clock.latest(received) >= received + skew - SECOND
+
+
+def test_a_jump_is_doubted_until_it_stays() -> None:
+    """After a jump windows begin by the earlier and end by the later reading, until three answers over two minutes agree."""
+    clock, now = ProviderClock(), 1_790_000_000 * SECOND
+    clock.observe(now, now)
+    clock.observe(now + HOUR, now)
+    assert clock.earliest(now) <= now
+    assert clock.latest(now) >= now + HOUR
+    for minute in range(1, 4):
+        at = now + minute * MINUTE
+        clock.observe(at + HOUR, at)
+    assert clock.earliest(at) >= at + HOUR - 2 * SECOND
