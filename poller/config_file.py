@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from .model import DAY, HOUR, MINUTE, SECOND, Instant
+from .model import DAY, HOUR, MINUTE, SECOND, Instant, addressable
 from .secrets import SecretRef
 from .units import duration, moment, rate
 
@@ -221,7 +221,9 @@ class Log(_Model):
 def _threads(value: object) -> tuple[str, ...] | Path:
     if isinstance(value, dict) and list(value) == ["file"] and isinstance(value["file"], str):
         return Path(value["file"])
-    if isinstance(value, list) and value and all(isinstance(each, str) and each for each in value):
+    if isinstance(value, list) and value and all(isinstance(each, str) for each in value):
+        if not all(addressable(each) for each in value):
+            raise ValueError("an id is empty or only dots; expected ids that a URL can hold; fix: remove it")
         if len(set(value)) < len(value):
             raise ValueError("an id is listed twice; expected each once; fix: remove the repetition")
         return tuple(value)

@@ -276,10 +276,12 @@ class Kafka:
     async def events(self, role: str, *, from_beginning: bool) -> AsyncIterator[tuple[dict[str, str], str, bytes]]:
         """(headers, key, value) of a public topic's committed records, on and on. Raises Unavailable, Refused."""
         name = self.connection.topics[role]
-        async with self.consumer(auto_offset_reset="latest") as consumer:
-            if name not in await consumer.topics():
+        async with self.admin() as admin:
+            if name not in await admin.list_topics():
                 raise Refused(f"the topic {name} does not exist", fix="run: poller topics create")
-            places = [TopicPartition(name, number) for number in sorted(consumer.partitions_for_topic(name) or ())]
+            [topic] = await admin.describe_topics([name])
+        places = [TopicPartition(name, part["partition"]) for part in topic["partitions"]]
+        async with self.consumer(auto_offset_reset="latest") as consumer:
             consumer.assign(places)
             await (consumer.seek_to_beginning if from_beginning else consumer.seek_to_end)(*places)
             while True:

@@ -9,6 +9,7 @@ nothing of it was durable, and the next sweep finds it again.
 from __future__ import annotations
 
 import secrets
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -70,6 +71,8 @@ class Ledger:
         self._cursors: dict[str, Cursor] = {}
         self._dirty: dict[bytes, bytes | None] = {}
         self._dead_budget: dict[str, tuple[int, int]] = {}
+        self.messages: Counter[int] = Counter()
+        """Messages in state, by stream tag."""
         self.adopted = 0
         """Counts changes of remembered messages: what was concluded from older copies may be stale after one."""
 
@@ -110,6 +113,7 @@ class Ledger:
         rows: dict[bytes, bytes | None] = {seen_key(digest): encode_state(seen) for digest, seen in delta.seen.items()}
         rows |= {key: encode_state(mark) for key, mark in delta.dead.items()}
         self.adopted += len(delta.seen) - len(delta.created)
+        self.messages[stream_tag(scope.stream.id)] += len(delta.created)
         if not rows:
             self.keep_cursor(scope.stream.id, cursor)
             return delta, None
@@ -130,10 +134,15 @@ class Ledger:
                 continue
             if seen.final or position < now - NOT_FINAL_KEPT:
                 rows[key] = None
+                self.messages[seen.stream] -= 1
                 cursor = self.cursor(bound[0])
                 assert cursor is not None, "a bound comes from a cursor"
                 cursors[bound[0]] = replace(cursor, floor=max(cursor.floor, bound[1]))
         return self._entry([], rows, cursors) if rows else None
+
+    def count(self, step: list[tuple[bytes, bytes]]) -> None:
+        """Count the messages of one step of the first scan."""
+        self.messages.update(decode_seen(raw).stream for _, raw in step)
 
     def forget_dead(self, step: list[tuple[bytes, bytes]], _: object, now: Instant) -> Entry | None:
         """Tombstones for dead letters that are no longer listed."""

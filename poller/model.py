@@ -87,6 +87,11 @@ def encode_id(text: str) -> str:
     return "".join(c if c in _SAFE else "".join(f"%{b:02X}" for b in c.encode("utf-8", "surrogatepass")) for c in text)
 
 
+def addressable(name: str) -> bool:
+    """Whether a stream's name can be a segment of a URL's path: dots alone mean a folder, however they are encoded (RFC 3986)."""
+    return name not in {"", ".", ".."}
+
+
 class Problem(Struct, frozen=True, omit_defaults=True):
     """Why a message failed, in the provider's words."""
 

@@ -267,6 +267,7 @@ class Poller:
             watermark=min(marks, default=None),
             last_success=max(successes, default=None),
             overlap_s=account.rungs[window.live(account.rungs)].reach / SECOND if account.adapter.filtered else 0.0,
+            messages=sum(account.committer.ledger.messages[stream_tag(stream_id)] for stream_id in self._polled),
             clock_error_s=account.provider_clock.error / SECOND,
             streams=streams,
         )

@@ -147,6 +147,11 @@ class Shard:
         )
         shared.telemetry.restored(self.number, self._restored, shared.clock.monotonic() - began)
         ledger = Ledger(self._rows, claim(meta, group=shared.group, shards=shared.shards), key=shared.key)
+        after = b""
+        while step := self._rows.scan(b"m", after):
+            after = step[-1][0]
+            ledger.count(step)
+            await shared.clock.sleep(0)
         return Committer(
             ledger,
             shard=self.number,

@@ -21,7 +21,7 @@ from .config import Config
 from .config_file import StartFrom
 from .credentials import Credentials
 from .fetch import Fetcher, Transport
-from .model import MINUTE, SECOND, Instant
+from .model import MINUTE, SECOND, Instant, addressable
 from .polling import Poller
 from .port import Log, Membership, Ownership
 from .privacy import Privacy
@@ -32,6 +32,8 @@ from .snapshot import WorkerSnapshot
 from .store import Store
 from .sweep import Account
 from .telemetry import Telemetry
+
+SILENT = "Kafka has not answered heartbeats for half a session: polling waits"
 
 DRAIN_S = 17.0
 """What a clean stop leaves the shards, within its twenty seconds."""
@@ -215,6 +217,7 @@ class Worker:
             now=self._clock.now(),
             joined=self._joined,
             draining=self._draining,
+            problems=() if self._fresh() or not self._joined else (SILENT,),
             shards=tuple(shard.snapshot() for _, shard in sorted(self._shards.items())),
         )
 
@@ -245,6 +248,6 @@ class _Names:
             stamp = found.st_mtime_ns, found.st_ino, found.st_size
             if stamp != self._stamp:
                 lines = (line.strip() for line in path.read_text(encoding="utf-8").splitlines())
-                self.names, self._stamp = tuple(dict.fromkeys(name for name in lines if name and name[0] != "#")), stamp
+                self.names, self._stamp = tuple(dict.fromkeys(name for name in lines if addressable(name) and name[0] != "#")), stamp
         except (OSError, UnicodeDecodeError):
             return

@@ -64,6 +64,7 @@ def test_the_example_is_good(tmp_path: Path) -> None:
         (KAFKA + f"accounts:\n{STUUT.replace('https', 'http')}}}\n", "3: accounts[0].base_url", "plain http"),
         (KAFKA + f"accounts:\n{STUUT.replace('[thr_1]', '[]')}}}\n", "3: accounts[0].threads", "at least one id"),
         (KAFKA + f"accounts:\n{STUUT.replace('[thr_1]', '[a, a]')}}}\n", "3: accounts[0].threads", "twice"),
+        (KAFKA + f"accounts:\n{STUUT.replace('[thr_1]', '[a, ..]')}}}\n", "3: accounts[0].threads", "only dots"),
         (KAFKA + f"accounts:\n{STUUT.replace('token:', 'api_key:')}}}\n", "3: accounts[0].credentials", "not the credentials of stuut"),
         (KAFKA + f"privacy: {{numbers: hash}}\naccounts:\n{STUUT}}}\n", "2: privacy", "no key"),
         (KAFKA + f"log: {{level: loud}}\naccounts:\n{STUUT}}}\n", "2: log.level", "expected"),
@@ -147,7 +148,13 @@ def test_a_secret_file_is_read_again_when_it_changes(tmp_path: Path) -> None:
 
 def test_units() -> None:
     """Durations, rates and times as people write them."""
-    assert [units.duration(text) for text in ("500ms", "15s", "10m", "6h", "1.5h")] == [500_000, 15 * SECOND, 10 * MINUTE, 6 * HOUR, 90 * MINUTE]
+    assert [units.duration(text) for text in ("500ms", "15s", "10m", "6h", "1.5h")] == [
+        500_000,
+        15 * SECOND,
+        10 * MINUTE,
+        6 * HOUR,
+        90 * MINUTE,
+    ]
     assert units.rate("400/min") == (400, 60.0)
     assert units.moment("2026-11-01") == units.moment("2026-11-01T00:00:00Z") == units.moment("2026-11-01T02:00:00+02:00")
     assert units.moment_or_ago("1h", 5 * HOUR) == 4 * HOUR

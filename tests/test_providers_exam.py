@@ -167,7 +167,7 @@ def test_no_row_is_ever_fatal(provider: str, members: dict[str, Any]) -> None:
         msgspec.json.encode(read.message)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=400, deadline=None)
 @given(
     st.integers(0, 2**32),
     st.booleans(),

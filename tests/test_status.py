@@ -14,12 +14,35 @@ from poller.snapshot import AccountSnapshot, ShardSnapshot, StreamSnapshot, Work
 from poller.telemetry import PageFacts, SweepFacts, Telemetry
 
 NOW = 1_790_000_000 * SECOND
-METRICS = """poller_build_info poller_polls_total poller_poll_duration_seconds poller_http_requests_total poller_http_request_duration_seconds
-poller_throttled_seconds_total poller_last_success_timestamp_seconds poller_watermark_timestamp_seconds poller_lag_seconds
-poller_rows_fetched_total poller_rows_duplicate_total poller_rows_rejected_total poller_out_of_scope_rows_total poller_events_published_total
-poller_event_delay_seconds poller_late_rows_total poller_late_row_age_seconds poller_overlap_seconds poller_lookback_stretch
-poller_possible_gaps_total poller_errors_total poller_transactions_total poller_transaction_duration_seconds poller_shards_owned
-poller_rebalances_total poller_state_messages poller_restore_duration_seconds""".split()
+METRICS = [
+    "poller_build_info",
+    "poller_polls_total",
+    "poller_poll_duration_seconds",
+    "poller_http_requests_total",
+    "poller_http_request_duration_seconds",
+    "poller_throttled_seconds_total",
+    "poller_last_success_timestamp_seconds",
+    "poller_watermark_timestamp_seconds",
+    "poller_lag_seconds",
+    "poller_rows_fetched_total",
+    "poller_rows_duplicate_total",
+    "poller_rows_rejected_total",
+    "poller_out_of_scope_rows_total",
+    "poller_events_published_total",
+    "poller_event_delay_seconds",
+    "poller_late_rows_total",
+    "poller_late_row_age_seconds",
+    "poller_overlap_seconds",
+    "poller_lookback_stretch",
+    "poller_possible_gaps_total",
+    "poller_errors_total",
+    "poller_transactions_total",
+    "poller_transaction_duration_seconds",
+    "poller_shards_owned",
+    "poller_rebalances_total",
+    "poller_state_messages",
+    "poller_restore_duration_seconds",
+]
 
 
 def picture(state: str = "running", *, joined: bool = True, streams: int = 2) -> WorkerSnapshot:
@@ -27,7 +50,14 @@ def picture(state: str = "running", *, joined: bool = True, streams: int = 2) ->
     sick = StreamSnapshot(id="stuut/c/<script>", state="waiting", reason="gone", since=NOW, next_try_s=5.0)
     fine = tuple(StreamSnapshot(id=f"stuut/c/{n}", state="polling", watermark=NOW) for n in range(streams - 1))
     account = AccountSnapshot(
-        provider="stuut", account="c", shard=3, state="polling", watermark=NOW - 5 * SECOND, last_success=NOW, messages=7, streams=(*fine, sick)
+        provider="stuut",
+        account="c",
+        shard=3,
+        state="polling",
+        watermark=NOW - 5 * SECOND,
+        last_success=NOW,
+        messages=7,
+        streams=(*fine, sick),
     )
     shard = ShardSnapshot(shard=3, state=state, restored=5, restore_end=9, accounts=(account,))
     return WorkerSnapshot(version="x", started=NOW, now=NOW, joined=joined, shards=(shard,))
@@ -39,7 +69,9 @@ def client(shown: WorkerSnapshot, *, loopback: bool = True) -> TestClient:
     facts = telemetry.account("stuut", "c")
     facts.requested("200", 0.1)
     facts.throttled(1.0)
-    facts.page(PageFacts(fetched=3, duplicate=1, rejected={"missing": 1}, out_of_scope=1, events={"sms.message.created.v1": 1}, delays_s=[2.0]))
+    facts.page(
+        PageFacts(fetched=3, duplicate=1, rejected={"missing": 1}, out_of_scope=1, events={"sms.message.created.v1": 1}, delays_s=[2.0])
+    )
     facts.sweep(SweepFacts(stream="s", rung="live", outcome="ok", seconds=0.1, pages=1, rows=3, events=1))
     facts.trouble("s", Unreachable(), 1.0)
     facts.gap("s", Gap("tie_group", NOW, NOW))

@@ -202,10 +202,7 @@ def _plain(step: Json) -> Json:
 
 
 def _path(stream: Stream) -> str:
-    name = quote(stream.name, safe="")
-    if not name.strip("."):
-        name = name.replace(".", "%2E")
-    return f"/v2/Properties/{name}/Messages"
+    return f"/v2/Properties/{quote(stream.name, safe='')}/Messages"
 
 
 def _messages(body: bytes) -> list[bytes]:

