@@ -13,6 +13,7 @@ The files in the order in which a message meets them::
     pacing          how fast, and how soon again
     window          the ladder of rungs: the only time-range arithmetic
     sweep           one window, page by page
+    known           rows that need not be read again
     providers       the adapters: common, stuut, heymarket, heymarket_walk, fonedynamics, registry
     credentials     an account's secrets as headers
     provider_clock  the provider's clock, from Date headers

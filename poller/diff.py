@@ -85,6 +85,8 @@ class Delta(Struct):
     created: list[Instant] = []
     """Creation instants of messages seen for the first time."""
     rejected: dict[str, int] = {}
+    stale: set[str] = set()
+    """Ids of which an older copy was shown."""
 
 
 class Scope(Struct, frozen=True):
@@ -175,7 +177,7 @@ def diff(known: Mapping[bytes, Seen], observations: list[Observation], scope: Sc
     ``known`` holds what the state has for the page's messages (see :func:`keys`). Replaying the
     page after applying the delta gives an empty delta.
     """
-    delta = Delta(seen={}, dead={}, events=[], created=[], rejected={})
+    delta = Delta(seen={}, dead={}, events=[], created=[], rejected={}, stale=set())
     prefix = scope.stream.account_key
     delta.duplicates = len(observations)
     for id_, (seen, present, marks) in newest_copies(observations, prints).items():
@@ -184,6 +186,9 @@ def diff(known: Mapping[bytes, Seen], observations: list[Observation], scope: Sc
         if old is None and seen.position < scope.floor:
             delta.below_floor += 1
             delta.duplicates -= 1
+            continue
+        if old is not None and not _newer(seen, old, scope):
+            delta.stale.add(id_)
             continue
         events, new = _observe(old, seen, present, marks, scope, prints.number)
         if events:
@@ -206,8 +211,6 @@ def _observe(old: Seen | None, seen: Observation, present: int, marks: bytes, sc
     if old is None:
         return _first(seen, present, marks, scope, key)
     message = seen.message
-    if (seen.stamp, STATUS_RANK[message.status], scope.asked) <= (old.stamp, STATUS_RANK[old.status], old.asked):
-        return [], old
     comparable = (old.rules, old.key) == (RULES, key)
     fields = differing(old, present, marks) if comparable else []
     moved = message.status != old.status if comparable else message.provider_status != old.raw_status
@@ -228,6 +231,12 @@ def _observe(old: Seen | None, seen: Observation, present: int, marks: bytes, sc
 
 
 _CONTENT = frozenset(CONTENT_FIELDS)
+
+
+def _newer(seen: Observation, old: Seen, scope: Scope) -> bool:
+    """Whether this copy's version is above the remembered one."""
+    version = seen.stamp, STATUS_RANK[seen.message.status], scope.asked
+    return version > (old.stamp, STATUS_RANK[old.status], old.asked)
 
 
 def _first(seen: Observation, present: int, marks: bytes, scope: Scope, key: int) -> tuple[list[Event], Seen]:

@@ -135,34 +135,34 @@ def _looked_at(future: asyncio.Future[Any]) -> None:
 
 
 async def _end_producer(producer: AIOKafkaProducer) -> None:
-    """``stop()`` can hang and swallows cancellation: a short grace, then its own tasks are cancelled one by one."""
-    stop = asyncio.ensure_future(producer.stop())
-    await asyncio.wait({stop}, timeout=CLOSE_GRACE_S)
-    if stop.done():
-        _looked_at(stop)
-        return
-    stop.add_done_callback(_looked_at)
-    mine: tuple[Any, ...] = (producer, producer._sender, producer._message_accumulator, producer.client)
-    for _ in range(3):
-        for task in asyncio.all_tasks():
-            frame = getattr(task.get_coro(), "cr_frame", None)
-            owner = frame and frame.f_locals.get("self")
-            if any(owner is part for part in mine):
-                task.cancel()
-        await asyncio.sleep(0)
-    for connection in list(producer.client._conns.values()):
-        connection.close()
+    await _end(producer, producer._sender, producer._message_accumulator, producer.client)
 
 
 async def _end_consumer(consumer: AIOKafkaConsumer) -> None:
     """Stopping right after the start raises CancelledError, which would end a task group silently."""
     with anyio.CancelScope(shield=True):
         await asyncio.sleep(0)
-        stop = asyncio.ensure_future(consumer.stop())
-        await asyncio.wait({stop}, timeout=CLOSE_GRACE_S)
+    await _end(consumer, consumer._fetcher, consumer._coordinator, consumer._client)
+
+
+async def _end(client: Any, *parts: Any) -> None:
+    """``stop()`` can hang and swallows cancellation: a short grace, then the client's own tasks are cancelled one by one."""
+    with anyio.CancelScope(shield=True):
+        stop = asyncio.ensure_future(client.stop())
         stop.add_done_callback(_looked_at)
-        if not stop.done():
+        await asyncio.wait({stop}, timeout=CLOSE_GRACE_S)
+        for _ in range(3):
+            if stop.done():
+                return
             stop.cancel()
+            for task in asyncio.all_tasks():
+                frame = getattr(task.get_coro(), "cr_frame", None)
+                owner = frame and frame.f_locals.get("self")
+                if owner is not None and any(owner is part for part in (client, *parts)):
+                    task.cancel()
+            await asyncio.sleep(0)
+        for connection in list(parts[-1]._conns.values()):
+            connection.close()
 
 
 class Kafka:

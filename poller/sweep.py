@@ -19,6 +19,7 @@ from .commit import Committer
 from .diff import Delta, Scope
 from .errors import BadPage, EndlessPagination
 from .fetch import Fetcher
+from .known import Known
 from .model import SECOND, BadRow, Instant, Observation, Row, Stream
 from .provider_clock import ProviderClock
 from .providers import Adapter, Page, Request, Skipped
@@ -50,6 +51,7 @@ class Account:
     """Depth / longest period of the ladder: what an age is divided by to give a period."""
     channels: frozenset[str]
     drafts: bool
+    known: Known = field(default_factory=Known)
 
 
 @dataclass
@@ -134,13 +136,15 @@ async def page(account: Account, polled: Polled, index: int) -> bool:
         raise
     started = sweep.started or account.provider_clock.earliest(sent)
     after = replace(sweep, started=started, pages=sweep.pages + 1, rows=sweep.rows + len(answer.rows))
-    observations, bad, skipped = read_rows(account, polled, answer)
+    observations, bad, skipped, unread = read_rows(account, polled, answer)
 
     def advance(delta: Delta) -> Cursor:
         return _advanced(account, stream, index, after, answer, delta)
 
     scope = Scope(stream=stream, floor=cursor.floor, asked=asked, observed=received)
     delta = await account.committer.submit(scope, observations, bad, advance)
+    delta.duplicates += unread
+    _learn(account, answer, observations, delta)
     polled.last_success = account.clock.now()
     _tell(account, polled, index, answer, cursor, delta, skipped)
     return answer.next is None
@@ -152,12 +156,27 @@ def _passed_over(account: Account, index: int, cursor: Cursor) -> Cursor:
     return window.complete(account.rungs, index, cursor, Sweep(now, None, 0, 0, now, _NOTHING, started=now))
 
 
-def read_rows(account: Account, polled: Polled, answer: Page) -> tuple[list[Observation], list[BadRow], dict[str, int]]:
-    """Normalize a page's rows: messages, rows that cannot be, and what is left out by choice (counted)."""
+def _learn(account: Account, answer: Page, observations: list[Observation], delta: Delta) -> None:
+    """Remember the copies that are adopted now; of several copies in one page none is certain."""
+    read = Counter(seen.message.message_id for seen in observations)
+    for row in answer.rows:
+        if isinstance(row, Row) and row.id in read:
+            if read[row.id] == 1 and row.id not in delta.stale:
+                account.known.learn(row)
+            else:
+                account.known.forget(row.id)
+
+
+def read_rows(account: Account, polled: Polled, answer: Page) -> tuple[list[Observation], list[BadRow], dict[str, int], int]:
+    """Normalize a page's rows: messages, rows that cannot be, what is left out by choice (counted), and how many need not be read."""
+    unread = 0
     observations: list[Observation] = []
     bad: list[BadRow] = []
     skipped: dict[str, int] = {}
     for row in answer.rows:
+        if isinstance(row, Row) and account.known.has(row):
+            unread += 1
+            continue
         seen = row if isinstance(row, BadRow) else account.adapter.read_row(row)
         if isinstance(seen, Observation):
             seen = _wanted(account, seen)
@@ -172,7 +191,7 @@ def read_rows(account: Account, polled: Polled, answer: Page) -> tuple[list[Obse
             for oddity in seen.oddities:
                 account.facts.oddity(polled.stream.id, oddity)
                 polled.note(oddity)
-    return observations, bad, skipped
+    return observations, bad, skipped, unread
 
 
 def _wanted(account: Account, seen: Observation) -> Observation | Skipped:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 from typing import Any
 
+import anyio
 import msgspec
 
 from .config import Config
@@ -41,5 +43,13 @@ async def tail(config: Config, role: str, *, from_beginning: bool, json: bool) -
     quiet()
     kafka = Kafka(connection_of(config))
     form = json_of if json else line_of
-    async for headers, key, value in kafka.events(role, from_beginning=from_beginning):
-        print(form(headers, key, value), flush=True)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(_until_signal, tasks.cancel_scope)
+        async for headers, key, value in kafka.events(role, from_beginning=from_beginning):
+            print(form(headers, key, value), flush=True)
+
+
+async def _until_signal(scope: anyio.CancelScope) -> None:
+    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as received:
+        async for _ in received:
+            scope.cancel()

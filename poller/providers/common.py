@@ -6,6 +6,7 @@ import math
 import re
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -33,8 +34,12 @@ class Time(msgspec.Struct, frozen=True):
 
 def rfc3339(value: object) -> Time | None:
     """RFC 3339, tolerantly: 0-9 fractional digits, any offset, a blank for the T; no zone means UTC. None = no time."""
-    if not isinstance(value, str):
-        return None
+    return _rfc3339(value) if isinstance(value, str) else None
+
+
+@lru_cache(maxsize=1 << 14)
+def _rfc3339(value: str) -> Time | None:
+    """Remembered, because lists show the same times again and again."""
     found = _TIME.fullmatch(value.strip())
     if found is None:
         return None

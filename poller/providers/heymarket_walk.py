@@ -120,7 +120,9 @@ _FRACTION = re.compile(rb'"(?:date|created_at)"\s*:\s*"[^"]*?:\d\d(?:[.,](\d+))?
 
 
 def _unit(row: Row) -> Instant:
-    """The precision that the row's date is printed with."""
+    """The precision that the row's date is printed with, or a coarser one: digits that are not zero need no second look."""
+    if row.created % SECOND:
+        return SECOND // 1000 if row.created % 1000 == 0 else 1
     found = _FRACTION.search(row.raw)
     digits = len(found[1] or b"") if found else 0
     return SECOND if digits == 0 else max(1, SECOND // 10 ** min(digits, 6))
