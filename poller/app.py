@@ -11,12 +11,11 @@ from .clock import SystemClock
 from .codec import META_KEY, Meta, decode_state
 from .config import LOOPBACK, Config, check_references
 from .connect import connection_of
-from .errors import ConfigError, PollerError, Refused, Unavailable
+from .errors import ConfigError, Refused, Unavailable
 from .kafka import Kafka, quiet
 from .ledger import claim
 from .model import Instant
 from .port import Log
-from .shard import first
 from .snapshot import WorkerSnapshot
 from .store import Store
 from .telemetry import Telemetry
@@ -57,20 +56,17 @@ class _Daemon:
         telemetry.started(accounts=len(config.accounts), shards=config.kafka.shards)
         telemetry.watch(self.snapshot)
         application = status.application(self.snapshot, telemetry, loopback=config.admin.host in LOOPBACK)
-        try:
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(status.serve, application, config.admin.host, config.admin.port)
-                tasks.start_soon(self._signals)
-                tasks.start_soon(self._work)
-                await self._stop.wait()
-                began = self._clock.monotonic()
-                if self._worker is not None:
-                    with anyio.move_on_after(STOP_S):
-                        await self._finished.wait()
-                telemetry.stopped(self._clock.monotonic() - began)
-                tasks.cancel_scope.cancel()
-        except* PollerError as group:
-            raise first(group) from None
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(status.serve, application, config.admin.host, config.admin.port)
+            tasks.start_soon(self._signals)
+            tasks.start_soon(self._work)
+            await self._stop.wait()
+            began = self._clock.monotonic()
+            if self._worker is not None:
+                with anyio.move_on_after(STOP_S):
+                    await self._finished.wait()
+            telemetry.stopped(self._clock.monotonic() - began)
+            tasks.cancel_scope.cancel()
 
     async def _signals(self) -> None:
         with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as received:

@@ -11,7 +11,7 @@ import anyio
 from cyclopts import App, Parameter
 
 from . import __version__
-from .errors import ConfigError, KafkaError, PollerError, ProviderError, Refused, Unauthorized
+from .errors import ConfigError, KafkaError, PollerError, ProviderError, Refused, Unauthorized, first
 
 DONE, UNEXPECTED, USAGE, UNAVAILABLE, REFUSED, CONFIG = 0, 1, 2, 69, 77, 78
 
@@ -160,7 +160,15 @@ def version() -> int:
 
 def _async(work: Coroutine[Any, Any, int | None]) -> int:
     async def wrapped() -> int:
-        return await work or DONE
+        trouble: PollerError | None = None
+        code: int | None = DONE
+        try:
+            code = await work
+        except* PollerError as group:
+            trouble = first(group)
+        if trouble is not None:
+            raise trouble
+        return code or DONE
 
     try:
         import uvloop  # noqa: F401

@@ -147,3 +147,12 @@ class CorruptState(CacheError):
     """The local cache cannot be read."""
 
     kind = "corrupt_state"
+
+
+def first(group: BaseExceptionGroup[PollerError]) -> PollerError:
+    """The one expected error behind a task group's; what is unexpected goes on by itself."""
+    leaf: BaseException = group
+    while isinstance(leaf, BaseExceptionGroup):
+        leaf = leaf.exceptions[0]
+    assert isinstance(leaf, PollerError)
+    return leaf

@@ -23,7 +23,7 @@ import anyio
 from .clock import SystemClock
 from .codec import Publisher
 from .commit import Committer
-from .errors import CommitUncertain, ConfigError, CorruptState, Fenced, PollerError, Refused
+from .errors import CommitUncertain, ConfigError, CorruptState, Fenced, PollerError, Refused, first
 from .ledger import Ledger, claim
 from .model import Instant
 from .polling import Poller
@@ -234,12 +234,3 @@ class Shard:
             restore_end=self._restore_end,
             accounts=tuple(poller.snapshot(self.number) for poller in self._pollers),
         )
-
-
-def first(group: BaseExceptionGroup[PollerError]) -> PollerError:
-    """The one expected error behind a task group's; what is unexpected goes on by itself."""
-    leaf: BaseException = group
-    while isinstance(leaf, BaseExceptionGroup):
-        leaf = leaf.exceptions[0]
-    assert isinstance(leaf, PollerError)
-    return leaf

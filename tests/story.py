@@ -64,14 +64,15 @@ class Story:
         self.world = World(self.seed, START, self.switches, per_second=4.0)
         self.providers = Providers(self.world, self.seed)
         self.quiet = False
+        self.start = START
 
     def play(self, script: Callable[[Story], object] | None = None) -> Verdict:
-        """The history, and its verdict. ``script`` runs beside it."""
+        """The history, and its verdict. ``script`` runs beside it; a story that is played again goes on, with new workers."""
         clock = trio.testing.MockClock(autojump_threshold=0)
         return anyio.run(self._main, script, backend="trio", backend_options={"clock": clock})
 
     async def _main(self, script: Callable[[Story], object] | None) -> Verdict:
-        self.clock = VirtualClock(START - round(anyio.current_time() * SECOND))
+        self.clock = VirtualClock(self.start - round(anyio.current_time() * SECOND))
         with tempfile.TemporaryDirectory() as folder:
             for name, value in _SECRETS.items():
                 (Path(folder) / name).write_text(value)
@@ -88,7 +89,8 @@ class Story:
                 self.world.freeze(self.clock.now())
                 await anyio.sleep(self.settle_s)
                 tasks.cancel_scope.cancel()
-        return judge(self.world, self.published(), accounts=ACCOUNTS, now=self.clock.now())
+        self.start = self.clock.now()
+        return judge(self.world, self.published(), accounts=ACCOUNTS, now=self.start)
 
     async def _worker(self, config: configuration.Config, folder: Path, name: str) -> None:
         """One worker that crashes and comes back, with its cache or without."""

@@ -8,6 +8,7 @@ import pytest
 
 from poller.demo.broker import Cluster
 
+from .schema_tools import validate
 from .trial import POINTS, Trial, disorder, torn
 
 pytestmark = pytest.mark.anyio
@@ -30,6 +31,8 @@ async def test_ten_kills_lose_and_double_nothing(kafka: Cluster, names: dict[str
     assert verdict.messages_published > 100
     assert not disorder(trial.events)
     assert not torn(trial.events)
+    for event in trial.events:
+        validate(event.headers, event.value)
 
 
 async def test_the_trial_can_fail_state_outside_the_transaction(kafka: Cluster, names: dict[str, str], tmp_path: Path) -> None:

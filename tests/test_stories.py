@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import anyio
 import pytest
 
+from poller import diff
 from poller.demo.world import HOSTILE
 from poller.port import Record
 
@@ -55,6 +56,16 @@ def test_a_story_is_a_function_of_its_seed() -> None:
     """The same seed gives the same world."""
     one, two = Story(5), Story(5)
     assert [sms.id for sms in one.world.all()] == [sms.id for sms in two.world.all()]
+
+
+def test_an_upgrade_publishes_nothing_that_the_provider_did_not_change(monkeypatch: pytest.MonkeyPatch) -> None:
+    """State written under other fingerprint rules is restored, the same rows are listed again: no event."""
+    story = Story(4, crash_s=None, seconds=20.0, settle_s=20.0)
+    assert story.play().good
+    before = len(story.published())
+    monkeypatch.setattr(diff, "RULES", diff.RULES + 1)
+    assert story.play().good
+    assert len(story.published()) == before
 
 
 def test_a_zombie_never_publishes() -> None:

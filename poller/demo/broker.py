@@ -159,6 +159,11 @@ class Cluster:
             **(overrides or {}),
         }
 
+    def check(self) -> None:
+        """Raises Unavailable when a node ended by itself."""
+        if any(node.pid is None for node in self.nodes):
+            raise Unavailable("Kafka ended by itself")
+
     @property
     def bootstrap(self) -> str:
         """For clients."""

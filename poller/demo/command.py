@@ -167,6 +167,7 @@ class _Demo:
         end = time.monotonic() + seconds
         while time.monotonic() < end and not await anyio.to_thread.run_sync(reached):
             daemon.check()
+            self._kafka.check()
             new = await anyio.to_thread.run_sync(reader.poll, 0.3) if reader is not None else []
             self._events += new
             self._view.update(new, await anyio.to_thread.run_sync(self._figures))
