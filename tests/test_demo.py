@@ -17,9 +17,7 @@ import pytest
 def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
     """`poller demo`, with its temporary folder inside ours."""
     command = [sys.executable, "-m", "poller", "demo", *arguments]
-    return subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "TMPDIR": str(folder)}
-    )
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "TMPDIR": str(folder)})
 
 
 def children(process: subprocess.Popen[str], count: int) -> list[psutil.Process]:
