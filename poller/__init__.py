@@ -9,9 +9,11 @@ The files in the order in which a message meets them::
     shard           one shard's life: fence, restore, run, drain, close
     restore         the state topic into the local cache
     polling         one account: its streams, its allowance, its troubles
+    troubles        why streams and accounts wait
     agenda          which stream's which rung is asked next
     pacing          how fast, and how soon again
     window          the ladder of rungs: the only time-range arithmetic
+    lateness        how late rows come, and the overlap that follows
     sweep           one window, page by page
     known           rows that need not be read again
     providers       the adapters: common, stuut, heymarket, heymarket_walk, fonedynamics, registry

@@ -16,14 +16,8 @@ import msgspec
 from msgspec import Struct
 
 from .model import SECOND
-from .pacing import Wait
+from .pacing import DEEP_SHARE, QUOTA_SHARE, Wait
 from .window import Cursor, Rung
-
-DEEP_SHARE = 0.3
-"""What deep rungs get at least while both kinds are due; shares of time as well as of requests."""
-
-QUOTA_SHARE = 0.8
-"""What regular polling plans to use of an account's rate limit."""
 
 
 class Go(Struct, frozen=True):

@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from .diff import DeadMark, Event, Seen, message_key
 from .errors import CorruptState, Refused
+from .lateness import Lateness
 from .model import SECOND, Instant, Message, Observation, Problem, Stream
 from .port import DEAD_LETTERS, MESSAGES, STATE, STATUS, Record
 from .privacy import Privacy
@@ -63,7 +64,7 @@ class Waits(Struct, frozen=True):
 
 
 META_KEY = b"x"
-_KINDS: dict[bytes, Any] = {b"m": Seen, b"c": Cursor, b"d": DeadMark, b"a": Waits, b"x": Meta}
+_KINDS: dict[bytes, Any] = {b"m": Seen, b"c": Cursor, b"d": DeadMark, b"a": Waits, b"l": Lateness, b"x": Meta}
 _pack = msgspec.msgpack.Encoder().encode
 _unpackers = {kind: msgspec.msgpack.Decoder(type_) for kind, type_ in _KINDS.items()}
 
@@ -83,12 +84,17 @@ def account_state_key(account_key: str) -> bytes:
     return b"a" + account_key.encode()
 
 
+def lateness_key(account_key: str) -> bytes:
+    """State key of what an account's lateness taught."""
+    return b"l" + account_key.encode()
+
+
 def dead_key(account_key: str, raw: bytes) -> bytes:
     """State key of a dead letter: once per account and content."""
     return b"d" + hashlib.blake2b(account_key.encode() + b"\0" + hashlib.sha256(raw).digest(), digest_size=16).digest()
 
 
-def encode_state(value: Seen | Cursor | DeadMark | Waits | Meta) -> bytes:
+def encode_state(value: Seen | Cursor | DeadMark | Waits | Lateness | Meta) -> bytes:
     """The value of a state record."""
     return bytes((FORMAT,)) + _pack(value)
 

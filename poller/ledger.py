@@ -16,9 +16,21 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from .codec import Meta, Waits, account_state_key, cursor_key, dead_key, decode_seen, decode_state, encode_state, seen_key
+from .codec import (
+    Meta,
+    Waits,
+    account_state_key,
+    cursor_key,
+    dead_key,
+    decode_seen,
+    decode_state,
+    encode_state,
+    lateness_key,
+    seen_key,
+)
 from .diff import NOT_FINAL_KEPT, DeadMark, Delta, Event, Fingerprints, Scope, Seen, diff, keys, stream_tag
 from .errors import Refused
+from .lateness import Lateness
 from .model import DAY, HOUR, SECOND, BadRow, Instant, Observation
 from .store import ShardStore
 from .window import Cursor
@@ -88,6 +100,14 @@ class Ledger:
     def waits(self, account_key: str) -> Waits | None:
         """The account's trouble as it was handed over."""
         return self._get(account_state_key(account_key))
+
+    def lateness(self, account_key: str) -> Lateness | None:
+        """What the account has shown of how late rows come."""
+        return self._get(lateness_key(account_key))
+
+    def keep_lateness(self, account_key: str, known: Lateness) -> None:
+        """It rides on a later transaction."""
+        self._dirty[lateness_key(account_key)] = encode_state(known)
 
     def keep_cursor(self, stream_id: str, cursor: Cursor) -> None:
         """A cursor that moved without any change; it rides on a later transaction."""

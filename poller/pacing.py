@@ -18,6 +18,13 @@ REFUSED_MAX_S = 3600.0
 RETRY_AFTER_MAX_S = 3600.0
 
 
+DEEP_SHARE = 0.3
+"""What deep rungs get at least while both kinds are due; shares of time as well as of requests."""
+
+QUOTA_SHARE = 0.8
+"""What regular polling plans to use of an account's rate limit."""
+
+
 class Go(Struct, frozen=True):
     """Now."""
 
@@ -47,6 +54,51 @@ class RateLimiter:
             return Wait(wait)
         self._next = max(self._next, now) + self.spacing
         return Go()
+
+
+class Demand:
+    """What an account's sweeps ask for, in requests per second, against what may be asked.
+
+    The live rung comes first; deeper ones may use what it leaves of the planned share, and at
+    least their own part of it. Where that is too little all deep periods stretch alike.
+    """
+
+    def __init__(self, rate: float) -> None:
+        self._plan = rate * QUOTA_SHARE
+        self.rate = rate
+        self._asked: dict[str, dict[int, tuple[float, bool]]] = {}
+        self.live = self._deep = 0.0
+
+    def swept(self, stream: str, rung: int, per_second: float, *, deep: bool) -> None:
+        """The rung's last sweep, spread over its planned period."""
+        rungs = self._asked.setdefault(stream, {})
+        self._add(rungs.get(rung, (0.0, deep)), -1)
+        rungs[rung] = per_second, deep
+        self._add(rungs[rung], 1)
+
+    def forget(self, stream: str) -> None:
+        """The stream is no longer polled here, or its rungs are others now."""
+        for asked in self._asked.pop(stream, {}).values():
+            self._add(asked, -1)
+
+    def _add(self, asked: tuple[float, bool], sign: int) -> None:
+        per_second, deep = asked
+        if deep:
+            self._deep += sign * per_second
+        else:
+            self.live += sign * per_second
+
+    @property
+    def stretch(self) -> float:
+        """How much longer than planned the deep periods are; 1 = on plan."""
+        room = max(self._plan - self.live, DEEP_SHARE * self._plan)
+        return max(1.0, self._deep / room)
+
+    @property
+    def live_stretch(self) -> float:
+        """How much longer than configured the interval is in truth."""
+        room = self._plan * (1 - DEEP_SHARE) if self._deep > 0 else self._plan
+        return max(1.0, self.live / room)
 
 
 def wait_after(error: ProviderError, failures: int, *, interval_s: float, fraction: float) -> float:

@@ -6,23 +6,21 @@ of its own, one request a stream at a time.
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Iterable
 
 import anyio
 from anyio.abc import TaskGroup
-from msgspec import Struct
 
-from . import window
+from . import lateness, window
 from .agenda import Agenda, Go, due_from_marks, quiet_period
-from .codec import Waits
 from .diff import stream_tag
 from .errors import ProviderError, RateLimited, Unauthorized
 from .model import SECOND, Instant, Stream
-from .pacing import RateLimiter, Wait, wait_after
+from .pacing import QUOTA_SHARE, Demand, RateLimiter, Wait
 from .snapshot import AccountSnapshot, RungSnapshot, StreamSnapshot
 from .sweep import Account, Polled, page
 from .telemetry import SweepFacts
+from .troubles import Troubles
 
 REQUESTS_MAX = 32
 """Requests of one account in flight: enough that a few streams that hang do not stop the others."""
@@ -32,15 +30,8 @@ LOOK_S = 1.0
 
 NOT_OWNER_S = 0.2
 
-
-class Trouble(Struct):
-    """Why a stream or an account waits."""
-
-    kind: str
-    failures: int
-    since: Instant
-    until: float
-    """Monotonic seconds of the next try."""
+STRETCH_SAID = 4.0
+"""A stretch above this is worth a warning."""
 
 
 class Poller:
@@ -60,18 +51,17 @@ class Poller:
         self.account = account
         self._interval_s, self._rate = interval_s, rate
         self._streams, self._may_poll, self._secrets_changed = streams, may_poll, secrets_changed
+        self._demand = Demand(rate[0] / rate[1])
+        self._stretched = False
         self._limiter = RateLimiter(rate[0], rate[1], burst=burst, now=account.clock.monotonic())
         self._agenda = Agenda(live_rung=window.live(account.rungs))
         self._polled: dict[str, Polled] = {}
-        self._troubles: dict[str, Trouble] = {}
-        self._trouble: Trouble | None = None
+        self._troubles = Troubles(account.committer.ledger, account.key, account.clock, interval_s)
         self._in_flight = 0
         self._wake = anyio.Event()
-        self._random = random.Random(account.key)
 
     async def run(self) -> None:
         """Poll until cancelled; raises what a commit raised."""
-        self._take_over()
         async with self.account.fetcher, anyio.create_task_group() as tasks:
             tasks.start_soon(self._look)
             while True:
@@ -79,7 +69,7 @@ class Poller:
 
     async def _next(self, tasks: TaskGroup) -> None:
         now = self.account.clock.monotonic()
-        paused = self._trouble.until - now if self._trouble else 0.0
+        paused = self._troubles.account.until - now if self._troubles.account else 0.0
         if paused > 0:
             return await self._rest(paused)
         if not self._may_poll():
@@ -87,6 +77,8 @@ class Poller:
         choice = self._agenda.next(now) if self._in_flight < REQUESTS_MAX else Wait(None)
         if isinstance(choice, Wait):
             return await self._rest(choice.seconds)
+        if self._polled[choice.stream].rungs is not self.account.rungs:
+            return self._reladder(self._polled[choice.stream])
         allowance = self._limiter.take(now)
         if isinstance(allowance, Wait):
             return await self._rest(allowance.seconds)
@@ -105,8 +97,9 @@ class Poller:
         """Follow the configured streams, and a secret that changed while the account waits for it."""
         while True:
             self._follow()
-            if self._trouble is not None and self._trouble.kind == Unauthorized.kind and self._secrets_changed():
-                self._trouble.until = 0.0
+            trouble = self._troubles.account
+            if trouble is not None and trouble.kind == Unauthorized.kind and self._secrets_changed():
+                trouble.until = 0.0
                 self._wake.set()
             await self.account.clock.sleep(LOOK_S)
 
@@ -118,38 +111,32 @@ class Poller:
         }
         for gone in self._polled.keys() - wanted.keys():
             self._agenda.remove(gone)
+            self._demand.forget(gone)
             del self._polled[gone]
-            self._troubles.pop(gone, None)
+            self._troubles.forget(gone)
         for stream_id in wanted.keys() - self._polled.keys():
             self._add(wanted[stream_id])
             self._wake.set()
 
     def _add(self, stream: Stream) -> None:
         """A stream that begins here: where its cursor left it, or anew."""
-        account, now = self.account, self.account.clock.monotonic()
-        self._polled[stream.id] = Polled(stream)
-        cursor, due, not_before = account.committer.ledger.cursor(stream.id), [now] * len(account.rungs), 0.0
+        self._polled[stream.id] = polled = Polled(stream, self.account.rungs)
+        self._troubles.take_over(stream.id)
+        self._reladder(polled)
+
+    def _reladder(self, polled: Polled) -> None:
+        """The stream goes on under today's ladder; none of its pages is in flight."""
+        account, now, stream_id = self.account, self.account.clock.monotonic(), polled.stream.id
+        polled.rungs, polled.counts = account.rungs, {}
+        cursor, due = account.committer.ledger.cursor(stream_id), [now] * len(account.rungs)
         if cursor is not None:
             adopted = window.adopt(account.rungs, cursor)
             if adopted != cursor:
-                account.committer.ledger.keep_cursor(stream.id, adopted)
+                account.committer.ledger.keep_cursor(stream_id, adopted)
             due = due_from_marks(account.rungs, adopted, provider_now=account.provider_clock.earliest(account.clock.now()), now=now)
-            if cursor.waits is not None:
-                kind, failures, until = cursor.waits
-                self._troubles[stream.id] = self._restored(Waits(kind, failures, until))
-                not_before = self._troubles[stream.id].until
-        self._agenda.add(stream.id, account.rungs, due, not_before=not_before)
-
-    def _take_over(self) -> None:
-        """What the last owner knew of this account's troubles."""
-        waits = self.account.committer.ledger.waits(self.account.key)
-        if waits is not None:
-            self._trouble = self._restored(waits)
-
-    def _restored(self, waits: Waits) -> Trouble:
-        clock = self.account.clock
-        left = min(3600.0, max(0.0, (waits.until - clock.now()) / SECOND))
-        return Trouble(waits.kind, waits.failures, clock.now(), clock.monotonic() + left)
+        trouble = self._troubles.of(stream_id)
+        self._demand.forget(stream_id)
+        self._agenda.add(stream_id, account.rungs, due, not_before=trouble.until if trouble else 0.0)
 
     async def _page(self, go: Go) -> None:
         polled = self._polled[go.stream]
@@ -159,7 +146,7 @@ class Poller:
         except ProviderError as error:
             not_before = self._failed(go, polled, error)
         else:
-            self._well(polled)
+            self._troubles.over(polled.stream.id)
             if ended:
                 self._swept(go, polled)
         finally:
@@ -169,8 +156,15 @@ class Poller:
 
     def _swept(self, go: Go, polled: Polled) -> None:
         account, now = self.account, self.account.clock.monotonic()
-        counts = polled.counts.pop(go.rung)
-        self._agenda.swept(go.stream, go.rung, began=counts.began, now=now, period_s=self._period(polled.stream, go.rung))
+        counts, live = polled.counts.pop(go.rung), window.live(polled.rungs)
+        period_s = self._period(polled.stream, go.rung)
+        self._demand.swept(go.stream, go.rung, counts.pages / counts.longer / period_s, deep=go.rung > live)
+        if go.rung > live:
+            period_s *= self._demand.stretch
+        self._agenda.swept(go.stream, go.rung, began=counts.began, now=now, period_s=period_s)
+        self._watch_stretch()
+        if go.rung == live:
+            self._learn()
         for rung in cursor.debts if (cursor := account.committer.ledger.cursor(go.stream)) else ():
             self._agenda.hurry(go.stream, rung, now)
         if counts.pages:
@@ -191,47 +185,43 @@ class Poller:
             rate=self._rate[0] / self._rate[1],
         )
 
-    def _well(self, polled: Polled) -> None:
-        ledger, stream_id = self.account.committer.ledger, polled.stream.id
-        if self._trouble is not None:
-            self._trouble = None
-            ledger.keep_waits(self.account.key, None)
-        if self._troubles.pop(stream_id, None) is not None:
-            cursor = ledger.cursor(stream_id)
-            if cursor is not None and cursor.waits is not None:
-                ledger.keep_cursor(stream_id, window.waiting(cursor, None))
+    def _watch_stretch(self) -> None:
+        """Say once that the rate limit is too small for the look-back that is asked for."""
+        stretch = self._demand.stretch
+        if stretch > STRETCH_SAID and not self._stretched:
+            self.account.facts.stretched(stretch)
+        self._stretched = stretch > STRETCH_SAID or (self._stretched and stretch > STRETCH_SAID / 2)
+
+    def _learn(self) -> None:
+        """Where overlap is auto: follow what the lateness of rows teaches."""
+        account = self.account
+        if account.overlap is not None or not account.adapter.filtered:
+            return
+        now, interval = account.provider_clock.earliest(account.clock.now()), round(self._interval_s * SECOND)
+        chosen = lateness.choose(account.lateness, now=now, interval=interval, live_share=self._demand.live / self._demand.rate)
+        if chosen.overlap != account.lateness.overlap:
+            account.rungs = account.ladder(overlap=chosen.overlap)
+            account.facts.overlap(chosen.overlap / SECOND, lateness.reason(chosen, now=now))
+        account.lateness = chosen
+        account.committer.ledger.keep_lateness(account.key, chosen)
 
     def _failed(self, go: Go, polled: Polled, error: ProviderError) -> float:
-        """Note a trouble of the stream, or of the whole account; returns when the stream may be tried again."""
-        account, clock, ledger = self.account, self.account.clock, self.account.committer.ledger
-        whole = isinstance(error, RateLimited | Unauthorized)
-        old = self._trouble if whole else self._troubles.get(go.stream)
-        failures = old.failures + 1 if old is not None and old.kind == error.kind else 1
-        wait = wait_after(error, failures, interval_s=self._interval_s, fraction=self._random.random())
-        since = old.since if old is not None and failures > 1 else clock.now()
-        trouble = Trouble(error.kind, failures, since, clock.monotonic() + wait)
-        until = clock.now() + round(wait * SECOND)
-        if whole:
-            self._trouble = trouble
-            ledger.keep_waits(account.key, Waits(error.kind, failures, until))
-        else:
-            self._troubles[go.stream] = trouble
-            cursor = ledger.cursor(go.stream)
-            if cursor is not None:
-                ledger.keep_cursor(go.stream, window.waiting(cursor, (error.kind, failures, until)))
+        """A request failed; returns when the stream may be tried again (the account's own trouble is looked at before every request)."""
+        account = self.account
+        trouble, wait = self._troubles.failed(go.stream, error)
         if isinstance(error, RateLimited):
             account.facts.throttled(wait)
         account.facts.trouble(go.stream, error, wait)
         counts = polled.counts.get(go.rung)
-        self._tell(go, counts.began if counts else clock.monotonic(), _OUTCOMES.get(error.kind, "error"), 0, 0, 0)
-        return 0.0 if whole else trouble.until
+        self._tell(go, counts.began if counts else account.clock.monotonic(), _OUTCOMES.get(error.kind, "error"), 0, 0, 0)
+        return 0.0 if trouble is self._troubles.account else trouble.until
 
     def _tell(self, go: Go, began: float, outcome: str, pages: int, rows: int, events: int) -> None:
         account = self.account
         account.facts.sweep(
             SweepFacts(
                 stream=go.stream,
-                rung=window.name(account.rungs[go.rung]),
+                rung=window.name(self._polled[go.stream].rungs[go.rung]),
                 outcome=outcome,
                 seconds=account.clock.monotonic() - began,
                 pages=pages,
@@ -243,11 +233,10 @@ class Poller:
     def bounds(self) -> dict[int, tuple[str, Instant]]:
         """For each stream's tag its id and the instant below which no later window reaches."""
         slack = window.SLACK + self.account.provider_clock.error
-        cursors = {stream_id: self.account.committer.ledger.cursor(stream_id) for stream_id in self._polled}
         return {
-            stream_tag(stream_id): (stream_id, window.oldest(self.account.rungs, cursor, slack=slack))
-            for stream_id, cursor in cursors.items()
-            if cursor is not None
+            stream_tag(stream_id): (stream_id, window.oldest(polled.rungs, cursor, slack=slack))
+            for stream_id, polled in self._polled.items()
+            if (cursor := self.account.committer.ledger.cursor(stream_id)) is not None
         }
 
     def snapshot(self, shard: int) -> AccountSnapshot:
@@ -256,7 +245,7 @@ class Poller:
         streams = tuple(self._stream_snapshot(polled, now) for polled in self._polled.values())
         marks = [stream.watermark for stream in streams if stream.watermark is not None]
         successes = [stream.last_success for stream in streams if stream.last_success is not None]
-        trouble = self._trouble
+        trouble = self._troubles.account
         return AccountSnapshot(
             provider=account.adapter.name,
             account=account.key.partition("/")[2],
@@ -267,15 +256,28 @@ class Poller:
             watermark=min(marks, default=None),
             last_success=max(successes, default=None),
             overlap_s=account.rungs[window.live(account.rungs)].reach / SECOND if account.adapter.filtered else 0.0,
+            overlap_reason=self._overlap_reason(),
+            stretch=max(self._demand.stretch, self._demand.live_stretch),
+            freshness_s=None if account.adapter.filtered else self._freshness_s(),
             messages=sum(account.committer.ledger.messages[stream_tag(stream_id)] for stream_id in self._polled),
             clock_error_s=account.provider_clock.error / SECOND,
             streams=streams,
         )
 
+    def _overlap_reason(self) -> str:
+        account = self.account
+        if not account.adapter.filtered:
+            return "read whole"
+        return "configured" if account.overlap is not None else lateness.reason(account.lateness, now=account.clock.now())
+
+    def _freshness_s(self) -> float:
+        """What a stream that has been quiet for long waits between two polls."""
+        return max(self._interval_s, len(self._agenda) / (QUOTA_SHARE * self._demand.rate))
+
     def _stream_snapshot(self, polled: Polled, now: float) -> StreamSnapshot:
         stream_id = polled.stream.id
         cursor = self.account.committer.ledger.cursor(stream_id)
-        trouble, entry = self._troubles.get(stream_id), self._agenda.entry(stream_id)
+        trouble, entry = self._troubles.of(stream_id), self._agenda.entry(stream_id)
         rungs = tuple(
             RungSnapshot(
                 reach_s=rung.reach / SECOND,
@@ -286,7 +288,7 @@ class Poller:
                 late_rows=polled.late.get(index, 0),
                 changes=polled.changes.get(index, 0),
             )
-            for index, rung in enumerate(self.account.rungs)
+            for index, rung in enumerate(polled.rungs)
         )
         return StreamSnapshot(
             id=stream_id,

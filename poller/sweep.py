@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from msgspec.structs import replace
 
-from . import window
+from . import lateness, window
 from .clock import SystemClock
 from .codec import RECORD_BYTES_MAX, TYPES, Publisher, seconds_since
 from .commit import Committer
@@ -20,6 +20,7 @@ from .diff import Delta, Scope
 from .errors import BadPage, EndlessPagination
 from .fetch import Fetcher
 from .known import Known
+from .lateness import Lateness
 from .model import SECOND, BadRow, Instant, Observation, Row, Stream
 from .provider_clock import ProviderClock
 from .providers import Adapter, Page, Request, Skipped
@@ -45,13 +46,23 @@ class Account:
     publisher: Publisher
     facts: AccountFacts
     clock: SystemClock
-    rungs: tuple[Rung, ...]
+    ladder: Callable[..., tuple[Rung, ...]]
+    """The rungs for an ``overlap``."""
+    overlap: Instant | None
+    """As configured; None = learned."""
+    lateness: Lateness
     floor_of: Callable[[Instant], Instant]
     quietness: float
     """Depth / longest period of the ladder: what an age is divided by to give a period."""
     channels: frozenset[str]
     drafts: bool
     known: Known = field(default_factory=Known)
+    rungs: tuple[Rung, ...] = ()
+    """Today's ladder; each stream takes it over when none of its pages is in flight."""
+
+    def __post_init__(self) -> None:
+        """The ladder of the overlap in force."""
+        self.rungs = self.ladder(overlap=self.overlap or self.lateness.overlap)
 
 
 @dataclass
@@ -62,6 +73,10 @@ class Counts:
     pages: int = 0
     rows: int = 0
     events: int = 0
+    longer: float = 1.0
+    """How much longer its window is than the rung's usual one, at least 1."""
+    late: Counter[int] = field(default_factory=Counter)
+    """Late rows by bucket of lateness, as far as they were taken into account."""
 
 
 @dataclass
@@ -69,6 +84,7 @@ class Polled:
     """One stream as it is polled here: what is remembered in memory only, for people to look at."""
 
     stream: Stream
+    rungs: tuple[Rung, ...]
     counts: dict[int, Counts] = field(default_factory=dict)
     changes: dict[int, int] = field(default_factory=dict)
     late: dict[int, int] = field(default_factory=dict)
@@ -83,17 +99,18 @@ class Polled:
 _NOTHING = Request("GET", "/")
 
 
-def cursor_of(account: Account, stream: Stream) -> Cursor:
+def cursor_of(account: Account, polled: Polled) -> Cursor:
     """The stream's cursor; a new stream begins with today."""
+    stream = polled.stream
     cursor = account.committer.ledger.cursor(stream.id)
     if cursor is None:
         now = account.provider_clock.earliest(account.clock.now())
-        cursor = window.begin(account.rungs, floor=account.floor_of(now), now=now)
+        cursor = window.begin(polled.rungs, floor=account.floor_of(now), now=now)
         account.committer.ledger.keep_cursor(stream.id, cursor)
     return cursor
 
 
-def in_hand(account: Account, stream: Stream, index: int, cursor: Cursor) -> Sweep | None:
+def in_hand(account: Account, polled: Polled, index: int, cursor: Cursor) -> Sweep | None:
     """The rung's sweep in hand, or a new one; None when its window is empty and nothing has to be asked."""
     held = cursor.sweeps.get(index)
     if held is not None:
@@ -101,12 +118,12 @@ def in_hand(account: Account, stream: Stream, index: int, cursor: Cursor) -> Swe
     at = account.clock.now()
     earliest, latest = account.provider_clock.earliest(at), account.provider_clock.latest(at)
     slack = window.SLACK + account.provider_clock.error
-    chosen = window.window(account.rungs, index, cursor, earliest=earliest, latest=latest, slack=slack)
+    chosen = window.window(polled.rungs, index, cursor, earliest=earliest, latest=latest, slack=slack)
     if chosen is None:
         return None
     span, handed = chosen
-    rung = account.rungs[index]
-    request = account.adapter.first_page(stream, span, cursor.memo)
+    rung = polled.rungs[index]
+    request = account.adapter.first_page(polled.stream, span, cursor.memo)
     return Sweep(span.since, span.until, rung.inner, rung.reach, latest, request, handed=handed)
 
 
@@ -116,12 +133,13 @@ async def page(account: Account, polled: Polled, index: int) -> bool:
     Raises ProviderError (the sweep stays in hand) and what :meth:`Committer.submit` raises.
     """
     ledger, stream = account.committer.ledger, polled.stream
-    cursor = cursor_of(account, stream)
-    sweep = in_hand(account, stream, index, cursor)
-    polled.counts.setdefault(index, Counts(account.clock.monotonic()))
+    cursor = cursor_of(account, polled)
+    sweep = in_hand(account, polled, index, cursor)
+    counts = polled.counts.setdefault(index, Counts(account.clock.monotonic()))
     if sweep is None:
-        ledger.keep_cursor(stream.id, _passed_over(account, index, cursor))
+        ledger.keep_cursor(stream.id, _passed_over(account, polled, index, cursor))
         return True
+    counts.longer = _longer(polled.rungs[index], sweep)
     if sweep.pages >= PAGES_MAX:
         ledger.keep_cursor(stream.id, _without(cursor, index))
         raise EndlessPagination(f"a sweep did not end within {PAGES_MAX} pages")
@@ -139,7 +157,7 @@ async def page(account: Account, polled: Polled, index: int) -> bool:
     observations, bad, skipped, unread = read_rows(account, polled, answer)
 
     def advance(delta: Delta) -> Cursor:
-        return _advanced(account, stream, index, after, answer, delta)
+        return _advanced(account, polled, index, after, answer, delta)
 
     scope = Scope(stream=stream, floor=cursor.floor, asked=asked, observed=received)
     delta = await account.committer.submit(scope, observations, bad, advance)
@@ -150,10 +168,17 @@ async def page(account: Account, polled: Polled, index: int) -> bool:
     return answer.next is None
 
 
-def _passed_over(account: Account, index: int, cursor: Cursor) -> Cursor:
+def _longer(rung: Rung, sweep: Sweep) -> float:
+    """A first sweep, or one after an outage, says more of the past than of what the rung usually costs."""
+    usual = rung.reach - rung.inner + rung.period + window.SLACK
+    until = sweep.now if sweep.until is None else sweep.until
+    return max(1.0, (until - sweep.since) / usual)
+
+
+def _passed_over(account: Account, polled: Polled, index: int, cursor: Cursor) -> Cursor:
     """A rung whose window is empty is complete without a request."""
     now = account.provider_clock.earliest(account.clock.now())
-    return window.complete(account.rungs, index, cursor, Sweep(now, None, 0, 0, now, _NOTHING, started=now))
+    return window.complete(polled.rungs, index, cursor, Sweep(now, None, 0, 0, now, _NOTHING, started=now))
 
 
 def _learn(account: Account, answer: Page, observations: list[Observation], delta: Delta) -> None:
@@ -211,15 +236,15 @@ def _fitting(account: Account, stream: Stream, row: Row, seen: Observation) -> O
     return seen
 
 
-def _advanced(account: Account, stream: Stream, index: int, after: Sweep, answer: Page, delta: Delta) -> Cursor:
+def _advanced(account: Account, polled: Polled, index: int, after: Sweep, answer: Page, delta: Delta) -> Cursor:
     """The cursor once this page is durable: the sweep goes on, or the rung is complete."""
-    cursor = cursor_of(account, stream)
+    cursor = cursor_of(account, polled)
     if answer.memo is not None:
         cursor = replace(cursor, memo=answer.memo)
     if delta.events:
         cursor = replace(cursor, changed=max(cursor.changed, account.provider_clock.earliest(account.clock.now())))
     if answer.next is None:
-        return window.complete(account.rungs, index, cursor, after)
+        return window.complete(polled.rungs, index, cursor, after)
     return replace(cursor, sweeps={**cursor.sweeps, index: replace(after, request=answer.next)})
 
 
@@ -232,7 +257,7 @@ def _tell(account: Account, polled: Polled, index: int, answer: Page, cursor: Cu
     now, stream_id = account.clock.now(), polled.stream.id
     counts = polled.counts[index]
     counts.pages, counts.rows, counts.events = counts.pages + 1, counts.rows + len(answer.rows), counts.events + len(delta.events)
-    late = [now - created for created in delta.created if window.is_late(account.rungs, cursor, created)]
+    late = _lateness(account, polled, counts, cursor, delta)
     polled.late[index] = polled.late.get(index, 0) + len(late)
     polled.changes[index] = polled.changes.get(index, 0) + len(delta.seen)
     account.facts.page(
@@ -253,3 +278,19 @@ def _tell(account: Account, polled: Polled, index: int, answer: Page, cursor: Cu
     for oddity in answer.oddities:
         account.facts.oddity(stream_id, oddity)
         polled.note(oddity)
+
+
+def _lateness(account: Account, polled: Polled, counts: Counts, cursor: Cursor, delta: Delta) -> list[Instant]:
+    """How late the page's new messages were; what the account's overlap is learned from."""
+    if not delta.created or not account.adapter.filtered:
+        return []
+    now = account.provider_clock.earliest(account.clock.now())
+    found = [window.lateness(polled.rungs, cursor, created, now=now) for created in delta.created]
+    fresh: Counter[int] = Counter()
+    for late in filter(None, found):
+        number = lateness.bucket(late)
+        if counts.late[number] < lateness.PER_SWEEP_MAX:
+            counts.late[number] += 1
+            fresh[number] += 1
+    account.lateness = lateness.observe(account.lateness, now=now, on_time=found.count(0), late=fresh)
+    return [late for late in found if late]

@@ -214,6 +214,16 @@ class AccountFacts:
             self._said.add((stream, kind))
             self._log.info("oddity", stream=stream, kind=kind)
 
+    def stretched(self, stretch: float) -> None:
+        """The look-back takes much longer than planned."""
+        self._log.warning(
+            "look-back stretched", stretch=round(stretch, 1), fix="raise rate_limit, lower reconcile.back, or raise reconcile.every"
+        )
+
+    def overlap(self, seconds: float, reason: str) -> None:
+        """The learned overlap changed."""
+        self._log.info("overlap", seconds=round(seconds), reason=reason)
+
     def late(self, ages_s: list[float]) -> None:
         """Rows that had been looked for in vain."""
         self._late.inc(len(ages_s))

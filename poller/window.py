@@ -231,18 +231,22 @@ def waiting(cursor: Cursor, waits: tuple[str, int, Instant] | None) -> Cursor:
     return replace(cursor, waits=waits)
 
 
-def is_late(rungs: tuple[Rung, ...], cursor: Cursor, created: Instant) -> bool:
-    """Whether a row seen for the first time had been looked for in vain: some complete sweep covered its creation.
+def lateness(rungs: tuple[Rung, ...], cursor: Cursor, created: Instant, *, now: Instant) -> Instant | None:
+    """How late a row was that is seen for the first time: 0 = on time, None = nobody can say.
 
-    While anything is owed (a first sweep, an outage) nothing is late: the poller was, not the row.
+    A row is late when a complete sweep had covered its creation without showing it; it is then
+    taken to have shown itself just now. While anything is owed (a first sweep, an outage) nothing
+    is late: the poller was, not the row; so it is where the sweep before is long ago.
     """
     if cursor.debts:
-        return False
-    return any(
-        mark.complete - rung.reach <= created < mark.complete - max(0, rung.inner) - SLACK
-        for rung, mark in zip(rungs, cursor.marks, strict=True)
-        if rung.reach > 0
-    )
+        return None
+    late = False
+    for rung, mark in zip(rungs, cursor.marks, strict=True):
+        if rung.reach > 0 and mark.complete - rung.reach <= created < mark.complete - max(0, rung.inner) - SLACK:
+            if now - mark.complete > 2 * rung.period + SLACK:
+                return None
+            late = True
+    return max(0, now - created) if late else 0
 
 
 def name(rung: Rung) -> str:

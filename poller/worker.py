@@ -7,6 +7,7 @@ what runs, so repeats and rebalances that change nothing are harmless.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -21,7 +22,8 @@ from .config import Config
 from .config_file import StartFrom
 from .credentials import Credentials
 from .fetch import Fetcher, Transport
-from .model import MINUTE, SECOND, Instant, addressable
+from .lateness import Lateness
+from .model import SECOND, Instant, addressable
 from .polling import Poller
 from .port import Log, Membership, Ownership
 from .privacy import Privacy
@@ -37,9 +39,6 @@ SILENT = "Kafka has not answered heartbeats for half a session: polling waits"
 
 DRAIN_S = 17.0
 """What a clean stop leaves the shards, within its twenty seconds."""
-
-OVERLAP: Instant = 10 * MINUTE
-"""Where ``overlap: auto`` has not learned anything yet."""
 
 
 def plan(running: Iterable[int], wanted: Iterable[int]) -> tuple[frozenset[int], frozenset[int]]:
@@ -185,15 +184,17 @@ class Worker:
             publisher=self._publisher,
             facts=facts,
             clock=self._clock,
-            rungs=window.build(
+            ladder=partial(
+                window.build,
                 interval=config.interval,
-                overlap=config.overlap or OVERLAP,
                 status_horizon=config.status_horizon,
                 every=config.reconcile_every,
                 back=config.reconcile_back,
                 filtered=adapter.filtered,
                 ahead=adapter.ahead,
             ),
+            overlap=config.overlap,
+            lateness=committer.ledger.lateness(config.key) or Lateness(self._clock.now(), self._clock.now()),
             floor_of=floor_of(config.start_from),
             quietness=config.reconcile_back / config.reconcile_every,
             channels=frozenset(config.channels),

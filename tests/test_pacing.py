@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from poller.errors import BadPage, RateLimited, StreamGone, Unauthorized, Unreachable
 from poller.model import HOUR, MINUTE, SECOND
-from poller.pacing import Go, RateLimiter, Wait, wait_after
+from poller.pacing import Demand, Go, RateLimiter, Wait, wait_after
 from poller.provider_clock import ProviderClock
 
 
@@ -66,3 +67,24 @@ def test_a_jump_is_doubted_until_it_stays() -> None:
         at = now + minute * MINUTE
         clock.observe(at + HOUR, at)
     assert clock.earliest(at) >= at + HOUR - 2 * SECOND
+
+
+def test_deep_periods_stretch_alike_when_the_planned_share_is_short() -> None:
+    """What the live rung leaves of 80 % of the limit, and at least 30 % of that, is for the deep ones."""
+    demand = Demand(1.0)
+    demand.swept("s", 0, 0.2, deep=False)
+    demand.swept("s", 1, 0.6, deep=True)
+    assert demand.stretch == pytest.approx(1.0)
+    demand.swept("s", 1, 1.2, deep=True)
+    assert demand.stretch == pytest.approx(2.0)
+    demand.swept("s", 0, 5.0, deep=False)
+    assert demand.stretch == pytest.approx(1.2 / 0.24)
+    assert demand.live_stretch == pytest.approx(5.0 / 0.56)
+
+
+def test_a_stream_that_is_gone_asks_for_nothing() -> None:
+    """Its share is free again."""
+    demand = Demand(1.0)
+    demand.swept("s", 1, 3.0, deep=True)
+    demand.forget("s")
+    assert demand.stretch == 1.0

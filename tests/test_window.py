@@ -204,8 +204,10 @@ def test_a_clock_that_went_back_widens_the_window() -> None:
 
 
 def test_a_row_is_late_only_when_it_was_looked_for_in_vain() -> None:
-    """Created before a complete sweep that covered it: late; during it, or in a first sweep: not."""
+    """Created before a complete sweep that covered it: late; during it: on time; in a first sweep or after a pause: nobody can say."""
     cursor = replace(window.begin(LADDER, floor=0, now=START), debts={})
-    assert window.is_late(LADDER, cursor, START - 5 * MINUTE)
-    assert not window.is_late(LADDER, cursor, START - 10 * SECOND)
-    assert not window.is_late(LADDER, replace(cursor, debts={5: (0, START)}), START - 5 * MINUTE)
+    now = START + 10 * SECOND
+    assert window.lateness(LADDER, cursor, START - 5 * MINUTE, now=now) == 5 * MINUTE + 10 * SECOND
+    assert window.lateness(LADDER, cursor, START - 10 * SECOND, now=now) == 0
+    assert window.lateness(LADDER, replace(cursor, debts={5: (0, START)}), START - 5 * MINUTE, now=now) is None
+    assert window.lateness(LADDER, cursor, START - 5 * MINUTE, now=START + 10 * MINUTE) is None

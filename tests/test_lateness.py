@@ -1,0 +1,86 @@
+"""What lateness teaches, and what it must not."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from poller import lateness
+from poller.lateness import Lateness
+from poller.model import DAY, HOUR, MINUTE, SECOND
+
+NOW = 1_790_000_000 * SECOND
+INTERVAL = 15 * SECOND
+
+
+def taught(days: int, *, on_time: int, late: dict[int, int]) -> Lateness:
+    """So many days of so many rows a day; ``late`` maps a lateness in seconds to rows a day."""
+    known = Lateness(NOW - days * DAY, NOW - days * DAY)
+    buckets = Counter({lateness.bucket(seconds * SECOND): rows for seconds, rows in late.items()})
+    for day in range(days):
+        known = lateness.observe(known, now=NOW - (days - day - 1) * DAY, on_time=on_time, late=buckets)
+    return known
+
+
+def chosen(known: Lateness, share: float = 0.01) -> int:
+    """The overlap that follows, in seconds."""
+    return lateness.choose(known, now=NOW, interval=INTERVAL, live_share=share).overlap // SECOND
+
+
+def test_until_200_rows_and_a_day_are_seen_the_overlap_stays() -> None:
+    """Ten minutes, whatever the first rows say."""
+    assert chosen(taught(5, on_time=10, late={3000: 5})) == 600
+    assert chosen(lateness.observe(Lateness(NOW - HOUR, NOW), now=NOW, on_time=5000, late=Counter())) == 600
+
+
+def test_the_overlap_covers_the_99th_percentile_of_lateness_with_a_margin() -> None:
+    """Rows two minutes late in every fiftieth case: one and a half times the upper end of their bucket."""
+    known = taught(20, on_time=980, late={110: 20})
+    assert lateness.quantile(known) == 120 * SECOND
+    assert chosen(known) == 180
+
+
+def test_rows_that_are_never_late_give_the_least_overlap() -> None:
+    """Four intervals or two slacks, whichever is longer."""
+    assert chosen(taught(10, on_time=1000, late={})) == 120
+
+
+def test_an_overlap_is_never_longer_than_an_hour_or_than_a_quarter_of_the_quota_pays_for() -> None:
+    """Lateness of hours is the deeper rungs' work."""
+    known = taught(10, on_time=500, late={7200: 500})
+    assert chosen(known) == 3600
+    assert chosen(known, share=0.125) == 1200
+    assert chosen(known, share=0.5) == 300
+
+
+def test_a_small_change_is_no_change_and_shorter_only_once_a_day() -> None:
+    """Within a quarter it stays; up at once; down once a day."""
+    known = taught(10, on_time=1000, late={})
+    assert (
+        lateness.choose(
+            Lateness(known.since, known.touched, 140 * SECOND, 0, known.on_time), now=NOW, interval=INTERVAL, live_share=0
+        ).overlap
+        == 140 * SECOND
+    )
+    shorter = lateness.choose(known, now=NOW, interval=INTERVAL, live_share=0.0)
+    assert (shorter.overlap, shorter.lowered) == (120 * SECOND, NOW)
+    again = Lateness(shorter.since, shorter.touched, 10 * MINUTE, shorter.lowered, shorter.on_time, shorter.late)
+    assert lateness.choose(again, now=NOW + HOUR, interval=INTERVAL, live_share=0.0).overlap == 10 * MINUTE
+
+
+def test_an_import_of_old_rows_that_is_bounded_per_sweep_does_not_move_it() -> None:
+    """5,000 rows three hours late, counted ten a sweep and bucket over fifty pages' sweeps: less than a quarter."""
+    before = taught(10, on_time=17_280, late={110: 200})
+    after = lateness.observe(before, now=NOW, on_time=0, late=Counter({lateness.bucket(3 * HOUR): lateness.PER_SWEEP_MAX * 6}))
+    assert abs(chosen(after) - chosen(before)) < 0.25 * chosen(before)
+
+
+@given(st.integers(0, 400 * DAY))
+def test_a_bucket_holds_its_lateness(late: int) -> None:
+    """Its upper end is not below, and no more than a factor of 1.5 above what is beyond the first bucket."""
+    number = lateness.bucket(late)
+    assert late <= lateness.reach(number) or number == lateness.BUCKETS - 1
+    if 0 < number < lateness.BUCKETS - 1:
+        assert lateness.reach(number) <= late * 1.5
