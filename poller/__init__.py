@@ -32,6 +32,8 @@ The files in the order in which a message meets them::
     snapshot        frozen pictures of what runs
     status          the administration port
     online          checks that connect
+    published       the public topics, read back
+    audit           the judge of what was published
     tail            events for people
     schemas         the JSON Schemas
     model           the vocabulary

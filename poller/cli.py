@@ -97,6 +97,23 @@ def tail(
     return _async(follow(load(config), topic.replace("-", "_"), from_beginning=from_beginning, json=json))
 
 
+@app.command
+def audit(*, config: ConfigPath, from_: Annotated[str | None, Parameter(name="--from")] = None, debug: Debug = False) -> int:
+    """Read the topics and report duplicates, revision gaps, disorder, torn and lost transactions; exit code 1 if there are any.
+
+    Example: poller audit --config poller.yaml --from 24h
+
+    Parameters
+    ----------
+    from_: Where to begin: RFC 3339, a date, or a duration ago. Default: the beginning of the topics.
+
+    """
+    from .config import load
+    from .online import audit as judge
+
+    return _async(judge(load(config), _moment(from_)))
+
+
 @topics_app.command(name="plan")
 def topics_plan(*, config: ConfigPath, debug: Debug = False) -> int:
     """Say what would be created, and what differs from what is needed."""
@@ -156,6 +173,18 @@ def version() -> int:
     """Print the release."""
     print(__version__)
     return DONE
+
+
+def _moment(text: str | None) -> int | None:
+    """A time on the command line."""
+    from .clock import SystemClock
+    from .units import moment_or_ago
+
+    try:
+        return None if text is None else moment_or_ago(text, SystemClock().now())
+    except ValueError as error:
+        print(f"poller: {text!r} is {error}", file=sys.stderr)
+        raise SystemExit(USAGE) from None
 
 
 def _async(work: Coroutine[Any, Any, int | None]) -> int:

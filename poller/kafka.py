@@ -273,23 +273,6 @@ class Kafka:
                 elif anyio.current_time() - moved > STALLED_S:
                     raise Unavailable("the state topic cannot be read to its end")
 
-    async def events(self, role: str, *, from_beginning: bool) -> AsyncIterator[tuple[dict[str, str], str, bytes]]:
-        """(headers, key, value) of a public topic's committed records, on and on. Raises Unavailable, Refused."""
-        name = self.connection.topics[role]
-        async with self.admin() as admin:
-            if name not in await admin.list_topics():
-                raise Refused(f"the topic {name} does not exist", fix="run: poller topics create")
-            [topic] = await admin.describe_topics([name])
-        places = [TopicPartition(name, part["partition"]) for part in topic["partitions"]]
-        async with self.consumer(auto_offset_reset="latest") as consumer:
-            consumer.assign(places)
-            await (consumer.seek_to_beginning if from_beginning else consumer.seek_to_end)(*places)
-            while True:
-                for records in (await consumer.getmany(timeout_ms=500)).values():
-                    for record in records:
-                        headers = {header: value.decode("utf-8", "replace") for header, value in record.headers}
-                        yield headers, (record.key or b"").decode("utf-8", "replace"), record.value or b""
-
     def membership(self) -> AbstractAsyncContextManager[Membership]:
         """See :class:`poller.port.Log`."""
         from .group import member  # the group builds on the clients here

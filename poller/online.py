@@ -5,8 +5,10 @@ from __future__ import annotations
 import sys
 
 import anyio
+import msgspec
 
-from . import topics
+from . import published, topics
+from .audit import Audit
 from .clock import SystemClock
 from .config import Account, Config
 from .connect import connection_of
@@ -14,7 +16,8 @@ from .credentials import Credentials
 from .errors import ConfigError, KafkaError, ProviderError, Refused, Unauthorized
 from .fetch import Fetcher
 from .kafka import Kafka, quiet
-from .model import SECOND, Stream
+from .model import SECOND, Instant, Stream
+from .port import DEAD_LETTERS
 from .provider_clock import ProviderClock
 from .providers.common import accept
 from .providers.registry import adapter_of
@@ -22,6 +25,8 @@ from .worker import stream_names
 
 ANSWER_S = 30.0
 """``check --online`` answers within this time."""
+
+PROGRESS_S = 2.0
 
 UNAVAILABLE, REFUSED, CONFIG = 69, 77, 78
 
@@ -116,3 +121,39 @@ async def _account(account: Account, found: list[tuple[int, str]]) -> None:
         found.append((REFUSED, f"{account.key}: the credentials were refused; fix: check accounts.{account.name}.credentials"))
     except ProviderError as error:
         found.append((UNAVAILABLE, f"{account.key}: {error}"))
+
+
+async def audit(config: Config, since: Instant | None) -> int:
+    """Read the public topics and judge them; 1 when something is wrong. Raises Unavailable, Refused."""
+    quiet()
+    kafka = Kafka(connection_of(config))
+    found = await published.stretches(kafka, since)
+    total = sum(end - start for stretch in found for start, end in stretch.spans.values())
+    judge = Audit(max((stretch.edge for stretch in found if stretch.edge is not None), default=None))
+    said = anyio.current_time()
+    for stretch in found:
+        async for event in published.read(kafka, stretch):
+            judge.feed(event.topic, event.key, event.headers, _revision(event), event.time)
+            if anyio.current_time() - said > PROGRESS_S:
+                said = anyio.current_time()
+                print(f"read {judge.records} records of about {total}", file=sys.stderr)
+    faults = judge.findings()
+    for fault in faults:
+        print(f"{fault.kind}: {fault.count}, for example {'; '.join(fault.examples)}")
+    what = ", ".join(f"{fault.count} {fault.kind}" for fault in faults) or "nothing wrong"
+    print(f"audited {judge.records} records of {judge.messages} messages: {what}")
+    return int(bool(faults))
+
+
+def _revision(event: published.Published) -> int | None:
+    """The event's revision; None for a dead letter, 0 for a value that has none."""
+    if event.topic == DEAD_LETTERS:
+        return None
+    try:
+        return msgspec.json.decode(event.value, type=_Revision).revision
+    except msgspec.DecodeError:
+        return 0
+
+
+class _Revision(msgspec.Struct):
+    revision: int = 0

@@ -11,6 +11,7 @@ import msgspec
 from .config import Config
 from .connect import connection_of
 from .kafka import Kafka, quiet
+from .published import follow
 
 
 def line_of(headers: dict[str, str], key: str, value: bytes) -> str:
@@ -45,8 +46,8 @@ async def tail(config: Config, role: str, *, from_beginning: bool, json: bool) -
     form = json_of if json else line_of
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(_until_signal, tasks.cancel_scope)
-        async for headers, key, value in kafka.events(role, from_beginning=from_beginning):
-            print(form(headers, key, value), flush=True)
+        async for event in follow(kafka, role, from_beginning=from_beginning):
+            print(form(event.headers, event.key, event.value), flush=True)
 
 
 async def _until_signal(scope: anyio.CancelScope) -> None:

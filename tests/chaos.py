@@ -13,7 +13,7 @@ import anyio
 from poller.demo.broker import Cluster
 from poller.demo.jars import fetch
 
-from .trial import POINTS, Trial, disorder, torn
+from .trial import POINTS, Trial, faults
 
 
 async def main(kills: int, seed: int) -> int:
@@ -38,9 +38,9 @@ async def main(kills: int, seed: int) -> int:
             verdict = await trial.settle(seconds=180)
     print(f"seed {seed}; counted kills {trial.kills} ({dict(by_point)}), {restores} more during restore")
     print(verdict.line)
-    wrong = len(disorder(trial.events)), len(torn(trial.events))
-    print(f"out of order {wrong[0]}, torn {wrong[1]}")
-    return 0 if verdict.good and trial.kills >= kills and wrong == (0, 0) else 1
+    wrong = faults(trial.events)
+    print("audit: " + ("; ".join(wrong) or "nothing wrong"))
+    return 0 if verdict.good and trial.kills >= kills and not wrong else 1
 
 
 if __name__ == "__main__":

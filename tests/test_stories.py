@@ -13,7 +13,7 @@ from poller.port import Record
 
 from .fake_kafka import FakeLog, FakeWriter
 from .story import Story
-from .trial import disorder, torn
+from .trial import faults
 
 
 def good(story: Story) -> None:
@@ -22,8 +22,7 @@ def good(story: Story) -> None:
     assert verdict.good, (story.seed, verdict)
     assert verdict.messages_expected > 50
     events = story.published()
-    assert not disorder(events), story.seed
-    assert not torn(events), story.seed
+    assert not faults(events), story.seed
 
 
 @pytest.mark.parametrize("seed", range(6))

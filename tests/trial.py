@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -17,6 +16,7 @@ from pathlib import Path
 import anyio
 import anyio.to_thread
 
+from poller.audit import Audit
 from poller.demo.broker import die_with_parent
 from poller.demo.command import _SECRETS, ACCOUNTS
 from poller.demo.judge import Published, Verdict, judge
@@ -131,24 +131,12 @@ class Trial:
                     return verdict
 
 
-def disorder(events: list[Published]) -> list[str]:
-    """Keys whose events are out of order within a topic."""
-    newest: dict[tuple[str, str], int] = {}
-    wrong = []
-    for event in events:
-        place = event.topic, event.key
-        if event.revision <= newest.get(place, 0):
-            wrong.append(event.key)
-        newest[place] = event.revision
-    return wrong
-
-
-def torn(events: list[Published]) -> list[tuple[str, str]]:
-    """Transactions of which not all records are there."""
-    sizes: dict[tuple[str, str], int] = {}
-    found: Counter[tuple[str, str]] = Counter()
-    for event in events:
-        transaction = event.headers["ce_pollershard"], event.headers["ce_pollertxn"]
-        found[transaction] += 1
-        sizes[transaction] = int(event.headers["ce_pollertxnsize"])
-    return [transaction for transaction, count in found.items() if count != sizes[transaction]]
+def faults(events: list[Published]) -> list[str]:
+    """What the product's own judge finds: duplicates, gaps, disorder, torn and lost transactions."""
+    audit = Audit()
+    for topic in dict.fromkeys(event.topic for event in events):
+        for event in events:
+            if event.topic == topic:
+                dead = "dead-letter" in event.type
+                audit.feed(topic, event.key, event.headers, None if dead else event.revision, 0)
+    return [f"{finding.kind}: {finding.examples}" for finding in audit.findings()]
