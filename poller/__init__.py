@@ -34,6 +34,7 @@ The files in the order in which a message meets them::
     online          checks that connect
     published       the public topics, read back
     audit           the judge of what was published
+    reshard         the state under another number of shards
     tail            events for people
     schemas         the JSON Schemas
     model           the vocabulary

@@ -8,14 +8,14 @@ import anyio
 
 from . import __version__, status, topics
 from .clock import SystemClock
-from .codec import META_KEY, Meta, decode_state
 from .config import LOOPBACK, Config, check_references
 from .connect import connection_of
 from .errors import ConfigError, Refused, Unavailable
 from .kafka import Kafka, quiet
 from .ledger import claim
 from .model import Instant
-from .port import Log
+from .port import STATE, Log
+from .restore import newest_meta
 from .snapshot import WorkerSnapshot
 from .store import Store
 from .telemetry import Telemetry
@@ -25,9 +25,6 @@ STOP_S = 20.0
 """A clean stop takes at most this long."""
 
 RETRY_S = 2.0
-LOOK_BACK = 5_000
-"""Offsets read back from a partition's end to find whose it is; all of it if that is not enough."""
-
 _JSON = {"auto": None, "json": True, "console": False}
 
 
@@ -100,6 +97,8 @@ class _Daemon:
 
     async def _audit(self, kafka: Kafka) -> Instant:
         names, file = kafka.connection.topics, self._config.kafka
+        if await topics.exists(kafka, topics.copy_name(names[STATE])):
+            raise Refused("the number of shards is being changed", fix="let poller reshard end; where it was killed, run it again")
         plan = topics.compare(names, await topics.inspect(kafka), partitions=file.partitions, shards=file.shards)
         if plan.create and not plan.problems:
             await topics.create(kafka, plan.create, partitions=file.partitions, replication_factor=file.replication_factor)
@@ -122,17 +121,3 @@ class _Daemon:
             return self._worker.snapshot()
         problems = (self._problem,) if self._problem else ()
         return WorkerSnapshot(version=__version__, started=self._started, now=self._clock.now(), joined=False, problems=problems)
-
-
-async def newest_meta(log: Log, shard: int) -> Meta | None:
-    """The last meta record of a shard's log, read without disturbing its owner."""
-    end = await log.ends(shard, settled=False)
-    for since in (max(end.begin, end.end - LOOK_BACK), end.begin):
-        newest: Meta | None = None
-        async for chunk in log.read(shard, since, end.end):
-            for key, value in chunk.records:
-                if key == META_KEY and value is not None:
-                    newest = decode_state(key, value)
-        if newest is not None:
-            return newest
-    return None

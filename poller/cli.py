@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import anyio
-from cyclopts import App, Parameter
+from cyclopts import App, Parameter, validators
 
 from . import __version__
 from .errors import ConfigError, KafkaError, PollerError, ProviderError, Refused, Unauthorized, first
@@ -112,6 +112,25 @@ def audit(*, config: ConfigPath, from_: Annotated[str | None, Parameter(name="--
     from .online import audit as judge
 
     return _async(judge(load(config), _moment(from_)))
+
+
+@app.command
+def reshard(
+    *, config: ConfigPath, shards: Annotated[int, Parameter(validator=validators.Number(gte=1, lte=1000))], debug: Debug = False
+) -> int:
+    """Change the number of shards of a stopped installation; killed at any moment, it is simply run again.
+
+    Example: poller reshard --config poller.yaml --shards 32
+
+    Parameters
+    ----------
+    shards: The new number; set kafka.shards to it afterwards.
+
+    """
+    from .config import load
+    from .online import reshard as change
+
+    return _async(change(load(config), shards))
 
 
 @topics_app.command(name="plan")

@@ -53,6 +53,10 @@ class Meta(Struct, frozen=True):
     """The number of the last transaction with public records (``ce_pollertxn``)."""
     size: int = 0
     """How many public records it had (``ce_pollertxnsize``)."""
+    keys: tuple[bytes, ...] = ()
+    """Fingerprint keys of shards that were merged into this one."""
+    retired: dict[int, int] = {}
+    """The last sequence numbers of shards that are no more, so that a number never comes again (shard 0 keeps them)."""
 
 
 class Waits(Struct, frozen=True):

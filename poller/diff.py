@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
-from zlib import crc32
 
 import msgspec
 from msgspec import Struct
@@ -110,8 +109,8 @@ def digest(text: str) -> bytes:
 
 
 def stream_tag(stream_id: str) -> int:
-    """32 bits that tell the streams of an account apart in the state."""
-    return crc32(stream_id.encode())
+    """63 bits that tell streams apart in the state."""
+    return int.from_bytes(hashlib.blake2b(stream_id.encode(), digest_size=8).digest(), "big") >> 1
 
 
 _encode = msgspec.json.Encoder(order="deterministic").encode
@@ -123,12 +122,18 @@ _GETTERS: tuple[Callable[[Message], object], ...] = tuple(
 class Fingerprints:
     """Keyed fingerprints of a message's fields, so that a change can be named without keeping a text.
 
-    Taken before privacy is applied: switching privacy is no change. ``number`` tells keys apart.
+    Taken before privacy is applied: switching privacy is no change. ``number`` tells keys apart;
+    what was remembered under one of the ``earlier`` keys can still be compared.
     """
 
-    def __init__(self, key: bytes) -> None:
+    def __init__(self, key: bytes, earlier: Iterable[bytes] = ()) -> None:
         self._key = key[:64]
+        self._earlier = {prints.number: prints for prints in map(Fingerprints, earlier)}
         self.number = int.from_bytes(hashlib.blake2b(key, digest_size=2, person=b"poller-key-no").digest(), "big")
+
+    def under(self, number: int) -> Fingerprints | None:
+        """The fingerprints of a key, None where it is not known."""
+        return self if number == self.number else self._earlier.get(number)
 
     def __call__(self, message: Message) -> tuple[int, bytes]:
         """``(present, prints)`` as kept in :class:`Seen`."""
@@ -190,7 +195,7 @@ def diff(known: Mapping[bytes, Seen], observations: list[Observation], scope: Sc
         if old is not None and not _newer(seen, old, scope):
             delta.stale.add(id_)
             continue
-        events, new = _observe(old, seen, present, marks, scope, prints.number)
+        events, new = _observe(old, seen, present, marks, scope, prints)
         if events:
             delta.duplicates -= 1
             delta.events += events
@@ -206,13 +211,16 @@ def keys(observations: list[Observation], account_key: str) -> list[bytes]:
     return [digest(message_key(account_key, seen.message.message_id)) for seen in observations]
 
 
-def _observe(old: Seen | None, seen: Observation, present: int, marks: bytes, scope: Scope, key: int) -> tuple[list[Event], Seen]:
+def _observe(
+    old: Seen | None, seen: Observation, present: int, marks: bytes, scope: Scope, prints: Fingerprints
+) -> tuple[list[Event], Seen]:
     """What one copy adds to what is remembered of its message."""
+    key = prints.number
     if old is None:
         return _first(seen, present, marks, scope, key)
-    message = seen.message
-    comparable = (old.rules, old.key) == (RULES, key)
-    fields = differing(old, present, marks) if comparable else []
+    message, same_key = seen.message, prints.under(old.key)
+    comparable = old.rules == RULES and same_key is not None
+    fields = differing(old, *((present, marks) if same_key in (prints, None) else same_key(message))) if comparable else []
     moved = message.status != old.status if comparable else message.provider_status != old.raw_status
     moved = moved and message.status != old.status
     changed = [name for name in fields if name in _CONTENT or not moved]

@@ -78,7 +78,7 @@ class Ledger:
     def __init__(self, rows: ShardStore, meta: Meta, *, key: bytes = b"") -> None:
         self._rows = rows
         self.meta = meta
-        self._prints = Fingerprints(key or meta.key)
+        self._prints = Fingerprints(key or meta.key, (meta.key, *meta.keys))
         self._queued: dict[bytes, bytes | None] = {}
         self._cursors: dict[str, Cursor] = {}
         self._dirty: dict[bytes, bytes | None] = {}

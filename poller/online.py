@@ -8,6 +8,7 @@ import anyio
 import msgspec
 
 from . import published, topics
+from . import reshard as resharding
 from .audit import Audit
 from .clock import SystemClock
 from .config import Account, Config
@@ -157,3 +158,14 @@ def _revision(event: published.Published) -> int | None:
 
 class _Revision(msgspec.Struct):
     revision: int = 0
+
+
+async def reshard(config: Config, shards: int) -> int:
+    """Change the number of shards, with the installation stopped. Raises Unavailable, Refused."""
+    quiet()
+    kafka = Kafka(connection_of(config))
+    moved = await resharding.reshard(
+        kafka, shards, replication_factor=config.kafka.replication_factor, say=lambda what: print(what, file=sys.stderr)
+    )
+    print(f"{moved} records moved; now set kafka.shards: {shards}" if moved else f"nothing to do: the state has {shards} shards")
+    return 0

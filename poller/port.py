@@ -13,8 +13,9 @@ from typing import NamedTuple, Protocol
 from msgspec import Struct
 
 MESSAGES, STATUS, DEAD_LETTERS, STATE = "messages", "status", "dead_letters", "state"
-PUBLIC = (MESSAGES, STATUS, DEAD_LETTERS)
 """The four roles of topics; the port maps them to the configured names."""
+
+PUBLIC = (MESSAGES, STATUS, DEAD_LETTERS)
 
 
 class Record(NamedTuple):

@@ -15,6 +15,9 @@ from .model import Instant
 from .port import Chunk, Log, LogEnd
 from .store import Position, ShardStore
 
+LOOK_BACK = 5_000
+"""Offsets read back from a partition's end to find whose it is; all of it if that is not enough."""
+
 
 async def restore(
     log: Log, shard: int, rows: ShardStore, *, now: Instant, retention: Instant, progress: Callable[[int, int], None]
@@ -87,4 +90,18 @@ def _newest_meta(chunk: Chunk) -> Meta | None:
     for key, value in reversed(chunk.records):
         if key == META_KEY and value is not None:
             return decode_state(key, value)
+    return None
+
+
+async def newest_meta(log: Log, shard: int) -> Meta | None:
+    """The last meta record of a shard's log, read without disturbing its owner."""
+    end = await log.ends(shard, settled=False)
+    for since in (max(end.begin, end.end - LOOK_BACK), end.begin):
+        newest: Meta | None = None
+        async for chunk in log.read(shard, since, end.end):
+            for key, value in chunk.records:
+                if key == META_KEY and value is not None:
+                    newest = decode_state(key, value)
+        if newest is not None:
+            return newest
     return None

@@ -128,6 +128,50 @@ async def create(kafka: Kafka, roles: tuple[str, ...], *, partitions: int, repli
     raise Unavailable("new topics do not appear")
 
 
+def copy_name(state: str) -> str:
+    """The topic that holds the state while its number of shards is being changed."""
+    return f"{state}.reshard"
+
+
+async def exists(kafka: Kafka, name: str) -> bool:
+    """Whether Kafka has a topic. Raises Unavailable, Refused."""
+    async with kafka.admin() as admin:
+        return name in await admin.list_topics()
+
+
+async def delete_state(kafka: Kafka) -> None:
+    """Delete the state topic of this connection, if it is there, and wait until it is gone. Raises Unavailable, Refused."""
+    name = kafka.connection.topics[STATE]
+    async with kafka.admin() as admin:
+        if name not in await admin.list_topics():
+            return
+        answer = await admin.delete_topics([name])
+        for _, code, *_ in answer.topic_error_codes:  # pyright: ignore[reportAttributeAccessIssue]
+            if for_code(code) is not NoError:
+                raise Refused(f"topic {name} could not be deleted ({for_code(code).__name__})", fix="allow Delete on it")
+        with anyio.move_on_after(APPEAR_S):
+            while name in await admin.list_topics():
+                await anyio.sleep(0.1)
+            return
+    raise Unavailable("a deleted topic does not disappear")
+
+
+async def replace_state(kafka: Kafka, replication_factor: int | None) -> None:
+    """An empty state topic in place of whatever is there. Raises Unavailable, Refused."""
+    await delete_state(kafka)
+    await create(kafka, (STATE,), partitions=kafka.connection.shards, replication_factor=replication_factor)
+
+
+async def members(kafka: Kafka) -> int:
+    """How many workers are in the group. Raises Unavailable, Refused."""
+    async with kafka.admin() as admin:
+        found = 0
+        for answer in await admin.describe_consumer_groups([kafka.connection.group]):
+            for group in answer.groups:  # pyright: ignore[reportAttributeAccessIssue]
+                found += len(group[5])
+        return found
+
+
 async def _default_replicas(admin: Any) -> int:
     """The broker's default, never more than the live brokers."""
     brokers = (await admin.describe_cluster())["brokers"]

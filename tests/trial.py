@@ -35,7 +35,7 @@ kafka:
   session_timeout: 2s
   instance_id: {instance}
   partitions: 4
-  shards: 4
+  shards: {shards}
   group: group-{state}
 state: {{directory: {instance}}}
 admin: {{listen: "127.0.0.1:0"}}
@@ -65,6 +65,7 @@ class Trial:
         self.world = World(seed, now(), switches, per_second=15.0)
         self.url = ""
         self.kills = 0
+        self.shards = 4
         self.events: list[Published] = []
 
     @asynccontextmanager
@@ -79,7 +80,7 @@ class Trial:
         """A configuration file of one worker."""
         path = self.folder / f"{instance}.yaml"
         lists = {"properties": ", ".join(PROPERTIES), "threads": ", ".join(THREADS)}
-        path.write_text(CONFIG.format(bootstrap=self.bootstrap, url=self.url, instance=instance, **lists, **self.names))
+        path.write_text(CONFIG.format(bootstrap=self.bootstrap, url=self.url, instance=instance, shards=self.shards, **lists, **self.names))
         return path
 
     def start(self, instance: str = "worker", **environment: str) -> subprocess.Popen[bytes]:
