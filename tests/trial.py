@@ -12,6 +12,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import anyio
 import anyio.to_thread
@@ -25,6 +26,7 @@ from poller.demo.reader import Reader
 from poller.demo.server import serving
 from poller.demo.world import PROPERTIES, THREADS, Switches, World
 
+P = TypeVar("P", bound=Providers)
 POINTS = ("mid_send", "before_commit", "in_commit", "after_commit")
 KILL_WITHIN_S = 60.0
 
@@ -69,12 +71,13 @@ class Trial:
         self.events: list[Published] = []
 
     @asynccontextmanager
-    async def providers(self) -> AsyncIterator[None]:
+    async def providers(self, kind: type[P] = Providers) -> AsyncIterator[P]:
         """The providers answer for as long as the block lasts."""
         for name, value in _SECRETS.items():
             (self.folder / name).write_text(value)
-        async with serving(Providers(self.world)) as self.url:
-            yield
+        providers = kind(self.world)
+        async with serving(providers) as self.url:
+            yield providers
 
     def config(self, instance: str = "worker") -> Path:
         """A configuration file of one worker."""
