@@ -52,16 +52,16 @@ class Logged(Providers):
 class Fleet(Trial):
     """Workers by name."""
 
-    def __init__(self, *given: object, session: str, static: bool, **named: object) -> None:
+    def __init__(self, *given: object, static: bool, **named: object) -> None:
         super().__init__(*given, **named)  # type: ignore[arg-type]
-        self.session, self.static = session, static
+        self.static = static
         self.workers: dict[str, subprocess.Popen[bytes]] = {}
 
     def config(self, instance: str = "worker") -> Path:
-        """Session and membership of the scenario."""
+        """The scenario's kind of membership."""
         path = super().config(instance)
-        text = path.read_text().replace("session_timeout: 2s", f"session_timeout: {self.session}")
-        path.write_text(text if self.static else text.replace(f"  instance_id: {instance}\n", ""))
+        if not self.static:
+            path.write_text(path.read_text().replace(f"  instance_id: {instance}\n", ""))
         return path
 
     def up(self, *names: str) -> None:

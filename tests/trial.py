@@ -34,13 +34,13 @@ CONFIG = """\
 kafka:
   bootstrap_servers: ["{bootstrap}"]
   topics: {{messages: {messages}, status: {status}, dead_letters: {dead_letters}, state: {state}}}
-  session_timeout: 2s
+  session_timeout: {session}
   instance_id: {instance}
   partitions: 4
   shards: {shards}
   group: group-{state}
 state: {{directory: {instance}}}
-admin: {{listen: "127.0.0.1:0"}}
+admin: {{listen: "127.0.0.1:{admin}"}}
 log: {{level: error}}
 defaults: {{interval: 200ms, overlap: 1m, start_from: 24h, reconcile: {{every: 6h, back: 24h}}, timeout: 5s}}
 accounts:
@@ -61,13 +61,23 @@ def now() -> int:
 class Trial:
     """One world, one set of topics, any number of daemons, one verdict."""
 
-    def __init__(self, folder: Path, bootstrap: str, names: dict[str, str], *, seed: int, switches: Switches | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        bootstrap: str,
+        names: dict[str, str],
+        *,
+        seed: int,
+        switches: Switches | None = None,
+        session: str = "2s",
+        admin: int = 0,
+    ) -> None:
         self.folder, self.bootstrap, self.names = folder, bootstrap, names
         self.random = random.Random(seed)
         self.world = World(seed, now(), switches, per_second=15.0)
         self.url = ""
         self.kills = 0
-        self.shards = 4
+        self.shards, self.session, self.admin = 4, session, admin
         self.events: list[Published] = []
 
     @asynccontextmanager
@@ -83,7 +93,18 @@ class Trial:
         """A configuration file of one worker."""
         path = self.folder / f"{instance}.yaml"
         lists = {"properties": ", ".join(PROPERTIES), "threads": ", ".join(THREADS)}
-        path.write_text(CONFIG.format(bootstrap=self.bootstrap, url=self.url, instance=instance, shards=self.shards, **lists, **self.names))
+        path.write_text(
+            CONFIG.format(
+                bootstrap=self.bootstrap.replace(",", '", "'),
+                url=self.url,
+                instance=instance,
+                shards=self.shards,
+                session=self.session,
+                admin=self.admin,
+                **lists,
+                **self.names,
+            )
+        )
         return path
 
     def start(self, instance: str = "worker", **environment: str) -> subprocess.Popen[bytes]:

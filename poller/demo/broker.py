@@ -65,7 +65,7 @@ class Node:
             "listeners": f"PLAINTEXT://127.0.0.1:{self.port},CONTROLLER://127.0.0.1:{self.controller}",
             "advertised.listeners": f"PLAINTEXT://127.0.0.1:{self.port}",
         }
-        lines = (f"{name}={value}\n" for name, value in {**settings, **own}.items())
+        lines = (f"{name}={value}\n" for name, value in {**own, **settings}.items())
         (self.folder / "server.properties").write_text("".join(lines))
         done = subprocess.run(
             self._java("kafka.tools.StorageTool", "format", "-t", self.cluster.id, "-c", str(self.folder / "server.properties")),
