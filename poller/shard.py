@@ -43,7 +43,7 @@ LEGAL: dict[str, frozenset[str]] = {
     CLOSED: frozenset({FENCING}),
 }
 
-RETRY_S, RETRY_MAX_S = 0.5, 8.0
+RETRY_S, RETRY_MAX_S = 0.5, 2.0
 REFUSED_S = 30.0
 FORGET_EVERY_S = 3600.0
 CONFIRM_S = 0.1

@@ -1,4 +1,4 @@
-"""Three brokers in trouble under a running worker: ``make brokers``. What was lost or doubled, how long commits paused, what memory did."""
+"""Three brokers in trouble under a running worker: ``make brokers``. What was lost or doubled, how long a stream was left alone, what memory did."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ import psutil
 from poller.demo.broker import START_TIMEOUT_S, Cluster, Node, _free_ports
 from poller.demo.jars import fetch
 
+from .failover import Logged
 from .trial import Trial, faults
 
 FROZEN_S, DOWN_S = 20.0, 60.0
@@ -64,8 +65,10 @@ async def all_down(cluster: Cluster, rng: random.Random) -> None:
     await anyio.sleep(DOWN_S)
     for node in cluster.nodes:
         node.start()
+    began = time.monotonic()
     for node in cluster.nodes:
         await anyio.to_thread.run_sync(node.wait, time.monotonic() + START_TIMEOUT_S)
+    print(f"(down for {DOWN_S:.0f} s, and {time.monotonic() - began:.1f} s until all listened)", flush=True)
     await anyio.sleep(20)
 
 
@@ -79,23 +82,18 @@ SCENARIOS: tuple[tuple[str, Scenario], ...] = (
 
 
 class Watch:
-    """Looks at a worker twice a second: transactions, memory, readiness."""
+    """Looks at a worker twice a second: memory, readiness."""
 
-    def __init__(self, trial: Trial, port: int, pid: int) -> None:
-        self.trial, self.url, self.process = trial, f"http://127.0.0.1:{port}/readyz", psutil.Process(pid)
-        self.pause = self.rss = 0.0
+    def __init__(self, port: int, pid: int) -> None:
+        self.url, self.process = f"http://127.0.0.1:{port}/readyz", psutil.Process(pid)
+        self.rss = 0.0
         self.first_rss = self.process.memory_info().rss / (1 << 20)
         self.unready = 0
 
     async def run(self) -> None:
         """Until cancelled."""
-        commits, since = self.trial.commits(), time.monotonic()
         while True:
             await anyio.sleep(0.5)
-            now, seen = time.monotonic(), self.trial.commits()
-            if seen > commits:
-                commits, since = seen, now
-            self.pause = max(self.pause, now - since)
             self.rss = max(self.rss, self.process.memory_info().rss / (1 << 20))
             self.unready += not await anyio.to_thread.run_sync(self._ready)
 
@@ -113,20 +111,24 @@ async def play(cluster: Cluster, scenario: Scenario, seed: int) -> str:
     [port] = _free_ports(1)
     with tempfile.TemporaryDirectory() as folder:
         trial = Trial(Path(folder), cluster.bootstrap, names, seed=seed, session="6s", admin=port)
-        async with trial.providers():
+        async with trial.providers(Logged) as providers:
             process = trial.start()
             while trial.commits() < 30:
                 await anyio.sleep(0.1)
-            watch = Watch(trial, port, process.pid)
+            since = time.monotonic()
+            watch = Watch(port, process.pid)
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(watch.run)
                 await scenario(cluster, random.Random(seed))
                 tasks.cancel_scope.cancel()
+            pause = providers.pause(since)
             process.send_signal(signal.SIGTERM)
             ended = await anyio.to_thread.run_sync(process.wait, 30)
             verdict = await trial.settle("last", seconds=120)
     wrong = "; ".join([*([] if verdict.good else [verdict.line]), *faults(trial.events), *([f"exit {ended}"] if ended else [])])
-    return f"{watch.pause:8.1f} {watch.unready / 2:9.1f} {watch.first_rss:6.0f} {watch.rss:6.0f}  {verdict.messages_published:8}  {wrong or '0, 0'}"
+    return (
+        f"{pause:8.1f} {watch.unready / 2:9.1f} {watch.first_rss:6.0f} {watch.rss:6.0f}  {verdict.messages_published:8}  {wrong or '0, 0'}"
+    )
 
 
 async def main(only: str = "") -> int:

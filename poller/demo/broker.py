@@ -144,7 +144,8 @@ class Cluster:
 
     def __init__(self, runtime: Runtime, folder: Path, *, nodes: int = 1, overrides: Mapping[str, object] | None = None) -> None:
         self.runtime, self.folder = runtime, folder
-        self.id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        number = uuid.uuid4().int >> 1  # so that the id begins with a letter: an argument that begins with "-" would be an option
+        self.id = base64.urlsafe_b64encode(number.to_bytes(16, "big")).decode().rstrip("=")
         ports = _free_ports(2 * nodes)
         self.nodes = [Node(self, n + 1, ports[2 * n], ports[2 * n + 1]) for n in range(nodes)]
         replicas, in_sync = min(3, nodes), 2 if nodes >= 3 else 1
