@@ -5,8 +5,9 @@ BIN := .venv/bin
 SECONDS ?= 60
 N ?= 200
 MINUTES ?= 10
+RECORDS ?= 300000
 
-.PHONY: help demo test lint chaos fuzz bench clean
+.PHONY: help demo test lint chaos failover brokers fuzz bench bench-restore clean
 
 help:  ## say what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -33,11 +34,20 @@ lint: .venv/ready  ## style, types, layers
 chaos: .venv/ready  ## N seeded kills against a real Kafka (N=200)
 	@exec $(BIN)/python -m tests.chaos $(N)
 
+failover: .venv/ready  ## how long streams are left alone when workers stop, die, freeze or are replaced
+	@exec $(BIN)/python -m tests.failover
+
+brokers: .venv/ready  ## three brokers killed, frozen, restarted, all down for a minute
+	@exec $(BIN)/python -m tests.brokers
+
 fuzz: .venv/ready  ## 100,000 mutated pages for each adapter
 	@exec $(BIN)/python -m tests.fuzz 100000
 
 bench: .venv/ready  ## CPU per message as ratios to a floor and to a hand-written loop
 	@exec $(BIN)/python -m tests.bench
+
+bench-restore: .venv/ready  ## a restore against the bare fetch of the same topic (RECORDS=300000)
+	@exec $(BIN)/python -m tests.bench.restore $(RECORDS)
 
 clean:  ## remove what make made
 	rm -rf .venv build dist *.egg-info

@@ -46,6 +46,9 @@ LEGAL: dict[str, frozenset[str]] = {
 RETRY_S, RETRY_MAX_S = 0.5, 2.0
 REFUSED_S = 30.0
 FORGET_EVERY_S = 3600.0
+PROGRESS_S = 5.0
+"""A long restore says so often how far it is."""
+
 CONFIRM_S = 0.1
 """How often a fenced shard looks whether the group has confirmed it."""
 
@@ -89,6 +92,7 @@ class Shard:
         self._pollers: list[Poller] = []
         self._restored = self._restore_end = 0
         self._failures = 0
+        self._said = 0.0
 
     def stop(self) -> None:
         """Ask it to drain and close; :attr:`closed` is set when it has."""
@@ -137,6 +141,7 @@ class Shard:
     async def _restore(self, writer: Writer) -> Committer:
         """The state as of the fence, and the committer that goes on from it."""
         shared, began = self._settings, self._settings.clock.monotonic()
+        self._said = began
         meta, cluster = await restore(
             shared.log,
             self.number,
@@ -165,7 +170,10 @@ class Shard:
 
     def _progress(self, done: int, end: int) -> None:
         self._restored, self._restore_end = done, end
-        self._settings.telemetry.restore_progress(self.number, done, end)
+        now = self._settings.clock.monotonic()
+        if now > self._said + PROGRESS_S:
+            self._said = now
+            self._settings.telemetry.restore_progress(self.number, done, end)
 
     async def _run(self, committer: Committer) -> None:
         """Poll until stopped, then drain."""

@@ -103,7 +103,7 @@ class Telemetry:
 
     def restore_progress(self, shard: int, done: int, end: int) -> None:
         """A restore read on."""
-        self.log.debug("restoring", shard=shard, offset=done, end=end)
+        self.log.info("restoring", shard=shard, offset=done, end=end)
 
     def restored(self, shard: int, records: int, seconds: float) -> None:
         """A shard's state is complete."""
