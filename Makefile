@@ -7,7 +7,7 @@ N ?= 200
 MINUTES ?= 10
 RECORDS ?= 300000
 
-.PHONY: help demo test lint chaos failover brokers fuzz bench bench-restore clean
+.PHONY: help demo test lint chaos chaos-sim mutants failover brokers fuzz bench bench-restore clean
 
 help:  ## say what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -33,6 +33,12 @@ lint: .venv/ready  ## style, types, layers
 
 chaos: .venv/ready  ## N seeded kills against a real Kafka (N=200)
 	@exec $(BIN)/python -m tests.chaos $(N)
+
+chaos-sim: .venv/ready  ## N short histories of crashing and freezing workers on virtual time (N=10000)
+	@exec $(BIN)/python -m tests.chaos_sim $(if $(filter-out 200,$(N)),$(N),10000)
+
+mutants: .venv/ready  ## laws of the protocol broken on purpose: each must be found
+	@exec $(BIN)/python -m pytest tests -k mutant
 
 failover: .venv/ready  ## how long streams are left alone when workers stop, die, freeze or are replaced
 	@exec $(BIN)/python -m tests.failover

@@ -37,6 +37,8 @@ class FakeCluster:
         self.epochs: dict[int, int] = {}
         self.begins: dict[int, int] = dict.fromkeys(range(shards), 0)
         self.transactions = 0
+        self.commits: list[tuple[int, int, str]] = []
+        """(shard, epoch, worker) of every transaction, in their order."""
         self.down = False
         self.members: dict[str, FakeMember] = {}
 
@@ -98,6 +100,7 @@ class FakeWriter:
         except Unavailable:
             raise CommitUncertain("the end was not answered") from None
         cluster.transactions += 1
+        cluster.commits.append((self._shard, self._epoch, self._log.name))
         log[first:last] = [(record, True) for record, _ in log[first:last]]
         cluster.public += [Written(cluster.transactions, record) for record in records if record.topic != STATE]
         await fault("reply", self._shard)
@@ -120,6 +123,7 @@ class FakeMember:
         self._owned = Ownership(frozenset(), stable=False)
         self._news = anyio.Event()
         self.healthy = True
+        self.alive = True
 
     def tell(self, shards: frozenset[int]) -> None:
         """The newest answer."""
@@ -177,6 +181,7 @@ class FakeLog:
         try:
             yield member
         finally:
+            member.alive = False
             if self.cluster.members.get(self.name) is member:
                 del self.cluster.members[self.name]
                 self.cluster.rebalance()
