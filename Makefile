@@ -3,11 +3,9 @@ SHELL := /bin/sh
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 BIN := .venv/bin
 SECONDS ?= 60
-N ?= 200
-MINUTES ?= 10
 RECORDS ?= 300000
 
-.PHONY: help demo test lint chaos chaos-sim mutants failover brokers fuzz bench bench-restore clean
+.PHONY: help demo test lint chaos kills chaos-sim mutants failover brokers fuzz bench bench-restore clean
 
 help:  ## say what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -31,11 +29,14 @@ lint: .venv/ready  ## style, types, layers
 	@$(BIN)/basedpyright --level error
 	@$(BIN)/lint-imports
 
-chaos: .venv/ready  ## N seeded kills against a real Kafka (N=200)
-	@exec $(BIN)/python -m tests.chaos $(N)
+chaos: .venv/ready  ## several workers and brokers killed and frozen on real Kafka: 200 kills and 60 pauses, or MINUTES=10
+	@exec $(BIN)/python -m tests.chaos $(if $(MINUTES),--minutes $(MINUTES))
+
+kills: .venv/ready  ## N kills at seeded points of a transaction (N=200)
+	@exec $(BIN)/python -m tests.kills $(or $(N),200)
 
 chaos-sim: .venv/ready  ## N short histories of crashing and freezing workers on virtual time (N=10000)
-	@exec $(BIN)/python -m tests.chaos_sim $(if $(filter-out 200,$(N)),$(N),10000)
+	@exec $(BIN)/python -m tests.chaos_sim $(or $(N),10000)
 
 mutants: .venv/ready  ## laws of the protocol broken on purpose: each must be found
 	@exec $(BIN)/python -m pytest tests -k mutant

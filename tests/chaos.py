@@ -1,47 +1,147 @@
-"""``make chaos N=200``: so many counted kills of real daemons against a real Kafka, and the verdict of an independent reader."""
+"""``make chaos``: workers killed and frozen at random, caches deleted, brokers killed, for minutes; judged by an independent reader.
+
+``--minutes M`` ends it by time; otherwise it goes on to ``--kills`` counted kills and ``--pauses``.
+A kill counts only if the worker had committed since its start.
+"""
 
 from __future__ import annotations
 
-import sys
+import argparse
+import os
+import random
+import shutil
+import signal
 import tempfile
 import time
-from collections import Counter
 from pathlib import Path
 
 import anyio
+import anyio.to_thread
 
-from poller.demo.broker import Cluster
-from poller.demo.jars import fetch
+from poller.demo.broker import Cluster, Node
+from poller.demo.jars import VERSION, fetch
 
-from .trial import POINTS, Trial, faults
+from .brokers import OVERRIDES, up
+from .failover import Fleet
+from .trial import faults
+
+WORKERS = ("w0", "w1", "w2")
+SESSION_S = 2.0
+BROKER_EVERY_S = 45.0
 
 
-async def main(kills: int, seed: int) -> int:
+class Chaos:
+    """A fleet to which things happen."""
+
+    def __init__(self, fleet: Fleet, seed: int) -> None:
+        self.fleet, self.random = fleet, random.Random(seed)
+        self.kills = self.pauses = self.brokers = self.caches = 0
+        self.frozen: set[str] = set()
+
+    def up(self, name: str) -> None:
+        """Start a worker that counts its own commits."""
+        counter = self.fleet.folder / f"commits-{name}"
+        counter.unlink(missing_ok=True)
+        self.fleet.workers[name] = self.fleet.start(name, COMMITS=str(counter))
+
+    def committed(self, name: str) -> bool:
+        """Whether the worker has committed since its start."""
+        return (self.fleet.folder / f"commits-{name}").exists()
+
+    async def kill(self, name: str) -> None:
+        """SIGKILL, the cache gone in half of the cases, and a new process of the same name."""
+        counted = self.committed(name)
+        await self.fleet.down(name, signal.SIGKILL)
+        self.kills += counted
+        if self.random.random() < 0.5:
+            self.caches += 1
+            shutil.rmtree(self.fleet.folder / name, ignore_errors=True)
+        self.up(name)
+
+    async def freeze(self, name: str) -> None:
+        """SIGSTOP beyond the session, while the others take over, and SIGCONT: a zombie."""
+        process = self.fleet.workers[name]
+        self.frozen.add(name)
+        counted = self.committed(name)
+        process.send_signal(signal.SIGSTOP)
+        await anyio.sleep(SESSION_S * self.random.uniform(1.2, 3))
+        process.send_signal(signal.SIGCONT)
+        self.pauses += counted
+        await anyio.sleep(1)
+        self.frozen.discard(name)
+
+    async def strike(self, tasks: anyio.abc.TaskGroup, *, pauses: bool) -> None:
+        """One thing that happens to one worker that is not frozen and has done something."""
+        await anyio.sleep(self.random.uniform(0.2, 1.0))
+        ready = [name for name in WORKERS if name not in self.frozen and self.committed(name)]
+        if not ready:
+            return
+        name = self.random.choice(ready)
+        if pauses and len(self.frozen) < len(WORKERS) - 1 and self.random.random() < 0.25:
+            tasks.start_soon(self.freeze, name)
+        else:
+            await self.kill(name)
+
+    async def trouble_brokers(self, nodes: list[Node]) -> None:
+        """From time to time one of three brokers dies and comes back."""
+        while len(nodes) > 1:
+            await anyio.sleep(BROKER_EVERY_S)
+            node = self.random.choice(nodes)
+            node.kill()
+            self.brokers += 1
+            await anyio.sleep(10)
+            await anyio.to_thread.run_sync(up, node)
+
+    async def play(self, nodes: list[Node], *, kills: int, pauses: int, minutes: float) -> None:
+        """Until there was enough of everything, or the time is over."""
+        end, said = time.monotonic() + minutes * 60 if minutes else float("inf"), 0
+        for name in WORKERS:
+            self.up(name)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self.trouble_brokers, nodes)
+            while time.monotonic() < end and (minutes or self.kills < kills or self.pauses < pauses):
+                await self.strike(tasks, pauses=bool(minutes) or self.pauses < pauses)
+                if self.kills // 10 > said:
+                    said = self.kills // 10
+                    print(f"{self.kills} kills, {self.pauses} pauses, {self.brokers} brokers killed", flush=True)
+            while self.frozen:
+                await anyio.sleep(0.1)
+            tasks.cancel_scope.cancel()
+        for node in nodes:
+            if node.pid is None:
+                await anyio.to_thread.run_sync(up, node)
+        for name in WORKERS:
+            await self.fleet.down(name, signal.SIGTERM)
+
+
+async def main() -> int:
     """Print progress and the verdict; 0 when it is good."""
-    by_point: Counter[str] = Counter()
-    with tempfile.TemporaryDirectory() as folder, Cluster(fetch(progress=print), Path(folder) / "kafka") as kafka:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--kills", type=int, default=200)
+    parser.add_argument("--pauses", type=int, default=60)
+    parser.add_argument("--minutes", type=float, default=0)
+    parser.add_argument("--seed", type=int, default=int(time.time()))
+    given = parser.parse_args()
+    version = os.environ.get("KAFKA_VERSION", VERSION)
+    topics = {"messages": "messages", "status": "status", "dead_letters": "dead", "state": "state"}
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Cluster(fetch(version, progress=print), Path(folder) / "kafka", nodes=3, overrides=OVERRIDES) as cluster,
+    ):
         work = Path(folder) / "work"
         work.mkdir()
-        topics = {"messages": "messages", "status": "status", "dead_letters": "dead", "state": "state"}
-        trial = Trial(work, kafka.bootstrap, topics, seed=seed)
-        async with trial.providers():
-            attempt, restores = 0, 0
-            while trial.kills < kills and attempt < 4 * kills:
-                point = POINTS[attempt % len(POINTS)]
-                if attempt % 5 == 4:
-                    await trial.kill_at("restore")
-                    restores += 1
-                by_point[point] += await trial.kill_at(point)
-                attempt += 1
-                if attempt % 10 == 0:
-                    print(f"{trial.kills} of {kills} kills", flush=True)
-            verdict = await trial.settle(seconds=180)
-    print(f"seed {seed}; counted kills {trial.kills} ({dict(by_point)}), {restores} more during restore")
+        fleet = Fleet(work, cluster.bootstrap, topics, seed=given.seed, session="2s", static=False)
+        chaos = Chaos(fleet, given.seed)
+        async with fleet.providers():
+            await chaos.play(cluster.nodes, kills=given.kills, pauses=given.pauses, minutes=given.minutes)
+            verdict = await fleet.settle("last", seconds=300)
+    print(f"Kafka {version}, seed {given.seed}: {chaos.kills} counted kills, {chaos.pauses} pauses beyond the session,", end=" ")
+    print(f"{chaos.brokers} brokers killed, {chaos.caches} caches deleted")
+    wrong = faults(fleet.events)
     print(verdict.line)
-    wrong = faults(trial.events)
     print("audit: " + ("; ".join(wrong) or "nothing wrong"))
-    return 0 if verdict.good and trial.kills >= kills and not wrong else 1
+    return 0 if verdict.good and not wrong else 1
 
 
 if __name__ == "__main__":
-    raise SystemExit(anyio.run(main, int(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else int(time.time())))
+    raise SystemExit(anyio.run(main))
