@@ -35,6 +35,7 @@ The files in the order in which a message meets them::
     published       the public topics, read back
     audit           the judge of what was published
     reshard         the state under another number of shards
+    rebuild         a lost state, made again from what was published
     tail            events for people
     schemas         the JSON Schemas
     model           the vocabulary

@@ -133,6 +133,18 @@ def reshard(
     return _async(change(load(config), shards))
 
 
+@app.command
+def rebuild(*, config: ConfigPath, debug: Debug = False) -> int:
+    """Make a lost state topic again from the public topics, so that nothing is published twice.
+
+    Example: poller rebuild --config poller.yaml
+    """
+    from .config import load
+    from .online import rebuild as again
+
+    return _async(again(load(config)))
+
+
 @topics_app.command(name="plan")
 def topics_plan(*, config: ConfigPath, debug: Debug = False) -> int:
     """Say what would be created, and what differs from what is needed."""

@@ -8,6 +8,7 @@ import anyio
 import msgspec
 
 from . import published, topics
+from . import rebuild as rebuilding
 from . import reshard as resharding
 from .audit import Audit
 from .clock import SystemClock
@@ -168,4 +169,15 @@ async def reshard(config: Config, shards: int) -> int:
         kafka, shards, replication_factor=config.kafka.replication_factor, say=lambda what: print(what, file=sys.stderr)
     )
     print(f"{moved} records moved; now set kafka.shards: {shards}" if moved else f"nothing to do: the state has {shards} shards")
+    return 0
+
+
+async def rebuild(config: Config) -> int:
+    """Make the state again from the public topics. Raises Unavailable, Refused."""
+    quiet()
+    kafka = Kafka(connection_of(config))
+    found = await rebuilding.rebuild(
+        kafka, replication_factor=config.kafka.replication_factor, say=lambda what: print(what, file=sys.stderr)
+    )
+    print(f"{found} messages are known again")
     return 0

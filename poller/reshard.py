@@ -43,18 +43,18 @@ async def reshard(kafka: Kafka, shards: int, *, replication_factor: int | None, 
     link = kafka.connection
     copy = Kafka(replace(link, topics={**link.topics, STATE: topics.copy_name(link.topics[STATE])}, shards=shards))
     target = Kafka(replace(link, shards=shards))
-    made = await _metas(copy)
+    made = await metas(copy)
     if made is None or not all(made):
         old = await _old(kafka, shards)
         if old is None:
             return 0
         say(f"1 of 2: from {len(old)} shards to {shards}, into {copy.connection.topics[STATE]}")
         await topics.replace_state(copy, replication_factor)
-        await _nobody(kafka)
+        await nobody(kafka)
         made = await _split(kafka, copy, old, shards, say)
     if len(made) != shards:
         raise Refused(f"an earlier reshard to {len(made)} shards is not finished", fix=f"run: poller reshard --shards {len(made)}")
-    if _nonces(await _metas(target)) != _nonces(made):
+    if _nonces(await metas(target)) != _nonces(made):
         say(f"2 of 2: {link.topics[STATE]} is made anew")
         await topics.replace_state(target, replication_factor)
         for shard in range(shards):
@@ -70,7 +70,7 @@ def _nonces(metas: list[Meta | None] | None) -> list[str | None]:
 
 async def _old(kafka: Kafka, shards: int) -> list[Meta | None] | None:
     """The meta records of the state as it is; None when it has the wanted number of shards already."""
-    old = await _metas(kafka)
+    old = await metas(kafka)
     if old is None:
         raise Refused(f"the topic {kafka.connection.topics[STATE]} does not exist", fix="set kafka.shards and run: poller topics create")
     if len(old) == shards:
@@ -81,7 +81,7 @@ async def _old(kafka: Kafka, shards: int) -> list[Meta | None] | None:
     return old
 
 
-async def _nobody(kafka: Kafka) -> None:
+async def nobody(kafka: Kafka) -> None:
     """Raises Refused while a worker is there; the seat of one that just ended may stay for a session."""
     with anyio.move_on_after(kafka.connection.session_s + GRACE_S):
         while await topics.members(kafka):
@@ -90,7 +90,7 @@ async def _nobody(kafka: Kafka) -> None:
     raise Refused("workers are running", fix="stop every worker of this group, then run: poller reshard again")
 
 
-async def _metas(kafka: Kafka) -> list[Meta | None] | None:
+async def metas(kafka: Kafka) -> list[Meta | None] | None:
     """The meta record of each partition, None where it has none; None without the topic."""
     there = await topics.inspect(kafka)
     topic = there.get(kafka.connection.topics[STATE])
@@ -113,7 +113,7 @@ async def _split(kafka: Kafka, copy: Kafka, old: list[Meta | None], shards: int,
     """Every record to its account's new partition; the meta records last."""
     for shard in range(len(old)):
         await (await kafka.open_and_fence(shard)).close()
-    writers = [_Batches(await copy.open_and_fence(shard), shard) for shard in range(shards)]
+    writers = [Batches(await copy.open_and_fence(shard), shard) for shard in range(shards)]
     try:
         for shard in range(len(old)):
             accounts = await _accounts(kafka, shard)
@@ -121,7 +121,7 @@ async def _split(kafka: Kafka, copy: Kafka, old: list[Meta | None], shards: int,
                 for target in _targets(key, value, accounts, shards):
                     await writers[target].add(key, value)
             say(f"shard {shard} is read")
-        await _nobody(kafka)
+        await nobody(kafka)
         metas = new_metas(old, shards)
         for writer, meta in zip(writers, metas, strict=True):
             await writer.add(META_KEY, encode_state(meta))
@@ -180,7 +180,7 @@ def new_metas(old: list[Meta | None], shards: int) -> list[Meta]:
 
 async def _copy(source: Kafka, target: Kafka, shard: int, say: Say) -> None:
     """One partition as it is, its meta record last."""
-    writer = _Batches(await target.open_and_fence(shard), shard)
+    writer = Batches(await target.open_and_fence(shard), shard)
     try:
         async for key, value in _records(source, shard):
             await writer.add(key, value)
@@ -214,7 +214,7 @@ async def _digests(kafka: Kafka, shard: int) -> dict[bytes, int]:
     return found
 
 
-class _Batches:
+class Batches:
     """Records of one partition, in transactions."""
 
     def __init__(self, writer: Writer, shard: int) -> None:
@@ -222,14 +222,17 @@ class _Batches:
         self._waiting: list[Record] = []
 
     async def add(self, key: bytes, value: bytes | None) -> None:
+        """One more record; a full batch is committed."""
         self._waiting.append(state_record(self._shard, key, value))
         if len(self._waiting) >= BATCH:
             await self.flush()
 
     async def flush(self) -> None:
+        """Commit what waits."""
         if self._waiting:
             await self._writer.commit(self._waiting, timeout_s=COMMIT_TIMEOUT_S)
             self._waiting = []
 
     async def close(self) -> None:
+        """End the producer."""
         await self._writer.close()

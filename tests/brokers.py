@@ -20,7 +20,7 @@ from poller.demo.broker import START_TIMEOUT_S, Cluster, Node, _free_ports
 from poller.demo.jars import fetch
 
 from .failover import Logged
-from .trial import Trial, faults
+from .trial import KAFKA, Trial, faults
 
 FROZEN_S, DOWN_S = 20.0, 60.0
 OVERRIDES = {"transaction.state.log.num.partitions": 3, "offsets.topic.num.partitions": 3}
@@ -135,7 +135,7 @@ async def main(only: str = "") -> int:
     """The table; 1 when something was lost or doubled."""
     bad = False
     with tempfile.TemporaryDirectory() as folder:
-        cluster = Cluster(fetch(progress=print), Path(folder) / "kafka", nodes=3, overrides=OVERRIDES)
+        cluster = Cluster(fetch(KAFKA, progress=print), Path(folder) / "kafka", nodes=3, overrides=OVERRIDES)
         with cluster:
             print(f"{'what happens':28} {'pause s':>8} {'unready s':>9} {'MiB':>6} {'peak':>6}  messages  lost, doubled", flush=True)
             for seed, (name, scenario) in enumerate(SCENARIOS):

@@ -7,7 +7,6 @@ A kill counts only if the worker had committed since its start.
 from __future__ import annotations
 
 import argparse
-import os
 import random
 import shutil
 import signal
@@ -19,11 +18,11 @@ import anyio
 import anyio.to_thread
 
 from poller.demo.broker import Cluster, Node
-from poller.demo.jars import VERSION, fetch
+from poller.demo.jars import fetch
 
 from .brokers import OVERRIDES, up
 from .failover import Fleet
-from .trial import faults
+from .trial import KAFKA, faults
 
 WORKERS = ("w0", "w1", "w2")
 SESSION_S = 2.0
@@ -122,11 +121,10 @@ async def main() -> int:
     parser.add_argument("--minutes", type=float, default=0)
     parser.add_argument("--seed", type=int, default=int(time.time()))
     given = parser.parse_args()
-    version = os.environ.get("KAFKA_VERSION", VERSION)
     topics = {"messages": "messages", "status": "status", "dead_letters": "dead", "state": "state"}
     with (
         tempfile.TemporaryDirectory() as folder,
-        Cluster(fetch(version, progress=print), Path(folder) / "kafka", nodes=3, overrides=OVERRIDES) as cluster,
+        Cluster(fetch(KAFKA, progress=print), Path(folder) / "kafka", nodes=3, overrides=OVERRIDES) as cluster,
     ):
         work = Path(folder) / "work"
         work.mkdir()
@@ -135,7 +133,7 @@ async def main() -> int:
         async with fleet.providers():
             await chaos.play(cluster.nodes, kills=given.kills, pauses=given.pauses, minutes=given.minutes)
             verdict = await fleet.settle("last", seconds=300)
-    print(f"Kafka {version}, seed {given.seed}: {chaos.kills} counted kills, {chaos.pauses} pauses beyond the session,", end=" ")
+    print(f"Kafka {KAFKA}, seed {given.seed}: {chaos.kills} counted kills, {chaos.pauses} pauses beyond the session,", end=" ")
     print(f"{chaos.brokers} brokers killed, {chaos.caches} caches deleted")
     wrong = faults(fleet.events)
     print(verdict.line)

@@ -19,7 +19,7 @@ from poller.demo.broker import Cluster
 from poller.demo.jars import fetch
 from poller.demo.providers import Answer, Providers
 
-from .trial import Trial, faults
+from .trial import KAFKA, Trial, faults
 
 RUNS = 5
 SETTLED_S = 3.0
@@ -149,7 +149,7 @@ async def play(cluster: Cluster, scenario: Scenario, workers: int, session: str,
 async def main(only: str = "") -> int:
     """The table; 1 when something was lost or doubled."""
     bad = 0
-    with tempfile.TemporaryDirectory() as folder, Cluster(fetch(progress=print), Path(folder) / "kafka") as cluster:
+    with tempfile.TemporaryDirectory() as folder, Cluster(fetch(KAFKA, progress=print), Path(folder) / "kafka") as cluster:
         print(f"{'what happens':32} {'runs':>4} {'p50 s':>6} {'max s':>6} {'goal s':>6}  lost, doubled", flush=True)
         for name, scenario, workers, session, static, goal in SCENARIOS:
             if only not in name:

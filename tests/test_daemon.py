@@ -206,3 +206,14 @@ def test_tail_follows_and_check_online_tells(installation: Installation) -> None
     assert done.returncode == 69
     assert "kafka: good" in done.stdout
     assert "web page" in done.stderr
+
+
+def test_a_session_that_the_broker_refuses_names_its_setting(kafka: Cluster, names: dict[str, str], tmp_path: Path) -> None:
+    """Shorter than group.min.session.timeout.ms: an end with the key to change, not a silent retry."""
+    installation = Installation(tmp_path, kafka.bootstrap, names, "http://127.0.0.1:9")
+    path = installation.config("short")
+    path.write_text(path.read_text().replace('"session_timeout": "2s"', '"session_timeout": "300ms"'))
+    done = installation.run("run", "--config", str(path))
+    assert done.returncode in (69, 78), done
+    assert "kafka.session_timeout" in done.stderr
+    assert "group.min.session.timeout.ms" in done.stderr

@@ -52,7 +52,7 @@ async def reshard(trial: Trial, shards: int, monkeypatch: pytest.MonkeyPatch, *,
 
     kafka = Kafka(connection_of(configuration.load(trial.config())))
     with monkeypatch.context() as patch:
-        patch.setattr(resharding._Batches, "flush", mortal(resharding._Batches.flush))
+        patch.setattr(resharding.Batches, "flush", mortal(resharding.Batches.flush))
         patch.setattr(topics, "delete_state", mortal(topics.delete_state))
         patch.setattr(topics, "create", mortal(topics.create))
         return await resharding.reshard(kafka, shards, replication_factor=1, say=lambda what: None)
@@ -103,6 +103,23 @@ async def test_a_worker_stands_in_the_way_and_an_unfinished_change_in_a_workers(
         assert refused.returncode == 78
         assert "run it again" in refused.stderr
         assert await reshard(trial, 7, monkeypatch) > 0
+
+
+async def test_a_lost_state_topic_is_made_again_from_what_was_published(kafka: Cluster, names: dict[str, str], tmp_path: Path) -> None:
+    """The state topic is deleted; rebuilt, the daemon goes on: nothing again, revisions and transactions without a gap."""
+    quiet()
+    trial = Trial(tmp_path, kafka.bootstrap, names, seed=6)
+    async with trial.providers():
+        await polled_for(trial, 5)
+        refused = poller("rebuild", "--config", str(trial.config()))
+        assert refused.returncode == 69
+        assert "not empty" in refused.stderr
+        await topics.delete_state(Kafka(connection_of(configuration.load(trial.config()))))
+        done = poller("rebuild", "--config", str(trial.config()))
+        assert done.returncode == 0, done
+        verdict = await trial.settle()
+    assert verdict.good, verdict
+    assert not faults(trial.events)
 
 
 def test_transaction_numbers_and_keys_go_on_through_any_number_of_changes() -> None:

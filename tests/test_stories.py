@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
 
 import anyio
 import pytest
 
 from poller import diff
+from poller.demo.providers import Answer
 from poller.demo.world import HOSTILE
-from poller.port import Record
+from poller.port import Chunk, Record, Stored
+from poller.worker import shard_of
 
 from .fake_kafka import FakeLog, FakeWriter
 from .story import Story
@@ -129,3 +132,34 @@ def test_two_workers_that_both_believe_to_own_everything_still_publish_once() ->
     good_story = Story(2, workers=2, crash_s=None)
     verdict = good_story.play(steal)
     assert verdict.good, verdict
+
+
+SLOW_SHARD = shard_of("heymarket/main", 4)
+
+
+class SlowRestore(FakeLog):
+    """One shard's log takes half a minute to read, once it holds anything."""
+
+    async def read(self, shard: int, since: int, until: int) -> AsyncIterator[Chunk]:
+        """Late."""
+        if shard == SLOW_SHARD and until:
+            await anyio.sleep(30)
+        async for chunk in super().read(shard, since, until):
+            yield chunk
+
+
+def test_shards_restore_side_by_side_and_the_restored_ones_poll_at_once() -> None:
+    """While one shard's restore takes half a minute, the streams of the others are polled."""
+    story = Story(3, crash_s=None, log=SlowRestore, seconds=40.0)
+    asked: dict[str, list[float]] = {}
+    answer = story.providers.answer
+
+    def noted(method: str, target: str, *rest: Any) -> Answer:
+        asked.setdefault(target.split("/")[1], []).append(anyio.current_time())
+        return answer(method, target, *rest)
+
+    story.providers.answer = noted  # type: ignore[method-assign]
+    story.cluster.state[SLOW_SHARD] = [(Stored(b"afiller", None), True)]
+    assert story.play().good
+    assert min(asked["fonedynamics"]) < 5
+    assert min(asked["heymarket"]) > 30

@@ -20,6 +20,7 @@ import anyio.to_thread
 from poller.audit import Audit
 from poller.demo.broker import die_with_parent
 from poller.demo.command import _SECRETS, ACCOUNTS
+from poller.demo.jars import VERSION
 from poller.demo.judge import Published, Verdict, judge
 from poller.demo.providers import Providers
 from poller.demo.reader import Reader
@@ -27,6 +28,9 @@ from poller.demo.server import serving
 from poller.demo.world import PROPERTIES, THREADS, Switches, World
 
 P = TypeVar("P", bound=Providers)
+KAFKA = os.environ.get("KAFKA_VERSION", VERSION)
+"""The release of Kafka that longer trials run on."""
+
 POINTS = ("mid_send", "before_commit", "in_commit", "after_commit")
 KILL_WITHIN_S = 60.0
 
