@@ -5,7 +5,7 @@ BIN := .venv/bin
 SECONDS ?= 60
 RECORDS ?= 300000
 
-.PHONY: help demo test lint chaos kills chaos-sim mutants failover brokers fuzz bench bench-restore clean
+.PHONY: help demo test lint chaos kills chaos-sim mutants failover brokers fuzz bench bench-restore bench-scale clean
 
 help:  ## say what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -55,6 +55,9 @@ bench: .venv/ready  ## CPU per message as ratios to a floor and to a hand-writte
 
 bench-restore: .venv/ready  ## a restore against the bare fetch of the same topic (RECORDS=300000)
 	@exec $(BIN)/python -m tests.bench.restore $(RECORDS)
+
+bench-scale: .venv/ready  ## ten thousand threads of fifty accounts in one worker, one of them hanging
+	@exec $(BIN)/python -m tests.bench.scale
 
 clean:  ## remove what make made
 	rm -rf .venv build dist *.egg-info

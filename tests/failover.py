@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import subprocess
@@ -21,7 +22,7 @@ from poller.demo.providers import Answer, Providers
 
 from .trial import KAFKA, Trial, faults
 
-RUNS = 5
+RUNS = int(os.environ.get("RUNS", "5"))
 SETTLED_S = 3.0
 STREAM = re.compile(r"/(?:sms-threads|Properties)/([^/]+)/|/(heymarket)/")
 
