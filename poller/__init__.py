@@ -15,6 +15,7 @@ The files in the order in which a message meets them::
     window          the ladder of rungs: the only time-range arithmetic
     lateness        how late rows come, and the overlap that follows
     sweep           one window, page by page
+    backfill        a past range, and what is known to be published
     known           rows that need not be read again
     providers       the adapters: common, stuut, heymarket, heymarket_walk, fonedynamics, registry
     credentials     an account's secrets as headers
@@ -36,6 +37,7 @@ The files in the order in which a message meets them::
     audit           the judge of what was published
     reshard         the state under another number of shards
     rebuild         a lost state, made again from what was published
+    ask             asks the owner of a stream for a backfill
     tail            events for people
     schemas         the JSON Schemas
     model           the vocabulary

@@ -115,6 +115,12 @@ class Agenda:
             period_s *= entry.spread
         entry.due[rung] = max(began + period_s, began + (now - began) / (1 - DEEP_SHARE))
 
+    def plan(self, stream: str, rung: int, due: float) -> None:
+        """When a rung is due next, whatever was planned."""
+        entry = self._entries.get(stream)
+        if entry is not None:
+            entry.due[rung] = due
+
     def hurry(self, stream: str, rung: int, now: float) -> None:
         """Bring a rung forward; never postpones."""
         entry = self._entries.get(stream)

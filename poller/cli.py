@@ -98,6 +98,38 @@ def tail(
 
 
 @app.command
+def backfill(
+    stream: str,
+    *,
+    config: ConfigPath,
+    from_: Annotated[str, Parameter(name="--from")],
+    to: str,
+    dry_run: Annotated[bool, Parameter(negative=())] = False,
+    debug: Debug = False,
+) -> int:
+    """Publish a past range of a stream, beside the live daemon: only what was never published.
+
+    The running worker does it with a fifth of the account's rate limit; it goes on where it was after any kill.
+    Example: poller backfill --config poller.yaml heymarket/main/team --from 2026-01-01 --to 2026-02-01
+
+    Parameters
+    ----------
+    stream: provider/account/name, as on the status page.
+    from_: Where the range begins: RFC 3339, a date, or a duration ago.
+    to: Where it ends, in the same forms.
+    dry_run: Only say what would be asked.
+
+    """
+    from .ask import backfill as ask
+    from .config import load
+
+    since, until = _moment(from_), _moment(to)
+    assert since is not None
+    assert until is not None
+    return _async(ask(load(config), stream, since, until, dry_run=dry_run))
+
+
+@app.command
 def audit(*, config: ConfigPath, from_: Annotated[str | None, Parameter(name="--from")] = None, debug: Debug = False) -> int:
     """Read the topics and report duplicates, revision gaps, disorder, torn and lost transactions; exit code 1 if there are any.
 

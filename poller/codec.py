@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from .backfill import Asked
 from .diff import DeadMark, Event, Seen, message_key
 from .errors import CorruptState, Refused
 from .lateness import Lateness
@@ -68,7 +69,7 @@ class Waits(Struct, frozen=True):
 
 
 META_KEY = b"x"
-_KINDS: dict[bytes, Any] = {b"m": Seen, b"c": Cursor, b"d": DeadMark, b"a": Waits, b"l": Lateness, b"x": Meta}
+_KINDS: dict[bytes, Any] = {b"m": Seen, b"c": Cursor, b"d": DeadMark, b"a": Waits, b"l": Lateness, b"b": Asked, b"x": Meta}
 _pack = msgspec.msgpack.Encoder().encode
 _unpackers = {kind: msgspec.msgpack.Decoder(type_) for kind, type_ in _KINDS.items()}
 
@@ -81,6 +82,11 @@ def seen_key(digest: bytes) -> bytes:
 def cursor_key(stream_id: str) -> bytes:
     """State key of a stream."""
     return b"c" + stream_id.encode()
+
+
+def asked_key(stream_id: str) -> bytes:
+    """State key of a request for a backfill; written by the command, never by a worker."""
+    return b"b" + stream_id.encode()
 
 
 def account_state_key(account_key: str) -> bytes:
@@ -98,7 +104,7 @@ def dead_key(account_key: str, raw: bytes) -> bytes:
     return b"d" + hashlib.blake2b(account_key.encode() + b"\0" + hashlib.sha256(raw).digest(), digest_size=16).digest()
 
 
-def encode_state(value: Seen | Cursor | DeadMark | Waits | Lateness | Meta) -> bytes:
+def encode_state(value: Seen | Cursor | DeadMark | Waits | Lateness | Asked | Meta) -> bytes:
     """The value of a state record."""
     return bytes((FORMAT,)) + _pack(value)
 

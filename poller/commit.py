@@ -59,9 +59,11 @@ class Committer:
         self._last = -math.inf
         self._flushed = clock.monotonic()
 
-    async def submit(self, scope: Scope, observations: list[Observation], bad: list[BadRow], advance: Callable[[Delta], Cursor]) -> Delta:
-        """Make a page durable with its cursor; returns at once when it changed nothing."""
-        delta, entry = self.ledger.page(scope, observations, bad, advance)
+    async def submit(
+        self, scope: Scope, observations: list[Observation], bad: list[BadRow], advance: Callable[[Delta], Cursor], *, always: bool = False
+    ) -> Delta:
+        """Make a page durable with its cursor; returns at once when it changed nothing (unless ``always``)."""
+        delta, entry = self.ledger.page(scope, observations, bad, advance, always=always)
         if entry is not None:
             await self.durable(entry)
         return delta

@@ -21,10 +21,11 @@ from aiokafka.errors import KafkaError as ClientError
 
 from .errors import Refused
 from .kafka import REQUEST_TIMEOUT_MS, START_TIMEOUT_S, Connection, _end_consumer, mapped
-from .port import STATE, Ownership
+from .port import ASKED, STATE, Ownership, Stored
 
 RETRY_S = 1.0
 TICK_MS = 500
+ASKED_MAX = 1000
 
 
 def deal(partitions: Iterable[int], workers: Mapping[str, bytes]) -> dict[str, list[int]]:
@@ -82,6 +83,12 @@ class Member(ConsumerRebalanceListener):
         self._news = anyio.Event()
         self._refusal: Refused | None = None
         self._good = -math.inf
+        self.asked: list[tuple[int, Stored]] = []
+
+    def requests(self) -> list[tuple[int, Stored]]:
+        """What was asked of the owner of a shard since the last call."""
+        found, self.asked = self.asked, []
+        return found
 
     async def next(self) -> Ownership:
         """Wait for the next answer; only the newest is kept. Raises Refused when the broker will not have us."""
@@ -164,9 +171,9 @@ async def _sit(link: Connection, seat: Member) -> None:
             await consumer.start()
         _listen(consumer, seat)
         while True:
-            if consumer.assignment():
-                consumer.pause(*consumer.assignment())
-            await consumer.getmany(timeout_ms=TICK_MS)
+            for place, records in (await consumer.getmany(timeout_ms=TICK_MS)).items():
+                seat.asked += [(place.partition, Stored(r.key or b"", r.value)) for r in records if (r.key or b"")[:1] == ASKED]
+                del seat.asked[:-ASKED_MAX]
     finally:
         await _end_consumer(consumer)
 

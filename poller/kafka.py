@@ -135,6 +135,7 @@ def _looked_at(future: asyncio.Future[Any]) -> None:
 
 
 async def _end_producer(producer: AIOKafkaProducer) -> None:
+    """In bounded time."""
     await _end(producer, producer._sender, producer._message_accumulator, producer.client)
 
 
@@ -272,6 +273,21 @@ class Kafka:
                     before, moved = after, anyio.current_time()
                 elif anyio.current_time() - moved > STALLED_S:
                     raise Unavailable("the state topic cannot be read to its end")
+
+    async def tell(self, shard: int, key: bytes, value: bytes) -> None:
+        """Write a request for a shard's owner, outside of any transaction. Raises Unavailable, Refused."""
+        link = self.connection
+        producer = AIOKafkaProducer(
+            bootstrap_servers=link.bootstrap, client_id=link.worker, request_timeout_ms=REQUEST_TIMEOUT_MS, acks="all", **link.client
+        )
+        try:
+            with anyio.fail_after(START_TIMEOUT_S):
+                await producer.start()
+                await producer.send_and_wait(link.topics[STATE], value, key, partition=shard)
+        except (ak.KafkaError, OSError, TimeoutError) as error:
+            raise mapped(error, None) from None
+        finally:
+            await _end_producer(producer)
 
     def membership(self) -> AbstractAsyncContextManager[Membership]:
         """See :class:`poller.port.Log`."""

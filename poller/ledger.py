@@ -16,6 +16,7 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
+from .backfill import running
 from .codec import (
     Meta,
     Waits,
@@ -121,11 +122,11 @@ class Ledger:
             self._dirty[key] = None if waits is None else encode_state(waits)
 
     def page(
-        self, scope: Scope, observations: list[Observation], bad: list[BadRow], advance: Callable[[Delta], Cursor]
+        self, scope: Scope, observations: list[Observation], bad: list[BadRow], advance: Callable[[Delta], Cursor], *, always: bool = False
     ) -> tuple[Delta, Entry | None]:
         """Compare a page, and move its stream's cursor to what ``advance`` makes of the difference.
 
-        The entry must be queued for a transaction; it is None when nothing changed.
+        The entry must be queued for a transaction; it is None when nothing changed (unless ``always``).
         """
         delta = diff(self._seen(keys(observations, scope.stream.account_key)), observations, scope, self._prints)
         self._reject(scope, bad, delta)
@@ -134,7 +135,7 @@ class Ledger:
         rows |= {key: encode_state(mark) for key, mark in delta.dead.items()}
         self.adopted += len(delta.seen) - len(delta.created)
         self.messages[stream_tag(scope.stream.id)] += len(delta.created)
-        if not rows:
+        if not rows and not always:
             self.keep_cursor(scope.stream.id, cursor)
             return delta, None
         return delta, self._entry(delta.events, rows, {scope.stream.id: cursor})
@@ -150,7 +151,7 @@ class Ledger:
             seen = decode_seen(raw)
             bound = bounds.get(seen.stream)
             position = (seen.position + 1) * SECOND
-            if bound is None or key in self._queued or position > bound[1]:
+            if bound is None or key in self._queued or position > bound[1] or self._backfilled(bound[0], seen.position * SECOND):
                 continue
             if seen.final or position < now - NOT_FINAL_KEPT:
                 rows[key] = None
@@ -159,6 +160,11 @@ class Ledger:
                 assert cursor is not None, "a bound comes from a cursor"
                 cursors[bound[0]] = replace(cursor, floor=max(cursor.floor, bound[1]))
         return self._entry([], rows, cursors) if rows else None
+
+    def _backfilled(self, stream_id: str, position: Instant) -> bool:
+        """Whether a backfill that runs may still meet the message."""
+        held = running(self.cursor(stream_id))
+        return held is not None and held.since <= position + SECOND and position < held.until
 
     def count(self, step: list[tuple[bytes, bytes]]) -> None:
         """Count the messages of one step of the first scan."""

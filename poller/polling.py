@@ -6,13 +6,15 @@ of its own, one request a stream at a time.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 
 import anyio
 from anyio.abc import TaskGroup
 
-from . import lateness, window
+from . import backfill, lateness, window
 from .agenda import Agenda, Go, due_from_marks, quiet_period
+from .backfill import Asked
 from .diff import stream_tag
 from .errors import ProviderError, RateLimited, Unauthorized
 from .model import SECOND, Instant, Stream
@@ -134,6 +136,7 @@ class Poller:
             if adopted != cursor:
                 account.committer.ledger.keep_cursor(stream_id, adopted)
             due = due_from_marks(account.rungs, adopted, provider_now=account.provider_clock.earliest(account.clock.now()), now=now)
+        due.append(now if backfill.running(cursor) else math.inf)
         trouble = self._troubles.of(stream_id)
         self._demand.forget(stream_id)
         self._agenda.add(stream_id, account.rungs, due, not_before=trouble.until if trouble else 0.0)
@@ -147,12 +150,35 @@ class Poller:
             not_before = self._failed(go, polled, error)
         else:
             self._troubles.over(polled.stream.id)
-            if ended:
+            if polled.is_backfill(go.rung):
+                self._filled(go, polled, ended=ended)
+            elif ended:
                 self._swept(go, polled)
         finally:
             self._in_flight -= 1
             self._agenda.done(go.stream, not_before=not_before)
             self._wake.set()
+
+    def backfill(self, stream_id: str, asked: Asked) -> None:
+        """A past range of one of this account's streams is wanted; while another one is under way, nothing happens."""
+        ledger = self.account.committer.ledger
+        cursor, polled = ledger.cursor(stream_id), self._polled.get(stream_id)
+        if cursor is None or polled is None:
+            return
+        begun = backfill.begin(cursor, asked)
+        if begun is not cursor:
+            ledger.keep_cursor(stream_id, begun)
+            self._agenda.hurry(stream_id, len(polled.rungs), self.account.clock.monotonic())
+            self._wake.set()
+
+    def _filled(self, go: Go, polled: Polled, *, ended: bool) -> None:
+        """After a page of a backfill: the next one by its own share of the rate limit."""
+        now = self.account.clock.monotonic()
+        spacing = 1 / (backfill.QUOTA_SHARE * self._demand.rate)
+        self._agenda.plan(go.stream, go.rung, math.inf if ended else now + spacing)
+        if ended:
+            counts = polled.counts.pop(go.rung)
+            self._tell(go, counts.began, "ok" if counts.rows else "empty", counts.pages, counts.rows, counts.events)
 
     def _swept(self, go: Go, polled: Polled) -> None:
         account, now = self.account, self.account.clock.monotonic()
@@ -221,7 +247,7 @@ class Poller:
         account.facts.sweep(
             SweepFacts(
                 stream=go.stream,
-                rung=window.name(self._polled[go.stream].rungs[go.rung]),
+                rung=self._rung_name(go),
                 outcome=outcome,
                 seconds=account.clock.monotonic() - began,
                 pages=pages,
@@ -229,6 +255,10 @@ class Poller:
                 events=events,
             )
         )
+
+    def _rung_name(self, go: Go) -> str:
+        polled = self._polled[go.stream]
+        return "backfill" if polled.is_backfill(go.rung) else window.name(polled.rungs[go.rung])
 
     def bounds(self) -> dict[int, tuple[str, Instant]]:
         """For each stream's tag its id and the instant below which no later window reaches."""

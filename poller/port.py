@@ -15,6 +15,9 @@ from msgspec import Struct
 MESSAGES, STATUS, DEAD_LETTERS, STATE = "messages", "status", "dead_letters", "state"
 """The four roles of topics; the port maps them to the configured names."""
 
+ASKED = b"b"
+"""The first byte of the keys of requests."""
+
 PUBLIC = (MESSAGES, STATUS, DEAD_LETTERS)
 
 
@@ -103,6 +106,10 @@ class Membership(Protocol):
 
     async def next(self) -> Ownership:
         """Wait for the next complete answer (only the newest is kept)."""
+        ...
+
+    def requests(self) -> list[tuple[int, Stored]]:
+        """(shard, record) of requests that commands have written to the shards we own, since the last call."""
         ...
 
     def fresh(self) -> bool:

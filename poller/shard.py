@@ -20,6 +20,7 @@ from dataclasses import dataclass
 
 import anyio
 
+from .backfill import Asked
 from .clock import SystemClock
 from .codec import Publisher
 from .commit import Committer
@@ -230,6 +231,11 @@ class Shard:
         if state == RUNNING:
             self._reason = None
         self._settings.telemetry.shard_state(self.number, state, self._reason)
+
+    def backfill(self, stream_id: str, asked: Asked) -> None:
+        """A past range of a stream of this shard is wanted."""
+        for poller in self._pollers:
+            poller.backfill(stream_id, asked)
 
     def snapshot(self) -> ShardSnapshot:
         """This shard, for outsiders."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from msgspec.structs import replace
 
-from . import lateness, window
+from . import backfill, lateness, window
 from .clock import SystemClock
 from .codec import RECORD_BYTES_MAX, TYPES, Publisher, seconds_since
 from .commit import Committer
@@ -23,7 +23,7 @@ from .known import Known
 from .lateness import Lateness
 from .model import SECOND, BadRow, Instant, Observation, Row, Stream
 from .provider_clock import ProviderClock
-from .providers import Adapter, Page, Request, Skipped
+from .providers import Adapter, Page, Request, Skipped, Window
 from .telemetry import AccountFacts, PageFacts
 from .window import Cursor, Rung, Sweep
 
@@ -91,6 +91,10 @@ class Polled:
     notes: dict[str, int] = field(default_factory=dict)
     last_success: Instant | None = None
 
+    def is_backfill(self, index: int) -> bool:
+        """The index after the deepest rung's is the backfill's."""
+        return index == len(self.rungs)
+
     def note(self, what: str) -> None:
         """Count something for the status page."""
         self.notes[what] = self.notes.get(what, 0) + 1
@@ -112,6 +116,8 @@ def cursor_of(account: Account, polled: Polled) -> Cursor:
 
 def in_hand(account: Account, polled: Polled, index: int, cursor: Cursor) -> Sweep | None:
     """The rung's sweep in hand, or a new one; None when its window is empty and nothing has to be asked."""
+    if polled.is_backfill(index):
+        return _backfill_in_hand(account, polled, cursor)
     held = cursor.sweeps.get(index)
     if held is not None:
         return held
@@ -127,6 +133,17 @@ def in_hand(account: Account, polled: Polled, index: int, cursor: Cursor) -> Swe
     return Sweep(span.since, span.until, rung.inner, rung.reach, latest, request, handed=handed)
 
 
+def _backfill_in_hand(account: Account, polled: Polled, cursor: Cursor) -> Sweep:
+    """The sweep of the range that was asked for."""
+    held = backfill.running(cursor)
+    assert held is not None, "a backfill is asked for before its pages are"
+    if held.sweep is not None:
+        return held.sweep
+    now = account.provider_clock.latest(account.clock.now())
+    request = account.adapter.first_page(polled.stream, Window(held.since, held.until, now), cursor.memo)
+    return Sweep(held.since, held.until, 0, 0, now, request)
+
+
 async def page(account: Account, polled: Polled, index: int) -> bool:
     """Ask for and make durable one page of the rung; True when its sweep came to its end.
 
@@ -139,7 +156,8 @@ async def page(account: Account, polled: Polled, index: int) -> bool:
     if sweep is None:
         ledger.keep_cursor(stream.id, _passed_over(account, polled, index, cursor))
         return True
-    counts.longer = _longer(polled.rungs[index], sweep)
+    if not polled.is_backfill(index):
+        counts.longer = _longer(polled.rungs[index], sweep)
     if sweep.pages >= PAGES_MAX:
         ledger.keep_cursor(stream.id, _without(cursor, index))
         raise EndlessPagination(f"a sweep did not end within {PAGES_MAX} pages")
@@ -154,13 +172,15 @@ async def page(account: Account, polled: Polled, index: int) -> bool:
         raise
     started = sweep.started or account.provider_clock.earliest(sent)
     after = replace(sweep, started=started, pages=sweep.pages + 1, rows=sweep.rows + len(answer.rows))
-    observations, bad, skipped, unread = read_rows(account, polled, answer)
+    observations, bad, skipped, unread = read_rows(account, polled, answer, every=polled.is_backfill(index))
 
     def advance(delta: Delta) -> Cursor:
         return _advanced(account, polled, index, after, answer, delta)
 
-    scope = Scope(stream=stream, floor=cursor.floor, asked=asked, observed=received)
-    delta = await account.committer.submit(scope, observations, bad, advance)
+    held = backfill.running(cursor) if polled.is_backfill(index) else None
+    admitted = backfill.missing(cursor, held.since, held.until) if held is not None else ()
+    scope = Scope(stream=stream, floor=cursor.floor, asked=asked, observed=received, admitted=admitted)
+    delta = await account.committer.submit(scope, observations, bad, advance, always=held is not None)
     delta.duplicates += unread
     _learn(account, answer, observations, delta)
     polled.last_success = account.clock.now()
@@ -192,14 +212,19 @@ def _learn(account: Account, answer: Page, observations: list[Observation], delt
                 account.known.forget(row.id)
 
 
-def read_rows(account: Account, polled: Polled, answer: Page) -> tuple[list[Observation], list[BadRow], dict[str, int], int]:
-    """Normalize a page's rows: messages, rows that cannot be, what is left out by choice (counted), and how many need not be read."""
+def read_rows(
+    account: Account, polled: Polled, answer: Page, *, every: bool
+) -> tuple[list[Observation], list[BadRow], dict[str, int], int]:
+    """Normalize a page's rows: messages, rows that cannot be, what is left out by choice (counted), and how many need not be read.
+
+    ``every``: what was out of scope for live polling is not for a backfill, so each row is read.
+    """
     unread = 0
     observations: list[Observation] = []
     bad: list[BadRow] = []
     skipped: dict[str, int] = {}
     for row in answer.rows:
-        if isinstance(row, Row) and account.known.has(row):
+        if not every and isinstance(row, Row) and account.known.has(row):
             unread += 1
             continue
         seen = row if isinstance(row, BadRow) else account.adapter.read_row(row)
@@ -243,12 +268,17 @@ def _advanced(account: Account, polled: Polled, index: int, after: Sweep, answer
         cursor = replace(cursor, memo=answer.memo)
     if delta.events:
         cursor = replace(cursor, changed=max(cursor.changed, account.provider_clock.earliest(account.clock.now())))
+    if polled.is_backfill(index):
+        next_sweep = after if answer.next is None else replace(after, request=answer.next)
+        return backfill.page(cursor, next_sweep, ended=answer.next is None, rows=len(answer.rows), events=len(delta.events))
     if answer.next is None:
         return window.complete(polled.rungs, index, cursor, after)
     return replace(cursor, sweeps={**cursor.sweeps, index: replace(after, request=answer.next)})
 
 
 def _without(cursor: Cursor, index: int) -> Cursor:
+    if cursor.backfill is not None and index == len(cursor.marks):
+        return replace(cursor, backfill=replace(cursor.backfill, sweep=None))
     return replace(cursor, sweeps={i: sweep for i, sweep in cursor.sweeps.items() if i != index})
 
 
@@ -257,7 +287,7 @@ def _tell(account: Account, polled: Polled, index: int, answer: Page, cursor: Cu
     now, stream_id = account.clock.now(), polled.stream.id
     counts = polled.counts[index]
     counts.pages, counts.rows, counts.events = counts.pages + 1, counts.rows + len(answer.rows), counts.events + len(delta.events)
-    late = _lateness(account, polled, counts, cursor, delta)
+    late = [] if polled.is_backfill(index) else _lateness(account, polled, counts, cursor, delta)
     polled.late[index] = polled.late.get(index, 0) + len(late)
     polled.changes[index] = polled.changes.get(index, 0) + len(delta.seen)
     account.facts.page(

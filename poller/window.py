@@ -68,6 +68,19 @@ class Sweep(Struct, frozen=True):
     """It reads only the rung's last reach; what lies before is the next rung's debt."""
 
 
+class Backfill(Struct, frozen=True):
+    """A past range that was asked for: a rung of its own with fixed bounds. The latest one is kept with its result."""
+
+    id: str
+    since: Instant
+    until: Instant
+    sweep: Sweep | None = None
+    pages: int = 0
+    rows: int = 0
+    events: int = 0
+    done: bool = False
+
+
 class Cursor(Struct, frozen=True):
     """What is known of one stream: kept in the state topic with every page's transaction.
 
@@ -87,6 +100,9 @@ class Cursor(Struct, frozen=True):
     debts: dict[int, tuple[Instant, Instant]] = {}
     memo: Json = {}
     waits: tuple[str, int, Instant] | None = None
+    backfill: Backfill | None = None
+    complete: tuple[tuple[Instant, Instant], ...] = ()
+    """Ranges below ``start`` that backfills have published completely."""
 
 
 def build(

@@ -15,7 +15,7 @@ from anyio.abc import TaskGroup
 
 from . import __version__, window
 from .clock import SystemClock
-from .codec import Publisher, partition_of
+from .codec import Publisher, decode_state, partition_of
 from .commit import Committer
 from .config import Account as AccountConfig
 from .config import Config
@@ -37,6 +37,7 @@ from .telemetry import Telemetry
 
 SILENT = "Kafka has not answered heartbeats for half a session: polling waits"
 
+LISTEN_S = 1.0
 DRAIN_S = 17.0
 """What a clean stop leaves the shards, within its twenty seconds."""
 
@@ -114,8 +115,17 @@ class Worker:
 
     async def _follow(self, tasks: TaskGroup) -> None:
         async with self._log.membership() as self._membership:
+            tasks.start_soon(self._listen, self._membership)
             while True:
                 self._take(await self._membership.next(), tasks)
+
+    async def _listen(self, membership: Membership) -> None:
+        """Requests that commands have written to our shards."""
+        while True:
+            for shard, (key, value) in membership.requests():
+                if shard in self._shards and value is not None:
+                    self._shards[shard].backfill(key[1:].decode(), decode_state(key, value))
+            await self._clock.sleep(LISTEN_S)
 
     def _take(self, owned: Ownership, tasks: TaskGroup) -> None:
         """Start and stop what the group says; during a rebalance what runs keeps running."""

@@ -124,6 +124,12 @@ class FakeMember:
         self._news = anyio.Event()
         self.healthy = True
         self.alive = True
+        self.asked: list[tuple[int, Stored]] = []
+
+    def requests(self) -> list[tuple[int, Stored]]:
+        """As the test wrote them."""
+        found, self.asked = self.asked, []
+        return found
 
     def tell(self, shards: frozenset[int]) -> None:
         """The newest answer."""

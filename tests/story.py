@@ -33,7 +33,7 @@ START = 1_790_000_000 * SECOND
 SETTLE_TIMES = 5
 CONFIG = """\
 kafka: {{bootstrap_servers: ["127.0.0.1:1"], shards: 4, partitions: 4, session_timeout: 2s}}
-defaults: {{interval: 1s, overlap: 1m, start_from: 24h, reconcile: {{every: 6h, back: 24h}}, timeout: 5s}}
+defaults: {{interval: 1s, overlap: 1m, start_from: {start_from}, reconcile: {{every: 6h, back: 24h}}, timeout: 5s}}
 accounts:
 - {{name: main, provider: heymarket, base_url: "http://127.0.0.1/heymarket", rate_limit: 50/s,
    credentials: {{secret_id: {{file: heymarket-id}}, secret_key: {{file: heymarket-key}}}}}}
@@ -66,7 +66,7 @@ class Story:
         self.world = World(self.seed, START, self.switches, per_second=4.0)
         self.providers = Providers(self.world, self.seed)
         self.quiet = False
-        self.start = START
+        self.start, self.start_from = START, "24h"
 
     def play(self, script: Callable[[Story], object] | None = None) -> Verdict:
         """The history, and its verdict. ``script`` runs beside it; a story that is played again goes on, with new workers."""
@@ -79,7 +79,7 @@ class Story:
             for name, value in _SECRETS.items():
                 (Path(folder) / name).write_text(value)
             path = Path(folder) / "poller.yaml"
-            path.write_text(CONFIG.format(properties=", ".join(PROPERTIES), threads=", ".join(THREADS)))
+            path.write_text(CONFIG.format(properties=", ".join(PROPERTIES), threads=", ".join(THREADS), start_from=self.start_from))
             config = configuration.load(path)
             async with anyio.create_task_group() as tasks:
                 for number in range(self.workers):

@@ -46,7 +46,8 @@ def test_kafka_that_is_away_is_69(tmp_path: Path) -> None:
     text += '- {name: c, provider: stuut, base_url: "http://127.0.0.1:9", credentials: {token: {file: s}}, threads: [t]}\n'
     (tmp_path / "p.yaml").write_text(text)
     assert poller("check", "--config", str(tmp_path / "p.yaml")).returncode == 0
-    for command in (("topics", "plan"), ("tail",), ("check", "--online")):
+    backfill = ("backfill", "stuut/c/t", "--from", "2d", "--to", "1d")
+    for command in (("topics", "plan"), ("tail",), ("check", "--online"), ("audit",), ("reshard", "--shards", "8"), ("rebuild",), backfill):
         done = poller(*command, "--config", str(tmp_path / "p.yaml"))
         assert done.returncode == 69, (command, done.stderr)
         assert "fix" in done.stderr

@@ -46,7 +46,7 @@ kafka:
 state: {{directory: {instance}}}
 admin: {{listen: "127.0.0.1:{admin}"}}
 log: {{level: error}}
-defaults: {{interval: 200ms, overlap: 1m, start_from: 24h, reconcile: {{every: 6h, back: 24h}}, timeout: 5s}}
+defaults: {{interval: 200ms, overlap: 1m, start_from: {start_from}, reconcile: {{every: 6h, back: 24h}}, timeout: 5s}}
 accounts:
 - {{name: main, provider: heymarket, base_url: "{url}/heymarket", rate_limit: 100/s,
    credentials: {{secret_id: {{file: heymarket-id}}, secret_key: {{file: heymarket-key}}}}}}
@@ -80,7 +80,7 @@ class Trial:
         self.random = random.Random(seed)
         self.world = World(seed, now(), switches, per_second=15.0)
         self.url = ""
-        self.kills = 0
+        self.kills, self.start_from = 0, "24h"
         self.shards, self.session, self.admin = 4, session, admin
         self.events: list[Published] = []
 
@@ -104,6 +104,7 @@ class Trial:
                 instance=instance,
                 shards=self.shards,
                 session=self.session,
+                start_from=self.start_from,
                 admin=self.admin,
                 **lists,
                 **self.names,

@@ -1,0 +1,135 @@
+"""``poller backfill``: ask the owner of a stream for a past range, and show how it goes.
+
+The request is a record in the stream's shard of the state topic; the worker that is assigned
+that partition sees it, works it, and keeps progress and result in the stream's cursor, so that
+killing this command, or the worker, loses nothing. Asking again is harmless.
+"""
+
+from __future__ import annotations
+
+import secrets
+import sys
+from collections.abc import Iterable
+
+import anyio
+
+from .backfill import QUOTA_SHARE, Asked, Range, missing
+from .clock import SystemClock
+from .codec import asked_key, cursor_key, decode_state, encode_state, rfc3339
+from .config import Account, Config
+from .connect import connection_of
+from .errors import ConfigError
+from .kafka import Kafka, quiet
+from .model import MINUTE, SECOND, Instant, Stream
+from .providers import Window
+from .providers.registry import adapter_of
+from .window import Backfill, Cursor
+from .worker import shard_of, stream_names
+
+LOOK_S = 1.0
+AGAIN_S = 5.0
+"""A request that nobody has taken up is written again this often."""
+
+PATIENCE_S = 15.0
+"""After this long without an owner, the command says so, and goes on waiting."""
+
+
+async def backfill(config: Config, stream_id: str, since: Instant, until: Instant, *, dry_run: bool) -> int:
+    """Ask, wait and report. Raises ConfigError for a stream that is not configured, Unavailable, Refused."""
+    quiet()
+    account, stream = _configured(config, stream_id)
+    if since >= until:
+        raise ConfigError([f"poller: --from {rfc3339(since)} is not before --to {rfc3339(until)}; fix: exchange them"])
+    watch = _Watch(Kafka(connection_of(config)), shard_of(account.key, config.kafka.shards), stream)
+    cursor = await watch.look()
+    per_minute = QUOTA_SHARE * account.rate_count / account.rate_seconds * MINUTE / SECOND
+    _say(f"{stream.id} from {rfc3339(since)} to {rfc3339(until)}, at most {per_minute:g} requests a minute")
+    _say(f"never published completely: {_ranges(missing(cursor, since, until)) if cursor else 'not known, the stream was never polled'}")
+    if dry_run:
+        first = adapter_of(account.provider, params_in=account.params_in).first_page(stream, Window(since, until, SystemClock().now()), {})
+        print(f"would begin with {first.method} {first.path}{'?' + '&'.join(f'{n}={v}' for n, v in first.query) if first.query else ''}")
+        return 0
+    result = await _done(watch, Asked(secrets.token_hex(8), since, until))
+    print(f"{result.pages} pages, {result.rows} rows, {result.events} events that had never been published")
+    return 0
+
+
+def _configured(config: Config, stream_id: str) -> tuple[Account, Stream]:
+    known: list[str] = []
+    for account in config.accounts:
+        for name in stream_names(account)():
+            stream = Stream(account.provider, account.name, name)
+            if stream_id in (stream.id, f"{account.key}/{name}"):
+                return account, stream
+            known.append(stream.id)
+    some = ", ".join(known[:5])
+    raise ConfigError(
+        [f"{config.path}: accounts: no stream {stream_id}; expected provider/account/name, such as {some}; fix: name one of them"]
+    )
+
+
+class _Watch:
+    """The stream's cursor as its owner last committed it."""
+
+    def __init__(self, kafka: Kafka, shard: int, stream: Stream) -> None:
+        self._kafka, self._shard, self._stream = kafka, shard, stream
+        self._position: int | None = None
+        self._cursor: Cursor | None = None
+
+    async def look(self) -> Cursor | None:
+        """What is new since the last look."""
+        end = await self._kafka.ends(self._shard, settled=False)
+        begin = end.begin if self._position is None else max(end.begin, self._position)
+        key = cursor_key(self._stream.id)
+        async for chunk in self._kafka.read(self._shard, begin, end.end):
+            for record in chunk.records:
+                if record.key == key:
+                    self._cursor = None if record.value is None else decode_state(key, record.value)
+        self._position = end.end
+        return self._cursor
+
+    async def ask(self, asked: Asked) -> None:
+        """Write the request."""
+        await self._kafka.tell(self._shard, asked_key(self._stream.id), encode_state(asked))
+
+
+async def _done(watch: _Watch, asked: Asked) -> Backfill:
+    """Ask until it is taken up, then show progress until it is done."""
+    began, asked_at, said = anyio.current_time(), -AGAIN_S, ""
+    while True:
+        cursor = await watch.look()
+        held = cursor.backfill if cursor is not None else None
+        if held is not None and held.id == asked.id:
+            if held.done:
+                return held
+            line = _progress(held, anyio.current_time() - began)
+        elif held is not None and not held.done:
+            line = "another backfill of this stream is under way; this one follows it"
+        else:
+            line = "" if anyio.current_time() - began < PATIENCE_S else "no worker has taken it up; is poller run running?"
+        if line and line != said:
+            said = line
+            _say(line)
+        if (held is None or held.id != asked.id) and anyio.current_time() - asked_at >= AGAIN_S:
+            asked_at = anyio.current_time()
+            await watch.ask(asked)
+        await anyio.sleep(LOOK_S)
+
+
+def _progress(held: Backfill, seconds: float) -> str:
+    """How far it is, and how long it may still take, by the part of the range that is behind it."""
+    line = f"{held.pages} pages, {held.rows} rows, {held.events} events"
+    step = held.sweep.request.step if held.sweep is not None else {}
+    reached = step.get("cursor") or (step["slice"][1] * SECOND if "slice" in step else None)
+    if reached is None or reached >= held.until:
+        return line
+    part = min(1.0, (held.until - reached) / (held.until - held.since))
+    return f"{line}; {part:.0%}, about {seconds / part - seconds:.0f} s left"
+
+
+def _ranges(parts: Iterable[Range]) -> str:
+    return ", ".join(f"{rfc3339(low)} to {rfc3339(high)}" for low, high in parts) or "nothing; what is above the floor is compared by id"
+
+
+def _say(what: str) -> None:
+    print(what, file=sys.stderr, flush=True)

@@ -1,0 +1,72 @@
+"""A past range of a stream, beside live polling: what it may publish, and what it knows to be published.
+
+Above the floor every id is in state, so nothing is published twice. Below it ids are forgotten,
+so ranges are remembered instead: ``[start, floor)`` was published by live polling, and a range
+that a backfill has read to its end joins the cursor's list in the transaction that ends it.
+Pure.
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from .model import Instant
+from .window import Backfill, Cursor, Sweep
+
+QUOTA_SHARE = 0.2
+"""What a backfill may take of an account's rate limit."""
+
+Range = tuple[Instant, Instant]
+
+
+class Asked(Struct, frozen=True):
+    """A request for a backfill, as it is written to the stream's shard of the state topic."""
+
+    id: str
+    since: Instant
+    until: Instant
+
+
+def begin(cursor: Cursor, asked: Asked) -> Cursor:
+    """The cursor with the backfill to be done; the same cursor while another one runs, or when this one is known."""
+    held = cursor.backfill
+    if held is not None and (held.id == asked.id or not held.done):
+        return cursor
+    return replace(cursor, backfill=Backfill(asked.id, asked.since, asked.until))
+
+
+def running(cursor: Cursor | None) -> Backfill | None:
+    """The backfill that is not done."""
+    held = cursor.backfill if cursor is not None else None
+    return held if held is not None and not held.done else None
+
+
+def missing(cursor: Cursor, since: Instant, until: Instant) -> tuple[Range, ...]:
+    """The parts of ``[since, until)`` below the floor that were never published completely."""
+    left: list[Range] = [(since, min(until, cursor.floor))]
+    for low, high in ((cursor.start, cursor.floor), *cursor.complete):
+        left = [part for a, b in left for part in ((a, min(b, low)), (max(a, high), b)) if part[0] < part[1]]
+    return tuple(part for part in left if part[0] < part[1])
+
+
+def page(cursor: Cursor, after: Sweep, *, ended: bool, rows: int, events: int) -> Cursor:
+    """The cursor once a page of the backfill is durable."""
+    held = cursor.backfill
+    assert held is not None, "a page of a backfill has its backfill"
+    held = replace(
+        held, sweep=None if ended else after, pages=held.pages + 1, rows=held.rows + rows, events=held.events + events, done=ended
+    )
+    complete = merged((*cursor.complete, (held.since, min(held.until, cursor.floor)))) if ended else cursor.complete
+    return replace(cursor, backfill=held, complete=complete)
+
+
+def merged(ranges: tuple[Range, ...]) -> tuple[Range, ...]:
+    """The same instants in as few ranges as possible, in order."""
+    found: list[Range] = []
+    for low, high in sorted(each for each in ranges if each[0] < each[1]):
+        if found and low <= found[-1][1]:
+            found[-1] = found[-1][0], max(found[-1][1], high)
+        else:
+            found.append((low, high))
+    return tuple(found)

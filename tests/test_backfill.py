@@ -1,0 +1,116 @@
+"""A past range beside live polling: everything of it once, and never again."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+import anyio
+import anyio.to_thread
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from poller import backfill, window
+from poller.backfill import Asked
+from poller.codec import asked_key, encode_state
+from poller.demo.broker import Cluster
+from poller.demo.world import PROPERTIES, THREADS
+from poller.model import DAY, HOUR, MINUTE, SECOND
+from poller.port import Stored
+from poller.window import Cursor
+from poller.worker import shard_of
+
+from .story import START, Story
+from .test_cli import poller
+from .trial import Trial, faults
+
+LADDER = window.build(interval=15 * SECOND, overlap=10 * MINUTE, status_horizon=3 * DAY, every=6 * HOUR, back=7 * DAY)
+STREAMS = ["heymarket/main/team", *(f"fonedynamics/sydney/{p}" for p in PROPERTIES), *(f"stuut/collections/{t}" for t in THREADS)]
+ranges = st.lists(st.tuples(st.integers(0, 100), st.integers(0, 100)).map(lambda pair: (min(pair), max(pair))), max_size=6)
+
+
+def cursor(floor: int, start: int, complete: tuple[tuple[int, int], ...] = ()) -> Cursor:
+    """A stream that began at ``start``."""
+    return replace(window.begin(LADDER, floor=start, now=1000), floor=floor, complete=complete)
+
+
+@given(ranges, st.integers(0, 100), st.integers(0, 100), st.integers(0, 100), st.integers(0, 100))
+def test_what_is_missing_is_what_nobody_has_published(done: list[tuple[int, int]], a: int, b: int, c: int, d: int) -> None:
+    """Instant by instant: in the range, below the floor, neither polled live nor backfilled before."""
+    start, floor, since, until = min(a, b), max(a, b), min(c, d), max(c, d)
+    known = cursor(floor, start, backfill.merged(tuple(done)))
+    parts = backfill.missing(known, since, until)
+    for instant in range(101):
+        mine = since <= instant < until and instant < floor and not start <= instant < floor
+        mine = mine and not any(low <= instant < high for low, high in done)
+        assert any(low <= instant < high for low, high in parts) == mine, instant
+
+
+@given(ranges)
+def test_merged_ranges_hold_the_same_instants_in_order(given_: list[tuple[int, int]]) -> None:
+    """As few as possible, none touching another."""
+    merged = backfill.merged(tuple(given_))
+    for instant in range(101):
+        assert any(a <= instant < b for a, b in merged) == any(a <= instant < b for a, b in given_)
+    assert all(one[1] < two[0] for one, two in zip(merged, merged[1:], strict=False))
+
+
+def test_a_second_request_waits_and_the_same_one_changes_nothing() -> None:
+    """One backfill of a stream at a time; asking again is harmless."""
+    begun = backfill.begin(cursor(50, 50), Asked("a", 0, 10))
+    assert backfill.begin(begun, Asked("a", 0, 10)) is begun
+    assert backfill.begin(begun, Asked("b", 0, 20)) is begun
+    assert backfill.running(begun) is not None
+
+
+@pytest.mark.parametrize("crash_s", [None, 6.0])
+def test_a_backfill_publishes_what_live_polling_began_too_late_for(crash_s: float | None) -> None:
+    """Whatever crashes meanwhile: all messages of the range once, the second time nothing."""
+    story = Story(8, crash_s=crash_s, seconds=60.0)
+    story.start_from = "1h"
+
+    async def ask(_: Story) -> None:
+        await anyio.sleep(3)
+        for number in (1, 2):
+            for _ in range(10):
+                for stream in STREAMS:
+                    asked = Asked(f"request-{number}", START - 2 * DAY, START)
+                    record = Stored(asked_key(stream), encode_state(asked))
+                    for member in story.cluster.members.values():
+                        member.asked.append((shard_of(stream.rpartition("/")[0], 4), record))
+                await anyio.sleep(2)
+
+    verdict = story.play(ask)
+    assert verdict.good, verdict
+    assert not faults(story.published())
+
+
+@pytest.mark.anyio
+async def test_the_command_asks_the_running_worker(kafka: Cluster, names: dict[str, str], tmp_path: Path) -> None:
+    """Every stream is backfilled by command; run twice it adds nothing; an unknown stream is refused; --dry-run asks nothing."""
+    trial = Trial(tmp_path, kafka.bootstrap, names, seed=9)
+    trial.start_from = "1h"
+    async with trial.providers():
+        process = trial.start()
+        while trial.commits() < 5:
+            await anyio.sleep(0.1)
+
+        async def command(stream: str, *more: str):  # type: ignore[no-untyped-def]
+            arguments = ("backfill", "--config", str(trial.config()), stream, "--from", "24h", "--to", "0s", *more)
+            return await anyio.to_thread.run_sync(lambda: poller(*arguments))
+
+        dry = await command(STREAMS[0], "--dry-run")
+        assert dry.stdout.startswith("would begin with POST /v1/messages/all"), dry
+        assert (await command("heymarket/main/nobody")).returncode == 78
+        first = [await command(stream) for stream in STREAMS]
+        assert not any(done.returncode for done in first), first
+        assert sum(int(done.stdout.split()[4]) for done in first) > 30
+        again = await command(STREAMS[0])
+        assert again.stdout.endswith(" 0 events that had never been published\n"), again
+        process.send_signal(signal.SIGTERM)
+        assert await anyio.to_thread.run_sync(process.wait, 25) == 0
+        verdict = await trial.settle()
+    assert verdict.good, verdict
+    assert not faults(trial.events)
