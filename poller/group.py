@@ -26,6 +26,8 @@ from .port import ASKED, STATE, Ownership, Stored
 RETRY_S = 1.0
 TICK_MS = 500
 ASKED_MAX = 1000
+FETCH_BYTES = 64 << 10
+"""Of each shard's log, which is read only for what commands ask: little at a time."""
 
 
 def deal(partitions: Iterable[int], workers: Mapping[str, bytes]) -> dict[str, list[int]]:
@@ -157,6 +159,7 @@ async def _sit(link: Connection, seat: Member) -> None:
         group_instance_id=link.instance_id,
         enable_auto_commit=False,
         auto_offset_reset="latest",
+        max_partition_fetch_bytes=FETCH_BYTES,
         session_timeout_ms=session_ms,
         heartbeat_interval_ms=max(100, session_ms // 5),
         rebalance_timeout_ms=session_ms,

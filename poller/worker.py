@@ -21,6 +21,7 @@ from .config import Account as AccountConfig
 from .config import Config
 from .config_file import StartFrom
 from .credentials import Credentials
+from .errors import PollerError
 from .fetch import Fetcher, Transport
 from .lateness import Lateness
 from .model import SECOND, Instant, addressable
@@ -123,8 +124,11 @@ class Worker:
         """Requests that commands have written to our shards."""
         while True:
             for shard, (key, value) in membership.requests():
-                if shard in self._shards and value is not None:
-                    self._shards[shard].backfill(key[1:].decode(), decode_state(key, value))
+                try:
+                    if shard in self._shards and value:
+                        self._shards[shard].backfill(key[1:].decode(), decode_state(key, value))
+                except (PollerError, UnicodeDecodeError):
+                    self._telemetry.note("a request in the state topic cannot be read", shard=shard)
             await self._clock.sleep(LISTEN_S)
 
     def _take(self, owned: Ownership, tasks: TaskGroup) -> None:

@@ -98,7 +98,7 @@ async def test_the_command_asks_the_running_worker(kafka: Cluster, names: dict[s
             await anyio.sleep(0.1)
 
         async def command(stream: str, *more: str):  # type: ignore[no-untyped-def]
-            arguments = ("backfill", "--config", str(trial.config()), stream, "--from", "24h", "--to", "0s", *more)
+            arguments = ("backfill", "--config", str(trial.config()), stream, "--from", "24h", "--to", "10m", *more)
             return await anyio.to_thread.run_sync(lambda: poller(*arguments))
 
         dry = await command(STREAMS[0], "--dry-run")
