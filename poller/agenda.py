@@ -16,7 +16,7 @@ import msgspec
 from msgspec import Struct
 
 from .model import SECOND
-from .pacing import DEEP_SHARE, QUOTA_SHARE, Wait
+from .pacing import DEEP_SHARE, Wait, round_s
 from .window import Cursor, Rung
 
 
@@ -188,5 +188,4 @@ def quiet_period(*, interval_s: float, quiet_s: float, per_reach: float, streams
     At least the interval; at most one round of all streams within the planned share of the
     rate limit (``rate`` in requests per second; ``per_reach`` is reach / period of the ladder).
     """
-    round_s = streams / (QUOTA_SHARE * rate)
-    return min(max(interval_s, quiet_s / per_reach), max(interval_s, round_s))
+    return min(max(interval_s, quiet_s / per_reach), max(interval_s, round_s(streams, rate)))

@@ -70,6 +70,10 @@ def check(*, config: ConfigPath, online: bool = False, debug: Debug = False) -> 
 
     loaded = load(config)
     check_references(loaded)
+    from .worker import too_slow
+
+    for note in too_slow(loaded):
+        print(f"note: {note}", file=sys.stderr)
     if online:
         from .online import check as check_online
 

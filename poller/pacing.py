@@ -56,6 +56,11 @@ class RateLimiter:
         return Go()
 
 
+def round_s(streams: int, rate: float) -> float:
+    """Seconds that one request for each stream takes within the planned share of the rate limit (requests a second)."""
+    return streams / (QUOTA_SHARE * rate)
+
+
 class Demand:
     """What an account's sweeps ask for, in requests per second, against what may be asked.
 

@@ -18,7 +18,7 @@ from .backfill import Asked
 from .diff import stream_tag
 from .errors import ProviderError, RateLimited, Unauthorized
 from .model import SECOND, Instant, Stream
-from .pacing import QUOTA_SHARE, Demand, RateLimiter, Wait
+from .pacing import Demand, RateLimiter, Wait, round_s
 from .snapshot import AccountSnapshot, RungSnapshot, StreamSnapshot
 from .sweep import Account, Polled, page
 from .telemetry import SweepFacts
@@ -302,7 +302,7 @@ class Poller:
 
     def _freshness_s(self) -> float:
         """What a stream that has been quiet for long waits between two polls."""
-        return max(self._interval_s, len(self._agenda) / (QUOTA_SHARE * self._demand.rate))
+        return max(self._interval_s, round_s(len(self._agenda), self._demand.rate))
 
     def _stream_snapshot(self, polled: Polled, now: float) -> StreamSnapshot:
         stream_id = polled.stream.id

@@ -25,6 +25,7 @@ from .errors import PollerError
 from .fetch import Fetcher, Transport
 from .lateness import Lateness
 from .model import SECOND, Instant, addressable
+from .pacing import round_s
 from .polling import Poller
 from .port import Log, Membership, Ownership
 from .privacy import Privacy
@@ -235,6 +236,20 @@ class Worker:
             problems=() if self._fresh() or not self._joined else (SILENT,),
             shards=tuple(shard.snapshot() for _, shard in sorted(self._shards.items())),
         )
+
+
+def too_slow(config: Config) -> list[str]:
+    """What a configuration asks for and its own rate limits cannot give, with the numbers."""
+    notes = []
+    for account in config.accounts:
+        streams, rate = len(tuple(stream_names(account)())), account.rate_count / account.rate_seconds
+        needs, takes = account.interval / SECOND, round_s(streams, rate)
+        if account.enabled and takes > needs:
+            notes.append(
+                f"{account.key}: {streams} streams every {needs:g} s need {60 * streams / needs:.0f} requests a minute, and {60 * rate:g} are "
+                f"allowed: one round takes {takes:.0f} s; fix: a longer interval, or a higher rate_limit if the vendor allows it"
+            )
+    return notes
 
 
 def stream_names(config: AccountConfig) -> Callable[[], Iterable[str]]:

@@ -53,6 +53,17 @@ def test_kafka_that_is_away_is_69(tmp_path: Path) -> None:
         assert "fix" in done.stderr
 
 
+def test_check_says_what_a_rate_limit_cannot_give(tmp_path: Path) -> None:
+    """A hundred threads every 15 s under 60 requests a minute: a note with the numbers; still valid."""
+    (tmp_path / "s").write_text("x")
+    text = 'kafka: {bootstrap_servers: ["127.0.0.1:9"]}\naccounts:\n- {name: c, provider: stuut, base_url: "http://127.0.0.1:9", '
+    text += f"credentials: {{token: {{file: s}}}}, threads: [{', '.join(f't{n}' for n in range(100))}]}}\n"
+    (tmp_path / "p.yaml").write_text(text)
+    done = poller("check", "--config", str(tmp_path / "p.yaml"))
+    assert done.returncode == 0
+    assert "stuut/c: 100 streams every 15 s need 400 requests a minute, and 60 are allowed: one round takes 125 s" in done.stderr
+
+
 def test_tail_shows_no_text_and_masks_numbers() -> None:
     """A line for people holds neither; JSON is asked for and whole."""
     headers = {"ce_type": "sms.message.created.v1", "ce_time": "2026-01-01T00:00:00Z"}
