@@ -297,7 +297,7 @@ class Kafka:
 
 
 _FENCED = (ak.ProducerFenced, ak.InvalidProducerEpoch, ak.InvalidTxnState)
-_RIGHTS: dict[type[Exception], tuple[str, str]] = {
+_RIGHTS: dict[type[ak.KafkaError], tuple[str, str]] = {
     ak.TopicAuthorizationFailedError: ("the user may not use the topics", "allow Read, Write and Describe on the four topics"),
     ak.GroupAuthorizationFailedError: ("the user may not join the group", "allow Read and Describe on the group kafka.group"),
     ak.ClusterAuthorizationFailedError: ("the user lacks a right on the cluster", "allow IdempotentWrite, or Create on the topics"),
@@ -337,7 +337,7 @@ def mapped(error: BaseException, first: BaseException | None, *, writing: bool =
             return OffsetGone()
         for kind, (what, fix) in _RIGHTS.items():
             if isinstance(cause, kind):
-                return Refused(what, fix=fix)
+                return (Unavailable if kind.retriable else Refused)(what, fix=fix)  # a new topic is not known to every broker at once
     if writing and isinstance(error, ak.IllegalOperation):
         return Fenced()
     if writing:
