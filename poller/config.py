@@ -175,8 +175,9 @@ def _text(path: Path) -> str:
 
 def _translate(errors: _Errors, error: Any) -> None:
     """One pydantic error as one of our lines. Values are never quoted: they may be secrets."""
-    place: Place = tuple(part for part in error["loc"] if not (isinstance(part, str) and "[" in part))
-    kind, context = error["type"], error.get("ctx", {})
+    kind, context, where = error["type"], error.get("ctx", {}), error["loc"]
+    own = where[-1:] if kind == "extra_forbidden" else ()  # an unknown key may look like one of the library's own steps
+    place: Place = (*(part for part in where[: len(where) - len(own)] if not (isinstance(part, str) and "[" in part)), *own)
     if kind == "poller":
         what = context["text"]
     elif kind == "extra_forbidden":

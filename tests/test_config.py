@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from poller import config, units
@@ -102,6 +102,8 @@ def test_a_literal_secret_is_refused_and_never_shown(tmp_path: Path) -> None:
 
 
 @settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@example("1[:")
+@example("kafka: {list[x]: 1}")
 @given(st.text(alphabet="kafa: []{}-\n\t'\"&*!|>%@`#?,x1", max_size=60) | st.binary(max_size=30))
 def test_nothing_but_a_configuration_error(tmp_path: Path, text: str | bytes) -> None:
     """Any file is a configuration or a configuration error."""
