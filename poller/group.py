@@ -25,6 +25,9 @@ from .port import ASKED, STATE, Ownership, Stored
 
 RETRY_S = 1.0
 TICK_MS = 500
+HEARTBEAT_MS = 300
+"""At most: a rebalance is heard of with the next heartbeat, and shards wait for it."""
+
 ASKED_MAX = 1000
 FETCH_BYTES = 64 << 10
 """Of each shard's log, which is read only for what commands ask: little at a time."""
@@ -161,7 +164,7 @@ async def _sit(link: Connection, seat: Member) -> None:
         auto_offset_reset="latest",
         max_partition_fetch_bytes=FETCH_BYTES,
         session_timeout_ms=session_ms,
-        heartbeat_interval_ms=max(100, session_ms // 5),
+        heartbeat_interval_ms=max(100, min(HEARTBEAT_MS, session_ms // 5)),
         rebalance_timeout_ms=session_ms,
         max_poll_interval_ms=max(session_ms, 30_000),
         request_timeout_ms=session_ms + REQUEST_TIMEOUT_MS,
