@@ -27,7 +27,7 @@ The files in the order in which a message meets them::
     privacy         what may be published
     codec           the only bytes
     port            what the engine asks of Kafka
-    kafka           the port filled: group (membership), topics (audit), connect (security)
+    kafka           the port filled: kafka_errors, group (membership), topics (audit), connect (security)
     store           the local cache
     telemetry       one method per fact: logs and metrics
     snapshot        frozen pictures of what runs

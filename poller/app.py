@@ -10,7 +10,7 @@ from . import __version__, status, topics
 from .clock import SystemClock
 from .config import LOOPBACK, Config, check_references
 from .connect import connection_of
-from .errors import ConfigError, Refused, Unavailable
+from .errors import ConfigError, Denied, Refused, Unavailable
 from .kafka import Kafka, quiet
 from .ledger import claim
 from .model import Instant
@@ -84,7 +84,7 @@ class _Daemon:
             try:
                 retention = await self._audit(kafka)
                 await self._whose(kafka)
-            except Unavailable as error:
+            except (Unavailable, Denied) as error:
                 self._problem = str(error)
                 self._telemetry.kafka_trouble(error, "start")
                 await self._clock.sleep(RETRY_S)

@@ -17,6 +17,7 @@
     │   ├── CommitUncertain    one strike: fence anew, restore, go on
     │   ├── Fenced             the shard ends quietly until the group confirms it
     │   ├── Refused            wrong topic, missing right: said with the fix, retried slowly
+    │   │   └── Denied         Kafka does not let us in: credentials, certificates; run waits
     │   └── OffsetGone         the cached offset is not in this log: restore from the start
     ├── CacheError             the local disk; the shard waits and starts anew
     │   └── CorruptState       the cache is dropped and restored; twice in a row ends the shard
@@ -129,6 +130,12 @@ class Refused(KafkaError):
     """Kafka answers, and refuses: wrong topic settings, a missing right, another group's state."""
 
     kind = "kafka_refused"
+
+
+class Denied(Refused):
+    """Kafka does not accept who we are: a password, a token, a certificate."""
+
+    kind = "kafka_denied"
 
 
 class OffsetGone(KafkaError):

@@ -20,7 +20,7 @@ from msgspec import Struct
 from . import __version__
 from .clock import SystemClock
 from .credentials import Credentials
-from .errors import BadPage, Unreachable
+from .errors import BadPage, PollerError, Unreachable
 from .model import SECOND, Instant
 from .provider_clock import ProviderClock
 from .providers import Authorization, Request, Response
@@ -107,7 +107,9 @@ class Fetcher:
         except (TimeoutError, httpx.TimeoutException):
             code = "timeout"
             raise Unreachable("the provider did not answer in time") from None
-        except (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL, ssl.SSLError, OSError) as error:
+        except (PollerError, AssertionError):
+            raise
+        except Exception as error:  # the transports raise more than they name: an answer that is not HTTP must end no process
             code = "transport"
             raise Unreachable(f"the provider cannot be reached ({type(error).__name__})") from None
         finally:

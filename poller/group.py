@@ -19,8 +19,9 @@ from aiokafka.coordinator.assignors.abstract import AbstractPartitionAssignor
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment, ConsumerProtocolMemberMetadata
 from aiokafka.errors import KafkaError as ClientError
 
-from .errors import Refused
-from .kafka import REQUEST_TIMEOUT_MS, START_TIMEOUT_S, Connection, _end_consumer, mapped
+from .errors import Denied, Refused
+from .kafka import REQUEST_TIMEOUT_MS, Connection, _end_consumer
+from .kafka_errors import START_TIMEOUT_S, mapped
 from .port import ASKED, STATE, Ownership, Stored
 
 RETRY_S = 1.0
@@ -146,8 +147,8 @@ async def _stay(link: Connection, seat: Member) -> None:
         try:
             await _sit(link, seat)
         except (ClientError, OSError, TimeoutError) as error:
-            trouble = mapped(error, None)
-            if isinstance(trouble, Refused):
+            trouble = mapped(error, None, right="Read")
+            if isinstance(trouble, Refused) and not isinstance(trouble, Denied):
                 seat.refuse(trouble)
         await anyio.sleep(RETRY_S)
 

@@ -18,15 +18,14 @@ import anyio
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka import errors as ak
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.conn import collect_hosts, create_conn
 from msgspec import Struct
 
-from .errors import CommitUncertain, Fenced, KafkaError, OffsetGone, Refused, Unavailable
+from .errors import Unavailable
+from .kafka_errors import START_TIMEOUT_S, TRANSACTION_TIMEOUT_MS, mapped
 from .port import STATE, Chunk, LogEnd, Membership, Record, Stored
 
 REQUEST_TIMEOUT_MS = 5_000
-TRANSACTION_TIMEOUT_MS = 40_000
-START_TIMEOUT_S = 30.0
-"""A broker with too few replicas for its transaction log never answers the start of a producer."""
 
 CLOSE_GRACE_S = 3.0
 STABLE_TIMEOUT_S = 60.0
@@ -82,7 +81,7 @@ class KafkaWriter:
                 offset = await self._transaction(records, sent)
         except Exception as error:
             first = next((f.exception() for f in sent if f.done() and not f.cancelled() and f.exception()), None)
-            raise mapped(error, first, writing=True) from None
+            raise mapped(_behind(self._producer) or error, first, writing=True, right="Write") from None
         finally:
             for future in sent:
                 future.add_done_callback(_looked_at)
@@ -122,6 +121,12 @@ class KafkaWriter:
         self._struck = True
         with anyio.CancelScope(shield=True):
             await _end_producer(self._producer)
+
+
+def _behind(producer: AIOKafkaProducer) -> BaseException | None:
+    """What broke the transaction, where the client only tells what the transaction's state forbids after it."""
+    waiter = producer._txn_manager and producer._txn_manager._transaction_waiter
+    return waiter.exception() if waiter is not None and waiter.done() and not waiter.cancelled() else None
 
 
 def _append(batch: Any, record: Record) -> bool:
@@ -194,7 +199,7 @@ class Kafka:
                 await _end_producer(producer)
             if not isinstance(error, Exception):
                 raise
-            raise mapped(error, None, starting="the transaction coordinator") from None
+            raise mapped(await refusal(link, error), None, starting="the transaction coordinator") from None
         return KafkaWriter(producer, link.topics, shard)
 
     @asynccontextmanager
@@ -215,7 +220,7 @@ class Kafka:
                 await consumer.start()
             yield consumer
         except (ak.KafkaError, OSError, TimeoutError) as error:
-            raise mapped(error, None) from None
+            raise mapped(await refusal(link, error), None, right="Read") from None
         finally:
             await _end_consumer(consumer)
 
@@ -231,7 +236,7 @@ class Kafka:
                 await admin.start()
             yield admin
         except (ak.KafkaError, OSError, TimeoutError) as error:
-            raise mapped(error, None) from None
+            raise mapped(await refusal(link, error), None, right="Describe") from None
         finally:
             with anyio.move_on_after(CLOSE_GRACE_S, shield=True):
                 await admin.close()
@@ -285,7 +290,7 @@ class Kafka:
                 await producer.start()
                 await producer.send_and_wait(link.topics[STATE], value, key, partition=shard)
         except (ak.KafkaError, OSError, TimeoutError) as error:
-            raise mapped(error, None) from None
+            raise mapped(await refusal(link, error), None, right="Write") from None
         finally:
             await _end_producer(producer)
 
@@ -296,52 +301,14 @@ class Kafka:
         return member(self.connection)
 
 
-_FENCED = (ak.ProducerFenced, ak.InvalidProducerEpoch, ak.InvalidTxnState)
-_RIGHTS: dict[type[ak.KafkaError], tuple[str, str]] = {
-    ak.TopicAuthorizationFailedError: ("the user may not use the topics", "allow Read, Write and Describe on the four topics"),
-    ak.GroupAuthorizationFailedError: ("the user may not join the group", "allow Read and Describe on the group kafka.group"),
-    ak.ClusterAuthorizationFailedError: ("the user lacks a right on the cluster", "allow IdempotentWrite, or Create on the topics"),
-    ak.TransactionalIdAuthorizationFailed: (
-        "the user may not use the transactional ids",
-        "allow Write and Describe on transactional ids prefixed with the state topic's name",
-    ),
-    ak.AuthenticationFailedError: ("Kafka refused the credentials", "check kafka.security"),
-    ak.SaslAuthenticationFailed: ("Kafka refused the credentials", "check kafka.security"),
-    ak.UnsupportedSaslMechanismError: ("Kafka does not offer this mechanism", "set kafka.security.mechanism to one it offers"),
-    ak.InvalidSessionTimeoutError: (
-        "Kafka refused the session timeout",
-        "set kafka.session_timeout between the brokers' group.min.session.timeout.ms and group.max.session.timeout.ms",
-    ),
-    ak.InvalidTransactionTimeout: (
-        "Kafka refused the transaction timeout",
-        f"set transaction.max.timeout.ms of the brokers to at least {TRANSACTION_TIMEOUT_MS}",
-    ),
-    ak.UnknownTopicOrPartitionError: ("a topic or partition is missing", "run: poller topics create"),
-    ak.MessageSizeTooLargeError: ("Kafka refused a record for its size", "set max.message.bytes of the topics to at least 1048588"),
-    ak.RecordListTooLargeError: ("Kafka refused a batch for its size", "set max.message.bytes of the topics to at least 1048588"),
-}
-
-
-def mapped(error: BaseException, first: BaseException | None, *, writing: bool = False, starting: str = "Kafka") -> KafkaError:
-    """Any exception around a client as one of ours. Not every aiokafka error is a KafkaError.
-
-    ``first`` is the first failed send: a producer that was fenced between two sends raises
-    IllegalOperation, and only that send knows why.
-    """
-    for cause in (error, first, error.__cause__):
-        if isinstance(cause, KafkaError):
-            return cause
-        if isinstance(cause, _FENCED):
-            return Fenced()
-        if isinstance(cause, ak.OffsetOutOfRangeError | ak.NoOffsetForPartitionError):
-            return OffsetGone()
-        for kind, (what, fix) in _RIGHTS.items():
-            if isinstance(cause, kind):
-                return (Unavailable if kind.retriable else Refused)(what, fix=fix)  # a new topic is not known to every broker at once
-    if writing and isinstance(error, ak.IllegalOperation):
-        return Fenced()
-    if writing:
-        return CommitUncertain(f"a transaction ended without an answer ({type(error).__name__})")
-    if isinstance(error, TimeoutError):
-        return Unavailable(f"{starting} did not answer in {START_TIMEOUT_S:.0f} s", fix="are there enough replicas for its own topics?")
-    return Unavailable(f"Kafka cannot be reached ({type(error).__name__})", fix="check kafka.bootstrap_servers")
+async def refusal(link: Connection, error: BaseException) -> BaseException:
+    """Why no broker could be connected to: the client only says that none could, so one more connection is made and asked."""
+    if not isinstance(error, ak.KafkaConnectionError):
+        return error
+    host, port, _ = collect_hosts(link.bootstrap)[0]
+    try:
+        with anyio.fail_after(REQUEST_TIMEOUT_MS / 1000):
+            (await create_conn(host, port, client_id=link.worker, request_timeout_ms=REQUEST_TIMEOUT_MS, **link.client)).close()
+    except (ak.KafkaError, OSError, TimeoutError) as deeper:
+        return deeper
+    return error

@@ -15,7 +15,7 @@ from .clock import SystemClock
 from .config import Account, Config
 from .connect import connection_of
 from .credentials import Credentials
-from .errors import ConfigError, KafkaError, ProviderError, Refused, Unauthorized
+from .errors import ConfigError, Denied, KafkaError, ProviderError, Unauthorized
 from .fetch import Fetcher
 from .kafka import Kafka, quiet
 from .model import SECOND, Instant, Stream
@@ -82,7 +82,7 @@ async def _kafka(config: Config, found: list[tuple[int, str]]) -> None:
             await _forgotten(config, kafka, found)
         found.append((0, "kafka: good"))
     except KafkaError as error:
-        code = REFUSED if isinstance(error, Refused) and "credentials" in str(error) else UNAVAILABLE
+        code = REFUSED if isinstance(error, Denied) else UNAVAILABLE
         found.append((code, f"kafka: {error}; fix: {error.fix or 'see the broker log'}"))
 
 

@@ -11,7 +11,8 @@ from aiokafka.errors import NoError, TopicAlreadyExistsError, for_code
 from msgspec import Struct
 
 from .errors import Refused, Unavailable
-from .kafka import Kafka, mapped
+from .kafka import Kafka
+from .kafka_errors import mapped
 from .model import DAY, Instant
 from .port import STATE
 
@@ -100,7 +101,7 @@ async def _settings(admin: Any, names: list[str]) -> dict[str, dict[str, str]]:
     for answer in await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, name) for name in names]):
         for code, _, _, name, entries, *_ in answer.resources:
             if for_code(code) is not NoError:
-                raise mapped(for_code(code)(), None)
+                raise mapped(for_code(code)(), None, right="DescribeConfigs")
             settings[name] = {entry[0]: entry[1] for entry in entries if entry[1] is not None}
     return settings
 
@@ -120,12 +121,14 @@ async def create(kafka: Kafka, roles: tuple[str, ...], *, partitions: int, repli
         answer = await admin.create_topics(new)
         for name, code, *_ in answer.topic_errors:  # pyright: ignore[reportAttributeAccessIssue]
             if for_code(code) not in (NoError, TopicAlreadyExistsError):
-                raise Refused(f"topic {name} could not be created ({for_code(code).__name__})", fix="create it by hand, or allow Create")
+                raise Refused(
+                    f"topic {name} could not be created ({for_code(code).__name__})", fix="allow Create on it, or create it by hand"
+                )
         with anyio.move_on_after(APPEAR_S):
             while not {link.topics[role] for role in roles} <= set(await admin.list_topics()):
                 await anyio.sleep(0.1)
             return
-    raise Unavailable("new topics do not appear")
+    raise Unavailable("new topics do not appear", fix="allow Describe on the topics of kafka.topics")
 
 
 def copy_name(state: str) -> str:

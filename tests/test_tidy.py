@@ -15,7 +15,7 @@ FILE_LINES_MAX, FUNCTION_LINES_MAX = 400, 60
 PLACES = {
     "httpx": {"fetch.py"},
     "httpx_aiohttp": {"fetch.py"},
-    "aiokafka": {"kafka.py", "group.py", "topics.py", "connect.py", "published.py"},
+    "aiokafka": {"kafka.py", "kafka_errors.py", "group.py", "topics.py", "connect.py", "published.py"},
     "asyncio": {"kafka.py"},
     "rocksdict": {"store.py"},
     "prometheus_client": {"telemetry.py"},

@@ -196,6 +196,9 @@ def retry_after(response: Response) -> float | None:
     return None
 
 
+ROWS_MAX = 100_000
+"""Rows of one answer; no provider's page is within two orders of magnitude."""
+
 _raws = msgspec.json.Decoder(list[msgspec.Raw])
 _object = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
@@ -209,7 +212,10 @@ def listed(body: bytes, names: tuple[str, ...]) -> tuple[list[bytes], dict[str, 
     start = body.lstrip()[:1]
     try:
         if start == b"[":
-            return [bytes(raw) for raw in _raws.decode(body)], {}
+            raws = _raws.decode(body)
+            if len(raws) > ROWS_MAX:
+                raise BadPage(f"the answer has more than {ROWS_MAX} rows")
+            return [bytes(raw) for raw in raws], {}
         if start == b"{":
             members = {name.lower(): raw for name, raw in _object.decode(body).items()}
             name = next((name for name in names if name in members), None)
