@@ -71,7 +71,7 @@ class Poller:
 
     async def _next(self, tasks: TaskGroup) -> None:
         now = self.account.clock.monotonic()
-        paused = self._troubles.account.until - now if self._troubles.account else 0.0
+        paused = max(self._troubles.account.until if self._troubles.account else 0.0, self.account.held_until) - now
         if paused > 0:
             return await self._rest(paused)
         if not self._may_poll():

@@ -22,8 +22,10 @@ from .fetch import Fetcher
 from .known import Known
 from .lateness import Lateness
 from .model import SECOND, BadRow, Instant, Observation, Row, Stream
+from .pacing import RETRY_AFTER_MAX_S
 from .provider_clock import ProviderClock
 from .providers import Adapter, Page, Request, Skipped, Window
+from .providers.common import exhausted
 from .telemetry import AccountFacts, PageFacts
 from .window import Cursor, Rung, Sweep
 
@@ -59,6 +61,14 @@ class Account:
     known: Known = field(default_factory=Known)
     rungs: tuple[Rung, ...] = ()
     """Today's ladder; each stream takes it over when none of its pages is in flight."""
+
+    held_until: float = 0.0
+    """The provider said that the allowance is used up until then (monotonic seconds)."""
+
+    def hold(self, seconds: float | None) -> None:
+        """No request before so many seconds are over, within an hour."""
+        if seconds:
+            self.held_until = max(self.held_until, self.clock.monotonic() + min(seconds, RETRY_AFTER_MAX_S))
 
     def __post_init__(self) -> None:
         """The ladder of the overlap in force."""
@@ -165,6 +175,7 @@ async def page(account: Account, polled: Polled, index: int) -> bool:
     fetched = await account.fetcher.fetch(sweep.request)
     received = account.clock.now()
     account.provider_clock.observe(fetched.date, received)
+    account.hold(exhausted(fetched.response))
     try:
         answer = account.adapter.read_page(sweep.request, fetched.response)
     except BadPage:

@@ -32,7 +32,7 @@ from .fake_kafka import FakeCluster, FakeLog
 START = 1_790_000_000 * SECOND
 SETTLE_TIMES = 5
 CONFIG = """\
-kafka: {{bootstrap_servers: ["127.0.0.1:1"], shards: 4, partitions: 4, session_timeout: 2s}}
+kafka: {{bootstrap_servers: ["127.0.0.1:1"], shards: {shards}, partitions: 4, session_timeout: 2s}}
 defaults: {{interval: 1s, overlap: 1m, start_from: {start_from}, reconcile: {{every: 6h, back: 24h}}, timeout: 5s}}
 accounts:
 - {{name: main, provider: heymarket, base_url: "http://127.0.0.1/heymarket", rate_limit: 50/s,
@@ -41,7 +41,7 @@ accounts:
    credentials: {{account_sid: {{file: fone-sid}}, token: {{file: fone-token}}}}}}
 - {{name: collections, provider: stuut, base_url: "http://127.0.0.1/stuut", rate_limit: 50/s, threads: [{threads}],
    credentials: {{token: {{file: stuut-token}}}}}}
-"""
+{more}"""
 
 
 @dataclass
@@ -67,6 +67,9 @@ class Story:
         self.providers = Providers(self.world, self.seed)
         self.quiet = False
         self.start, self.start_from = START, "24h"
+        self.more, self.level = "", "critical"
+        self.running: dict[str, tuple[Worker, Telemetry]] = {}
+        self.folder = Path()
 
     def play(self, script: Callable[[Story], object] | None = None) -> Verdict:
         """The history, and its verdict. ``script`` runs beside it; a story that is played again goes on, with new workers."""
@@ -79,7 +82,9 @@ class Story:
             for name, value in _SECRETS.items():
                 (Path(folder) / name).write_text(value)
             path = Path(folder) / "poller.yaml"
-            path.write_text(CONFIG.format(properties=", ".join(PROPERTIES), threads=", ".join(THREADS), start_from=self.start_from))
+            self.folder = Path(folder)
+            given = {"start_from": self.start_from, "shards": self.cluster.shards, "more": self.more}
+            path.write_text(CONFIG.format(properties=", ".join(PROPERTIES), threads=", ".join(THREADS), **given))
             config = configuration.load(path)
             async with anyio.create_task_group() as tasks:
                 for number in range(self.workers):
@@ -114,9 +119,11 @@ class Story:
                     life.deadline = anyio.current_time() + self.random.expovariate(1 / self.crash_s)
                 with Store(directory) as store:
                     log = self.log(self.cluster, name, partial(self.fault, name=name))
-                    telemetry = Telemetry(version="story", level="critical", json=True)
+                    telemetry = Telemetry(version="story", level=self.level, json=True)
                     transport = httpx.MockTransport(partial(self._answer, name=name))
                     worker = Worker(config, log, store, clock=self.clock, telemetry=telemetry, retention=7 * DAY, transport=transport)
+                    self.running[name] = worker, telemetry
+                    telemetry.watch(worker.snapshot)
                     await worker.run(anyio.Event())
             self.crashes += 1
             await anyio.sleep(self.random.random() * 3)

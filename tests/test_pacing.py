@@ -10,6 +10,8 @@ from poller.errors import BadPage, RateLimited, StreamGone, Unauthorized, Unreac
 from poller.model import HOUR, MINUTE, SECOND
 from poller.pacing import Demand, Go, RateLimiter, Wait, wait_after
 from poller.provider_clock import ProviderClock
+from poller.providers import Response
+from poller.providers.common import exhausted, retry_after
 
 
 @given(st.integers(1, 50), st.sampled_from([1.0, 60.0]), st.integers(1, 5), st.lists(st.floats(0, 2), max_size=300))
@@ -88,3 +90,40 @@ def test_a_stream_that_is_gone_asks_for_nothing() -> None:
     demand.swept("s", 1, 3.0, deep=True)
     demand.forget("s")
     assert demand.stretch == 1.0
+
+
+LIMITS = [
+    ({"ratelimit-remaining": "0", "ratelimit-reset": "30"}, 30.0),
+    ({"x-ratelimit-remaining": "0", "x-ratelimit-reset": "7"}, 7.0),
+    ({"x-ratelimit-remaining": "0", "x-ratelimit-reset": "1790000060", "date": "Mon, 21 Sep 2026 14:13:20 GMT"}, 60.0),
+    ({"ratelimit": '"default";r=0;t=12'}, 12.0),
+    ({"ratelimit": "limit=10, remaining=0, reset=5"}, 5.0),
+    ({"ratelimit-remaining": "10", "ratelimit-reset": "30"}, None),
+    ({"ratelimit": '"default";r=50;t=12'}, None),
+    ({"ratelimit-remaining": "0"}, None),
+    ({"ratelimit-remaining": "0", "ratelimit-reset": "soon"}, None),
+    ({}, None),
+]
+
+
+@pytest.mark.parametrize(("headers", "wait"), LIMITS)
+def test_an_allowance_that_is_used_up_is_waited_for(headers: dict[str, str], wait: float | None) -> None:
+    """What RateLimit headers say is believed before a 429 has to say it."""
+    assert exhausted(Response(200, headers, b"[]")) == wait
+
+
+@pytest.mark.parametrize(
+    ("headers", "wait"),
+    [
+        ({"retry-after": "9"}, 9.0),
+        ({"retry-after": "Mon, 21 Sep 2026 14:13:30 GMT", "date": "Mon, 21 Sep 2026 14:13:20 GMT"}, 10.0),
+        ({"retry-after": "Mon, 21 Sep 2026 14:13:30 GMT"}, None),
+        ({"ratelimit-reset": "4"}, 4.0),
+        ({"retry-after": "-5"}, None),
+        ({"retry-after": "99999999999999999999"}, None),
+        ({}, None),
+    ],
+)
+def test_retry_after_in_both_forms(headers: dict[str, str], wait: float | None) -> None:
+    """Seconds, or a date against the answer's own Date; nonsense is as if nothing was said."""
+    assert retry_after(Response(429, headers, b"")) == wait

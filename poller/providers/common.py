@@ -18,6 +18,7 @@ from . import Response
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TIME = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d)(?::(\d\d))?(?:[.,](\d+))?\s*([Zz]|[+-]\d\d:?\d\d|[+-]\d\d)?")
 FRACTION_DIGITS = 9
+EPOCH_DIGITS = 10
 EPOCH_MAX = 253_402_300_800
 """Seconds: the end of the year 9999."""
 
@@ -182,18 +183,46 @@ def _json_body(response: Response) -> bytes:
 
 
 def retry_after(response: Response) -> float | None:
-    """Seconds to wait: ``Retry-After`` in both forms (RFC 9110 section 10.2.3), else ``RateLimit-Reset``."""
-    for name in ("retry-after", "ratelimit-reset", "x-ratelimit-reset"):
-        said = response.headers.get(name, "").strip()
-        if said.isdigit() and len(said) < 9:
-            return float(said)
-        try:
-            until = parsedate_to_datetime(said).timestamp()
-            now = parsedate_to_datetime(response.headers.get("date", "")).timestamp()
-        except (ValueError, TypeError, IndexError, OverflowError):
-            continue
-        return max(0.0, until - now)
+    """Seconds to wait: ``Retry-After`` in both forms (RFC 9110 section 10.2.3), else when the rate limit is reset."""
+    found = _seconds(response, "retry-after")
+    return found if found is not None else _reset(response)
+
+
+def exhausted(response: Response) -> float | None:
+    """Seconds until the allowance is there again, where an answer says that nothing of it is left; None = go on.
+
+    ``RateLimit-Remaining`` and ``RateLimit-Reset`` with or without ``X-``, or the one ``RateLimit`` field
+    (draft-ietf-httpapi-ratelimit-headers): a guest who listens is never told 429.
+    """
+    left = [response.headers.get(name, "").strip() for name in ("ratelimit-remaining", "x-ratelimit-remaining")]
+    if "0" in left or _LIMIT_LEFT.search(response.headers.get("ratelimit", "")):
+        return _reset(response)
     return None
+
+
+_LIMIT_LEFT = re.compile(r"(?:;\s*r|remaining)\s*=\s*0(?!\d)")
+_LIMIT_RESET = re.compile(r"(?:;\s*t|reset)\s*=\s*(\d{1,8})(?!\d)")
+
+
+def _reset(response: Response) -> float | None:
+    found = _LIMIT_RESET.search(response.headers.get("ratelimit", ""))
+    if found is not None:
+        return float(found[1])
+    waits = (_seconds(response, name) for name in ("ratelimit-reset", "x-ratelimit-reset"))
+    return next((wait for wait in waits if wait is not None), None)
+
+
+def _seconds(response: Response, name: str) -> float | None:
+    """A header that holds seconds, an instant as epoch seconds, or an HTTP date; instants are held against ``Date``."""
+    said = response.headers.get(name, "").strip()
+    if said.isdigit() and said.isascii() and len(said) < 9:
+        return float(said)
+    try:
+        until = float(said) if said.isdigit() and len(said) == EPOCH_DIGITS else parsedate_to_datetime(said).timestamp()
+        now = parsedate_to_datetime(response.headers.get("date", "")).timestamp()
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+    return max(0.0, until - now)
 
 
 ROWS_MAX = 100_000
