@@ -5,7 +5,7 @@ BIN := .venv/bin
 SECONDS ?= 60
 RECORDS ?= 300000
 
-.PHONY: help demo test lint chaos kills chaos-sim mutants failover brokers fuzz bench bench-restore bench-scale clean
+.PHONY: help demo test lint chaos kills chaos-sim mutants failover brokers fuzz bench bench-restore bench-scale sbom supply clean
 
 help:  ## say what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -58,6 +58,21 @@ bench-restore: .venv/ready  ## a restore against the bare fetch of the same topi
 
 bench-scale: .venv/ready  ## ten thousand threads of fifty accounts in one worker, one of them hanging
 	@exec $(BIN)/python -m tests.bench.scale
+
+build/supply/ready: pyproject.toml constraints.txt
+	@$(PYTHON) -m venv build/supply && $(PYTHON) -m venv build/runtime
+	@build/supply/bin/pip install -q --disable-pip-version-check -c constraints.txt 'cyclonedx-bom' 'detect-secrets' 'pip-audit'
+	@build/runtime/bin/pip install -q --disable-pip-version-check -c constraints.txt .
+	@touch $@
+
+sbom: build/supply/ready  ## the bill of materials of what runs (CycloneDX), in build/sbom.json
+	@build/supply/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible -o build/sbom.json build/runtime
+	@$(PYTHON) -c 'import json; print(len(json.load(open("build/sbom.json"))["components"]), "components in build/sbom.json")'
+
+supply: build/supply/ready  ## secrets in the repository, and known vulnerabilities of what runs (needs the advisories' service)
+	@build/supply/bin/detect-secrets-hook --exclude-files '^(schemas/|tests/|poller/demo/)' --exclude-lines 'secretName:|secret_key: ..file:' $$(git ls-files)
+	@echo "no secrets found"
+	@build/supply/bin/pip-audit --strict --path $$(echo build/runtime/lib/python3*/site-packages)
 
 clean:  ## remove what make made
 	rm -rf .venv build dist *.egg-info
