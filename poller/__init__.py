@@ -15,9 +15,12 @@ The files in the order in which a message meets them::
     window          the ladder of rungs: the only time-range arithmetic
     lateness        how late rows come, and the overlap that follows
     sweep           one window, page by page
+    lookups         which message is asked for by its id next
+    chores          what is asked beside the sweeps: hints, look-ups by id, audits
     backfill        a past range, and what is known to be published
     known           rows that need not be read again
-    providers       the adapters: common, stuut, heymarket, heymarket_walk, fonedynamics, registry
+    providers       the adapters: common, stuut, heymarket, heymarket_walk, heymarket_audit, fonedynamics,
+                    fonedynamics_audit, looks, registry
     credentials     an account's secrets as headers
     provider_clock  the provider's clock, from Date headers
     fetch           the only HTTP

@@ -33,6 +33,7 @@ class Entry(Struct):
     stream: str
     rungs: tuple[Rung, ...]
     due: list[float]
+    """One for each rung; what follows (backfill, chores) has a budget of its own, so it goes before the deep rungs."""
     spread: float
     """Where in its period the stream's second sweep falls: a hash, so that streams do not march in step."""
     not_before: float = 0.0
@@ -79,8 +80,8 @@ class Agenda:
                 self._queue(entry, now)
         which = self._pick()
         if which is not None:
-            rung, _, _, stream = self._ready[which][0]
-            return Go(stream, rung)
+            place, _, _, stream = self._ready[which][0]
+            return Go(stream, place % len(self._entries[stream].due))
         return Wait(max(0.0, self._waiting[0][0] - now) if self._waiting else None)
 
     def start(self, go: Go) -> None:
@@ -149,12 +150,14 @@ class Agenda:
         """Give the stream a place for its shallowest due live and deep rungs, and look again when more falls due."""
         if entry.not_before > now:
             return self._wait(entry, now)
-        for which, rungs in enumerate((range(self._first_deep), range(self._first_deep, len(entry.due)))):
-            rung = next((index for index in rungs if entry.due[index] <= now), None)
-            if rung is not None:
+        rungs = len(entry.rungs)
+        budgeted = range(rungs - len(entry.due), 0)
+        for which, order in enumerate((range(self._first_deep), (*budgeted, *range(self._first_deep, rungs)))):
+            place = next((index for index in order if entry.due[index] <= now), None)
+            if place is not None:
                 self._number += 1
                 entry.tickets[which] = self._number
-                heapq.heappush(self._ready[which], (rung, entry.due[rung], self._number, entry.stream))
+                heapq.heappush(self._ready[which], (place, entry.due[place], self._number, entry.stream))
         return self._wait(entry, now)
 
     def _wait(self, entry: Entry, after: float) -> None:

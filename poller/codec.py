@@ -69,7 +69,7 @@ class Waits(Struct, frozen=True):
 
 
 META_KEY = b"x"
-_KINDS: dict[bytes, Any] = {b"m": Seen, b"c": Cursor, b"d": DeadMark, b"a": Waits, b"l": Lateness, b"b": Asked, b"x": Meta}
+_KINDS: dict[bytes, Any] = {b"m": Seen, b"c": Cursor, b"d": DeadMark, b"a": Waits, b"l": Lateness, b"b": Asked, b"h": dict, b"x": Meta}
 _pack = msgspec.msgpack.Encoder().encode
 _unpackers = {kind: msgspec.msgpack.Decoder(type_) for kind, type_ in _KINDS.items()}
 
@@ -94,6 +94,11 @@ def account_state_key(account_key: str) -> bytes:
     return b"a" + account_key.encode()
 
 
+def chore_key(stream_id: str, chore: str) -> bytes:
+    """State key of what a chore of a stream remembers; no stream id holds a ``#``."""
+    return b"h" + f"{stream_id}#{chore}".encode()
+
+
 def lateness_key(account_key: str) -> bytes:
     """State key of what an account's lateness taught."""
     return b"l" + account_key.encode()
@@ -104,7 +109,7 @@ def dead_key(account_key: str, raw: bytes) -> bytes:
     return b"d" + hashlib.blake2b(account_key.encode() + b"\0" + hashlib.sha256(raw).digest(), digest_size=16).digest()
 
 
-def encode_state(value: Seen | Cursor | DeadMark | Waits | Lateness | Asked | Meta) -> bytes:
+def encode_state(value: Seen | Cursor | DeadMark | Waits | Lateness | Asked | Meta | dict[str, Any]) -> bytes:
     """The value of a state record."""
     return bytes((FORMAT,)) + _pack(value)
 

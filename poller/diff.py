@@ -50,6 +50,8 @@ class Seen(Struct, frozen=True, array_like=True):
     """Bit n: ``HASHED[n]`` is present."""
     prints: bytes
     """``PRINT_BYTES`` for each present field."""
+    id: str | None = None
+    """The message id while it is not final, where the provider can be asked for single messages."""
 
 
 class DeadMark(Struct, frozen=True, array_like=True):
@@ -96,6 +98,8 @@ class Scope(Struct, frozen=True):
     asked: int
     observed: Instant
     """Our wall clock: ``observed_at`` of the events."""
+    keep_ids: bool = False
+    """Whether the ids of messages that are not final are remembered, for look-ups."""
     admitted: tuple[tuple[Instant, Instant], ...] = ()
     """Ranges below the floor that are in scope: a backfill's."""
 
@@ -275,6 +279,7 @@ def _remember(seen: Observation, present: int, marks: bytes, scope: Scope, key: 
         key=key,
         present=present,
         prints=marks,
+        id=message.message_id if scope.keep_ids and not message.final else None,
     )
 
 

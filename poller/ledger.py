@@ -21,6 +21,7 @@ from .codec import (
     Meta,
     Waits,
     account_state_key,
+    chore_key,
     cursor_key,
     dead_key,
     decode_seen,
@@ -86,6 +87,8 @@ class Ledger:
         self._dead_budget: dict[str, tuple[int, int]] = {}
         self.messages: Counter[int] = Counter()
         """Messages in state, by stream tag."""
+        self.waiting: dict[int, dict[bytes, Seen]] = {}
+        """Messages that are not final and have an id, by stream tag, as the first scan found them."""
         self.adopted = 0
         """Counts changes of remembered messages: what was concluded from older copies may be stale after one."""
 
@@ -109,6 +112,14 @@ class Ledger:
     def keep_lateness(self, account_key: str, known: Lateness) -> None:
         """It rides on a later transaction."""
         self._dirty[lateness_key(account_key)] = encode_state(known)
+
+    def chore(self, stream_id: str, chore: str) -> dict[str, Any]:
+        """What a chore of the stream remembers."""
+        return self._get(chore_key(stream_id, chore)) or {}
+
+    def keep_chore(self, stream_id: str, chore: str, memo: dict[str, Any]) -> None:
+        """It rides on a later transaction."""
+        self._dirty[chore_key(stream_id, chore)] = encode_state(memo)
 
     def keep_cursor(self, stream_id: str, cursor: Cursor) -> None:
         """A cursor that moved without any change; it rides on a later transaction."""
@@ -167,8 +178,12 @@ class Ledger:
         return held is not None and held.since <= position + SECOND and position < held.until
 
     def count(self, step: list[tuple[bytes, bytes]]) -> None:
-        """Count the messages of one step of the first scan."""
-        self.messages.update(decode_seen(raw).stream for _, raw in step)
+        """Count the messages of one step of the first scan, and remember which can be looked up by id."""
+        for key, raw in step:
+            seen = decode_seen(raw)
+            self.messages[seen.stream] += 1
+            if seen.id is not None:
+                self.waiting.setdefault(seen.stream, {})[key[1:]] = seen
 
     def forget_dead(self, step: list[tuple[bytes, bytes]], _: object, now: Instant) -> Entry | None:
         """Tombstones for dead letters that are no longer listed."""

@@ -12,13 +12,14 @@ from collections.abc import Callable, Iterable
 import anyio
 from anyio.abc import TaskGroup
 
-from . import backfill, lateness, window
+from . import backfill, chores, lateness, window
 from .agenda import Agenda, Go, due_from_marks, quiet_period
 from .backfill import Asked
 from .diff import stream_tag
 from .errors import ProviderError, RateLimited, Unauthorized
 from .model import SECOND, Instant, Stream
 from .pacing import Demand, RateLimiter, Wait, round_s
+from .providers import LOOKUP
 from .snapshot import AccountSnapshot, RungSnapshot, StreamSnapshot
 from .sweep import Account, Polled, page
 from .telemetry import SweepFacts
@@ -81,6 +82,8 @@ class Poller:
             return await self._rest(choice.seconds)
         if self._polled[choice.stream].rungs is not self.account.rungs:
             return self._reladder(self._polled[choice.stream])
+        if self._nothing_to_ask(choice, now):
+            return None
         allowance = self._limiter.take(now)
         if isinstance(allowance, Wait):
             return await self._rest(allowance.seconds)
@@ -123,6 +126,7 @@ class Poller:
     def _add(self, stream: Stream) -> None:
         """A stream that begins here: where its cursor left it, or anew."""
         self._polled[stream.id] = polled = Polled(stream, self.account.rungs)
+        chores.remember(self.account, polled, round(self._interval_s * SECOND))
         self._troubles.take_over(stream.id)
         self._reladder(polled)
 
@@ -137,18 +141,27 @@ class Poller:
                 account.committer.ledger.keep_cursor(stream_id, adopted)
             due = due_from_marks(account.rungs, adopted, provider_now=account.provider_clock.earliest(account.clock.now()), now=now)
         due.append(now if backfill.running(cursor) else math.inf)
+        due += [now + chores.period_s(account, number, self._interval_s) for number in range(len(account.adapter.chores))]
+        polled.chores.clear()
         trouble = self._troubles.of(stream_id)
         self._demand.forget(stream_id)
         self._agenda.add(stream_id, account.rungs, due, not_before=trouble.until if trouble else 0.0)
 
     async def _page(self, go: Go) -> None:
         polled = self._polled[go.stream]
+        chore = polled.chore(go.rung)
         not_before = 0.0
         try:
-            ended = await page(self.account, polled, go.rung)
+            ended = await (page if chore is None else chores.page)(self.account, polled, go.rung)
         except ProviderError as error:
-            not_before = self._failed(go, polled, error)
+            if chore is not None and not isinstance(error, RateLimited | Unauthorized):
+                self._gave_up(go, polled, chore, error)
+            else:
+                not_before = self._failed(go, polled, error)
         else:
+            if chore is not None:
+                self._chore_goes_on(go, polled, chore, ended=ended)
+                return
             self._troubles.over(polled.stream.id)
             if polled.is_backfill(go.rung):
                 self._filled(go, polled, ended=ended)
@@ -158,6 +171,34 @@ class Poller:
             self._in_flight -= 1
             self._agenda.done(go.stream, not_before=not_before)
             self._wake.set()
+
+    def _nothing_to_ask(self, choice: Go, now: float) -> bool:
+        """Whether a chore that is due has nothing to ask: then it is looked at again after its period, and costs no request."""
+        polled = self._polled[choice.stream]
+        chore = polled.chore(choice.rung)
+        if chore is None or chores.begin(self.account, polled, choice.rung):
+            return False
+        self._agenda.start(choice)
+        self._agenda.plan(choice.stream, choice.rung, now + chores.period_s(self.account, chore, self._interval_s))
+        self._agenda.done(choice.stream)
+        return True
+
+    def _chore_goes_on(self, go: Go, polled: Polled, chore: int, *, ended: bool) -> None:
+        """The next request by the chore's own budget, which shrinks as the look-back stretches; the next run a period after this one."""
+        now, counts = self.account.clock.monotonic(), polled.counts[go.rung]
+        due = now + self._demand.stretch / (self.account.adapter.chores[chore].share * self._demand.rate)
+        if ended:
+            lookup = polled.lookups is not None and self.account.adapter.chores[chore].name == LOOKUP
+            due = due if lookup else max(due, counts.began + chores.period_s(self.account, chore, self._interval_s))
+            del polled.counts[go.rung]
+            polled.chore_failures.pop(go.rung, None)
+        self._agenda.plan(go.stream, go.rung, due)
+
+    def _gave_up(self, go: Go, polled: Polled, chore: int, error: ProviderError) -> None:
+        """A chore failed: the stream goes on."""
+        wait = chores.wait_s(self.account, polled, go.rung, self._interval_s)
+        self.account.facts.trouble(f"{go.stream} ({self.account.adapter.chores[chore].name})", error, wait)
+        self._agenda.plan(go.stream, go.rung, self.account.clock.monotonic() + wait)
 
     def backfill(self, stream_id: str, asked: Asked) -> None:
         """A past range of one of this account's streams is wanted; while another one is under way, nothing happens."""
@@ -258,6 +299,9 @@ class Poller:
 
     def _rung_name(self, go: Go) -> str:
         polled = self._polled[go.stream]
+        chore = polled.chore(go.rung)
+        if chore is not None:
+            return self.account.adapter.chores[chore].name
         return "backfill" if polled.is_backfill(go.rung) else window.name(polled.rungs[go.rung])
 
     def bounds(self) -> dict[int, tuple[str, Instant]]:
@@ -330,6 +374,8 @@ class Poller:
             floor=cursor and cursor.floor,
             last_success=polled.last_success,
             rungs=rungs,
+            waiting=None if polled.lookups is None else len(polled.lookups),
+            unconfirmed=polled.lookups.unconfirmed if polled.lookups else 0,
             notes=dict(polled.notes),
         )
 

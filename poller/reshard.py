@@ -139,7 +139,7 @@ def _targets(key: bytes, value: bytes | None, accounts: dict[int, str], shards: 
         return ()
     if kind in (b"a", b"l"):
         return (shard_of(key[1:].decode(), shards),)
-    if kind in (b"c", b"b"):
+    if kind in (b"c", b"b", b"h"):
         return (shard_of(_account(key), shards),)
     if value is None:
         return range(shards)

@@ -37,6 +37,10 @@ class StreamSnapshot(Struct, frozen=True, kw_only=True):
     floor: Instant | None = None
     last_success: Instant | None = None
     rungs: tuple[RungSnapshot, ...] = ()
+    waiting: int | None = None
+    """Messages that are not final and are looked up by id."""
+    unconfirmed: int = 0
+    """Messages that were still not final at the status horizon, since the start."""
     notes: dict[str, int] = {}
     """Oddities and gaps seen since the start, by name."""
 

@@ -21,6 +21,7 @@ from .errors import BadPage, EndlessPagination
 from .fetch import Fetcher
 from .known import Known
 from .lateness import Lateness
+from .lookups import Lookups
 from .model import SECOND, BadRow, Instant, Observation, Row, Stream
 from .pacing import RETRY_AFTER_MAX_S
 from .provider_clock import ProviderClock
@@ -54,6 +55,7 @@ class Account:
     """As configured; None = learned."""
     lateness: Lateness
     floor_of: Callable[[Instant], Instant]
+    status_horizon: Instant
     quietness: float
     """Depth / longest period of the ladder: what an age is divided by to give a period."""
     channels: frozenset[str]
@@ -100,10 +102,19 @@ class Polled:
     late: dict[int, int] = field(default_factory=dict)
     notes: dict[str, int] = field(default_factory=dict)
     last_success: Instant | None = None
+    chores: dict[int, Request] = field(default_factory=dict)
+    """What a chore in hand asks next."""
+    chore_failures: dict[int, int] = field(default_factory=dict)
+    lookups: Lookups | None = None
+    """Where the provider can be asked for single messages."""
 
     def is_backfill(self, index: int) -> bool:
         """The index after the deepest rung's is the backfill's."""
         return index == len(self.rungs)
+
+    def chore(self, index: int) -> int | None:
+        """The indexes after the backfill's are the chores'; which one, if any."""
+        return index - len(self.rungs) - 1 if index > len(self.rungs) else None
 
     def note(self, what: str) -> None:
         """Count something for the status page."""
@@ -172,12 +183,8 @@ async def page(account: Account, polled: Polled, index: int) -> bool:
         ledger.keep_cursor(stream.id, _without(cursor, index))
         raise EndlessPagination(f"a sweep did not end within {PAGES_MAX} pages")
     asked, sent = ledger.meta.commit, account.clock.now()
-    fetched = await account.fetcher.fetch(sweep.request)
-    received = account.clock.now()
-    account.provider_clock.observe(fetched.date, received)
-    account.hold(exhausted(fetched.response))
     try:
-        answer = account.adapter.read_page(sweep.request, fetched.response)
+        answer, received = await ask(account, sweep.request)
     except BadPage:
         ledger.keep_cursor(stream.id, _without(cursor, index))
         raise
@@ -190,13 +197,34 @@ async def page(account: Account, polled: Polled, index: int) -> bool:
 
     held = backfill.running(cursor) if polled.is_backfill(index) else None
     admitted = backfill.missing(cursor, held.since, held.until) if held is not None else ()
-    scope = Scope(stream=stream, floor=cursor.floor, asked=asked, observed=received, admitted=admitted)
+    scope = scope_of(polled, cursor, asked, received, admitted)
     delta = await account.committer.submit(scope, observations, bad, advance, always=held is not None)
     delta.duplicates += unread
-    _learn(account, answer, observations, delta)
+    learn(account, polled, answer, observations, delta)
     polled.last_success = account.clock.now()
-    _tell(account, polled, index, answer, cursor, delta, skipped)
+    tell(account, polled, index, answer, cursor, delta, skipped)
     return answer.next is None
+
+
+async def ask(account: Account, request: Request) -> tuple[Page, Instant]:
+    """One answer as the adapter reads it, and when it came."""
+    fetched = await account.fetcher.fetch(request)
+    received = account.clock.now()
+    account.provider_clock.observe(fetched.date, received)
+    account.hold(exhausted(fetched.response))
+    return account.adapter.read_page(request, fetched.response), received
+
+
+def scope_of(polled: Polled, cursor: Cursor, asked: int, received: Instant, admitted: tuple[tuple[Instant, Instant], ...] = ()) -> Scope:
+    """Where and when a page was read."""
+    return Scope(
+        stream=polled.stream,
+        floor=cursor.floor,
+        asked=asked,
+        observed=received,
+        keep_ids=polled.lookups is not None,
+        admitted=admitted,
+    )
 
 
 def _longer(rung: Rung, sweep: Sweep) -> float:
@@ -212,8 +240,12 @@ def _passed_over(account: Account, polled: Polled, index: int, cursor: Cursor) -
     return window.complete(polled.rungs, index, cursor, Sweep(now, None, 0, 0, now, _NOTHING, started=now))
 
 
-def _learn(account: Account, answer: Page, observations: list[Observation], delta: Delta) -> None:
-    """Remember the copies that are adopted now; of several copies in one page none is certain."""
+def learn(account: Account, polled: Polled, answer: Page, observations: list[Observation], delta: Delta) -> None:
+    """Remember the copies that are adopted now (of several copies in one page none is certain), and what is not final."""
+    if polled.lookups is not None:
+        now = account.provider_clock.earliest(account.clock.now())
+        for key, seen in delta.seen.items():
+            polled.lookups.learn(key, seen, now)
     read = Counter(seen.message.message_id for seen in observations)
     for row in answer.rows:
         if isinstance(row, Row) and row.id in read:
@@ -293,7 +325,7 @@ def _without(cursor: Cursor, index: int) -> Cursor:
     return replace(cursor, sweeps={i: sweep for i, sweep in cursor.sweeps.items() if i != index})
 
 
-def _tell(account: Account, polled: Polled, index: int, answer: Page, cursor: Cursor, delta: Delta, skipped: dict[str, int]) -> None:
+def tell(account: Account, polled: Polled, index: int, answer: Page, cursor: Cursor, delta: Delta, skipped: dict[str, int]) -> None:
     """One page's facts, once it is durable."""
     now, stream_id = account.clock.now(), polled.stream.id
     counts = polled.counts[index]

@@ -211,6 +211,7 @@ class Worker:
             overlap=config.overlap,
             lateness=committer.ledger.lateness(config.key) or Lateness(self._clock.now(), self._clock.now()),
             floor_of=floor_of(config.start_from),
+            status_horizon=config.status_horizon,
             quietness=config.reconcile_back / config.reconcile_every,
             channels=frozenset(config.channels),
             drafts=config.drafts == "publish",

@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from poller.errors import PollerError
-from poller.model import SECOND, BadRow, Observation, Row, Stream
-from poller.providers import Adapter, Request, Response, Skipped, Window
+from poller.model import DAY, SECOND, BadRow, Observation, Row, Stream
+from poller.providers import Adapter, Request, Response, Skipped, View, Window
 from poller.providers.common import epoch, rfc3339, text_of
 from poller.providers.heymarket import Heymarket, sign
 from poller.providers.registry import PROVIDERS, adapter_of
@@ -58,7 +58,8 @@ def test_case(path: Path) -> None:
     window = Window(span.get("since", NOW - 600) * SECOND, None if until is None else until * SECOND, NOW * SECOND)
     request: Request | None = adapter.first_page(stream_of(adapter.name, case.get("stream", "s1")), window, case.get("memo", {}))
     if "lookup" in case:
-        request = adapter.lookup(case["lookup"])  # pyright: ignore[reportAttributeAccessIssue]
+        view = View(NOW * SECOND, 0, DAY, DAY, {}, {}, case["lookup"])
+        request = adapter.begin("lookup", stream_of(adapter.name, "s1"), view)
     rows: dict[str, Row] = {}
     for exchange in case["exchanges"]:
         assert request is not None, "the adapter stopped too early"

@@ -61,6 +61,41 @@ class Page(Struct, frozen=True):
     """Peculiarities of the page, to be counted and said once (short constants)."""
 
 
+LOOKUP = "lookup"
+"""The chore that asks for single messages: the engine says which."""
+
+
+class Chore(Struct, frozen=True):
+    """Something that is asked beside the sweeps: a hint, a look-up, an audit. It only hurries; no rung waits for it.
+
+    What it lists is read, compared and published like any row. It remembers between two runs what its
+    last ``Page.memo`` said, and its failures are its own: the stream goes on.
+    """
+
+    name: str
+    share: float
+    """What it may use of the account's rate limit."""
+    period: Instant = 0
+    """From one run to the next; 0 = the interval."""
+
+
+class View(Struct, frozen=True):
+    """What a chore may look at when it begins. Instants and durations in microseconds, by the provider's clock."""
+
+    now: Instant
+    floor: Instant
+    depth: Instant
+    """How far the ladder reaches back."""
+    every: Instant
+    """The period of the deepest rung."""
+    memo: Json
+    """Its own, from its last run."""
+    learned: Json
+    """The stream's, from its sweeps."""
+    message_id: str | None = None
+    """Which message a look-up is due for."""
+
+
 class Skipped(Struct, frozen=True):
     """A row that is not a message to publish (an internal comment), counted by ``reason``."""
 
@@ -106,6 +141,15 @@ class Adapter(Protocol):
 
         Raises Unreachable, RateLimited, Unauthorized, StreamGone, BadPage and its children.
         """
+        ...
+
+    @property
+    def chores(self) -> tuple[Chore, ...]:
+        """What is asked beside the sweeps, in the order of their urgency."""
+        ...
+
+    def begin(self, chore: str, stream: Stream, view: View) -> Request | None:
+        """The first request of a run; None = nothing to ask now. Read by :meth:`read_page`."""
         ...
 
     def read_row(self, row: Row) -> Observation | BadRow | Skipped:

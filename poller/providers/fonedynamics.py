@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from ..errors import BadPage, CursorIgnored
 from ..model import DAY, HOUR, SECOND, BadRow, Gap, Instant, Message, Observation, Problem, Row, Stream
-from . import Authorization, Json, Page, Request, Response, Skipped, Window
+from . import LOOKUP, Authorization, Chore, Json, Page, Request, Response, Skipped, View, Window, fonedynamics_audit, looks
 from .common import accept, clean, decoded, distinct, epoch, identity, listed, number, phone, words
 
 STATUSES = {"processing": "queued", "submitted": "sent", "delivered": "delivered", "failed": "failed", "received": "received"}
@@ -29,6 +29,7 @@ FILL = 0.75
 """Windows are cut beforehand to this part of the longest answer seen."""
 
 SLICES_MAX = 512
+_NO_SUCH = frozenset({400, 403, 404, 410})
 PASSES_MAX = 6
 SECOND_IDS_MAX = 20_000
 
@@ -54,12 +55,19 @@ class FoneDynamics(Struct, frozen=True):
         """One second of the property."""
         return self._ask({"path": _path(stream), "slice": [now // SECOND - 1, now // SECOND], "skip": 0, "todo": []})
 
-    def lookup(self, message_id: str) -> Request:
-        """``GET /v2/Messages/{MessageSid}``: one message."""
-        return Request("GET", f"/v2/Messages/{quote(message_id, safe='')}", step={"kind": "lookup"})
+    @property
+    def chores(self) -> tuple[Chore, ...]:
+        """Look-ups by id of what is not final; and every range once more under other tilings."""
+        return (Chore(LOOKUP, share=0.2), Chore("tilings", share=0.05, period=looks.CELL))
 
-    def first_page(self, stream: Stream, window: Window, memo: Json) -> Request:
-        """The newest slice of the window."""
+    def begin(self, chore: str, stream: Stream, view: View) -> Request | None:
+        """``lookup``: ``GET /v2/Messages/{MessageSid}``, one message."""
+        if chore == LOOKUP:
+            return (view.message_id and Request("GET", f"/v2/Messages/{quote(view.message_id, safe='')}", step={"kind": "lookup"})) or None
+        return fonedynamics_audit.begin(self, stream, view)
+
+    def first_page(self, stream: Stream, window: Window, memo: Json, **only: str) -> Request:
+        """The newest slice of the window; ``only`` filters, for an audit (never combined with paging by Status)."""
         since, now = window.since // SECOND, window.now // SECOND
         until = max(since + 1, (window.until if window.until is not None else window.now + self.ahead) // SECOND)
         todo = _slices(since, until, now, memo)
@@ -71,13 +79,18 @@ class FoneDynamics(Struct, frozen=True):
             "most": memo.get("most", 0),
             "total": 0,
             "span": until - since,
+            **({"only": only} if only else {}),
         }
         return self._ask(step)
 
     def read_page(self, request: Request, response: Response) -> Page:
         """One answer: rows, and what is left of the window."""
-        body = accept(response, other_gone=True)
         step = request.step
+        if step.get("kind") == "lookup" and response.status in _NO_SUCH:
+            return Page([])
+        if step.get("kind") == "tilings":
+            return fonedynamics_audit.read(self, request, response)
+        body = accept(response, other_gone=True)
         if step.get("kind") == "lookup":
             return Page([row_of(raw) for raw in _single(body)])
         raws = _messages(body)
@@ -93,9 +106,10 @@ class FoneDynamics(Struct, frozen=True):
 
     def _ask(self, step: Json) -> Request:
         since, until = step["slice"]
-        query = [("Date_From", since), ("Date_To", until), ("Results_Count", COUNT)]
+        query: list[tuple[str, Any]] = [("Date_From", since), ("Date_To", until), ("Results_Count", COUNT)]
         if step["skip"]:
             query.append(("Results_Skip", step["skip"]))
+        query += step.get("only", {}).items()
         if self.params_in == "body":
             return Request("GET", step["path"], body=msgspec.json.encode(dict(query)), step=step)
         return Request("GET", step["path"], tuple((name, str(value)) for name, value in query), step=step)
@@ -103,7 +117,7 @@ class FoneDynamics(Struct, frozen=True):
     def _done(self, step: Json, rows: list[Row | BadRow], gaps: tuple[Gap, ...] = ()) -> Page:
         """This slice is exhausted: the next one, or the end."""
         if step["todo"]:
-            kept = {name: step[name] for name in ("path", "most", "total", "span") if name in step}
+            kept = {name: step[name] for name in ("path", "most", "total", "span", "only") if name in step}
             following = self._ask({**kept, "slice": step["todo"][-1], "todo": step["todo"][:-1], "skip": 0})
             return Page(rows, following, gaps=gaps)
         rate = step["total"] / max(1, step.get("span", 1))

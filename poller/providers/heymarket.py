@@ -15,9 +15,9 @@ import msgspec
 from msgspec import Struct
 
 from ..errors import BadPage
-from ..model import SECOND, BadRow, Instant, Message, Observation, Problem, Row, Stream
-from . import Authorization, Json, Page, Request, Response, Skipped, Window, heymarket_walk
-from .common import accept, clean, decoded, distinct, flag, identity, optional_id, phone, rfc3339, text_of, tidy, words
+from ..model import MINUTE, SECOND, BadRow, Instant, Message, Observation, Problem, Row, Stream
+from . import Authorization, Chore, Json, Page, Request, Response, Skipped, View, Window, heymarket_audit, heymarket_walk
+from .common import accept, clean, decoded, distinct, flag, identity, optional_id, phone, rfc3339, tidy, words
 
 STATUSES = {
     "pending": "queued", "queued": "queued", "accepted": "queued", "sending": "queued", "receiving": "queued",
@@ -57,8 +57,10 @@ class Heymarket(Struct, frozen=True):
         return heymarket_walk.begin(window, memo)
 
     def read_page(self, request: Request, response: Response) -> Page:
-        """One answer of a walk."""
+        """One answer of a walk, a look at the newest changes, or the audit."""
         kind = request.step.get("kind")
+        if kind == "audit":
+            return heymarket_audit.read(self, request, response)
         if kind == "walk":
             again = heymarket_walk.refused(request, response)
             if again is not None:
@@ -67,17 +69,22 @@ class Heymarket(Struct, frozen=True):
         if kind == "count":
             return heymarket_walk.counted(request, read_count(body))
         rows = [row_of(raw) for raw in heymarket_walk.rows_of(body)]
+        if kind == "changes":
+            return Page(rows, oddities=("changes_not_in_order",) * (not _by_update(rows)))
         return heymarket_walk.read(request, rows)
 
-    def count(self, before: Instant | None) -> Request:
-        """``POST /v1/messages/all/count``: messages created before an instant, or all."""
-        return Request("POST", "/v1/messages/all/count", body=msgspec.json.encode({"created_at": text_of(before)} if before else {}))
+    @property
+    def chores(self) -> tuple[Chore, ...]:
+        """The newest changes at every interval; and the audit, which also notices what turns up late."""
+        return (Chore("changes", share=0.1), Chore("audit", share=0.05, period=MINUTE))
 
-    def recent_changes(self, limit: int) -> Request:
-        """One page, newest update first, without a cursor: the same in both readings of the cursor. A hint only."""
-        return Request(
-            "POST", "/v1/messages/all", body=msgspec.json.encode({"order": "updated_at", "limit": limit}), step={"kind": "probe"}
-        )
+    def begin(self, chore: str, stream: Stream, view: View) -> Request | None:
+        """``changes``: one page by ``updated_at``, without a cursor, so that it is the same in both readings of the cursor."""
+        if chore == "audit":
+            return heymarket_audit.begin(view)
+        limit = int(view.learned.get("limit", heymarket_walk.LIMIT))
+        body = msgspec.json.encode({"order": "updated_at", "limit": limit})
+        return Request("POST", heymarket_walk.PATH, body=body, step={"kind": "changes"})
 
     def read_row(self, row: Row) -> Observation | BadRow | Skipped:
         """One message in any of its three documented shapes."""
@@ -98,6 +105,13 @@ class Heymarket(Struct, frozen=True):
             position=created.instant,
             oddities=oddities + ("time_without_zone",) * (not created.zoned),
         )
+
+
+def _by_update(rows: list[Row | BadRow]) -> bool:
+    """Whether a page is sorted by update, newest first; where it is not, it is no hint of what changed."""
+    briefs = [_brief.decode(row.raw) for row in rows if isinstance(row, Row)]
+    stamps = [stamp.instant for brief in briefs if (stamp := rfc3339(brief.updated)) is not None]
+    return all(later <= sooner for sooner, later in zip(stamps, stamps[1:], strict=False))
 
 
 def sign(secret_id: str, secret_key: str, issued: int) -> str:
@@ -220,6 +234,7 @@ class _Brief(Struct):
     id: Any = None
     date: Any = None
     created_at: Any = None
+    updated: Any = None
 
 
 _brief = msgspec.json.Decoder(_Brief)

@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from ..errors import CursorIgnored
 from ..model import STATUS_RANK, BadRow, Instant, Message, Observation, Problem, Row, Stream
-from . import Authorization, Json, Page, Request, Response, Skipped, Window
+from . import Authorization, Chore, Json, Page, Request, Response, Skipped, View, Window
 from .common import accept, decoded, distinct, flag, identity, listed, phone, rfc3339, tidy, words
 
 STATUSES = {
@@ -84,6 +84,15 @@ class Stuut(Struct, frozen=True):
             (("page", str(page + 1)), ("limit", str(LIMIT))),
             step={**request.step, "page": page + 1, "ids": ids},
         )
+
+    @property
+    def chores(self) -> tuple[Chore, ...]:
+        """None: a poll is the whole thread."""
+        return ()
+
+    def begin(self, chore: str, stream: Stream, view: View) -> Request | None:
+        """Nothing."""
+        return None
 
     def read_row(self, row: Row) -> Observation | BadRow | Skipped:
         """One message of the documented shape; null and absent are the same."""

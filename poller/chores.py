@@ -1,0 +1,95 @@
+"""What is asked beside the sweeps: hints, look-ups by id, audits. They only hurry; no mark moves, and their failures are their own.
+
+Each adapter says which chores it has (see :class:`poller.providers.Chore`); the engine gives each
+a share of the rate limit and remembers between two runs what the adapter wants to know again.
+"""
+
+from __future__ import annotations
+
+from .diff import Delta, stream_tag
+from .lookups import Lookups
+from .model import SECOND, Instant
+from .providers import LOOKUP, View
+from .sweep import Account, Counts, Polled, ask, cursor_of, learn, read_rows, scope_of, tell
+from .window import Cursor
+
+WAIT_S, WAIT_MAX_S = 15.0, 6 * 3600.0
+"""A chore that fails is tried again after twice as long each time."""
+
+
+def remember(account: Account, polled: Polled, interval: Instant) -> None:
+    """Where single messages can be asked for: those that are not final, as the state has them."""
+    if not any(chore.name == LOOKUP for chore in account.adapter.chores):
+        return
+    polled.lookups = Lookups(interval=interval, horizon=account.status_horizon)
+    now = account.provider_clock.earliest(account.clock.now())
+    for digest, seen in account.committer.ledger.waiting.pop(stream_tag(polled.stream.id), {}).items():
+        polled.lookups.learn(digest, seen, now)
+
+
+def period_s(account: Account, number: int, interval_s: float) -> float:
+    """Seconds from one run to the next."""
+    return account.adapter.chores[number].period / SECOND or interval_s
+
+
+def wait_s(account: Account, polled: Polled, index: int, interval_s: float) -> float:
+    """Seconds until a chore that failed is tried again; its run is over."""
+    number = polled.chore(index)
+    assert number is not None, "only a chore fails like this"
+    polled.counts.pop(index, None)
+    failures = polled.chore_failures[index] = polled.chore_failures.get(index, 0) + 1
+    return min(WAIT_MAX_S, max(period_s(account, number, interval_s), WAIT_S) * 2.0 ** min(failures, 20))
+
+
+def begin(account: Account, polled: Polled, index: int) -> bool:
+    """Whether the chore has anything to ask now; then its first request is in hand."""
+    number = polled.chore(index)
+    assert number is not None, "only a chore begins here"
+    if index in polled.chores:
+        return True
+    cursor, chore = account.committer.ledger.cursor(polled.stream.id), account.adapter.chores[number]
+    if cursor is None:
+        return False
+    now, deepest = account.provider_clock.earliest(account.clock.now()), polled.rungs[-1]
+    view = View(
+        now=now,
+        floor=cursor.floor,
+        depth=deepest.reach,
+        every=deepest.period,
+        memo=account.committer.ledger.chore(polled.stream.id, chore.name),
+        learned=cursor.memo,
+        message_id=polled.lookups.due(now) if chore.name == LOOKUP and polled.lookups is not None else None,
+    )
+    request = account.adapter.begin(chore.name, polled.stream, view)
+    if request is None:
+        return False
+    polled.chores[index] = request
+    return True
+
+
+async def page(account: Account, polled: Polled, index: int) -> bool:
+    """One request of a chore: what it lists becomes durable like any page, and no mark moves; True when its run is over.
+
+    Raises ProviderError (the run is given up) and what :meth:`Committer.submit` raises.
+    """
+    ledger, stream, request = account.committer.ledger, polled.stream, polled.chores.pop(index)
+    number, cursor = polled.chore(index), cursor_of(account, polled)
+    assert number is not None, "only a chore is asked here"
+    polled.counts.setdefault(index, Counts(account.clock.monotonic()))
+    asked = ledger.meta.commit
+    answer, received = await ask(account, request)
+    observations, bad, skipped, unread = read_rows(account, polled, answer, every=False)
+    scope = scope_of(polled, cursor, asked, received)
+
+    def advance(_: Delta) -> Cursor:
+        return cursor_of(account, polled)
+
+    delta = await account.committer.submit(scope, observations, bad, advance)
+    delta.duplicates += unread
+    learn(account, polled, answer, observations, delta)
+    if answer.memo is not None:
+        ledger.keep_chore(stream.id, account.adapter.chores[number].name, answer.memo)
+    tell(account, polled, index, answer, cursor, delta, skipped)
+    if answer.next is not None:
+        polled.chores[index] = answer.next
+    return answer.next is None

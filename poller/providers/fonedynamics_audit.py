@@ -1,0 +1,75 @@
+"""One range of Fone Dynamics, read in several ways: what one way shows the others must show.
+
+There is no count to hold lists against, so each closed range is read as a whole, under another
+tiling, and by direction. An id that one reading has and another lacks means that a page, a cut or
+a filter loses rows. It is looked at again before it is called a possible gap (see :mod:`.looks`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from ..model import DAY, SECOND, Stream
+from . import Json, Page, Request, Response, View, Window, looks
+
+if TYPE_CHECKING:
+    from .fonedynamics import FoneDynamics
+
+REASON = "tilings_disagree"
+IDS_MAX = 50_000
+PAGES_A_RANGE = 4
+"""A range is chosen to hold about so many of the longest answers seen."""
+
+
+def begin(adapter: FoneDynamics, stream: Stream, view: View) -> Request | None:
+    """A look that is due, else the next range of the round; a round a period of the deepest rung."""
+    start, edge = looks.above(max(view.floor, view.now - view.depth)), looks.below(view.now - looks.CLOSED)
+    memo = looks.kept({"next": start, "round": view.now, **view.memo}, start)
+    if start >= edge:
+        return None
+    span, memo = looks.due(memo, view.now)
+    if span is None and memo["next"] >= edge:
+        if view.now - memo["round"] < view.every:
+            return None
+        memo = {**memo, "next": start, "round": view.now}
+    if span is None:
+        since = max(start, memo["next"])
+        span = [since, min(edge, since + _length(view.learned))]
+        memo = {**memo, "next": span[1]}
+    middle = span[0] + (span[1] - span[0]) // 3 // SECOND * SECOND
+    plan = [[0, *span, None], [1, span[0], middle, None], [1, middle, span[1], None], [2, *span, "Transmit"], [2, *span, "Receive"]]
+    step: Json = {"kind": "tilings", "now": view.now, "memo": memo, "span": span, "ids": [[], [], []], "learned": view.learned}
+    return _reading(adapter, stream.name, {**step, "plan": plan})
+
+
+def _length(learned: Json) -> int:
+    """Longer where little is sent."""
+    room, rate = PAGES_A_RANGE * max(50, learned.get("most", 0)), learned.get("rate", 0.0)
+    return max(looks.CELL, min(DAY, looks.below(round(room / rate * SECOND)) if rate > 0 else DAY))
+
+
+def _reading(adapter: FoneDynamics, name: str, step: Json) -> Request:
+    """The first page of the next reading of the plan."""
+    _, since, until, direction = step["plan"][0]
+    only = {"Direction": direction} if direction else {}
+    inner = adapter.first_page(Stream(adapter.name, "", name), Window(since, until, step["now"]), step["learned"], **only)
+    return replace(inner, step={**step, "stream": name, "inner": inner.step})
+
+
+def read(adapter: FoneDynamics, request: Request, response: Response) -> Page:
+    """One page of a reading; after the last the readings are compared."""
+    step = request.step
+    page = adapter.read_page(replace(request, step=step["inner"]), response)
+    which, ids = step["plan"][0][0], list(step["ids"])
+    ids[which] = sorted(looks.ids_of(page.rows).union(ids[which]))[:IDS_MAX]
+    step = {**step, "ids": ids}
+    if page.next is not None:
+        return Page(page.rows, replace(page.next, step={**step, "inner": page.next.step}), gaps=page.gaps)
+    if len(step["plan"]) > 1:
+        return Page(page.rows, _reading(adapter, step["stream"], {**step, "plan": step["plan"][1:]}), gaps=page.gaps)
+    whole, tiled, directed = map(set, ids)
+    wrong = bool(whole ^ tiled or directed - whole or (directed and whole - directed))
+    memo, gaps, said = looks.looked(step["memo"], step["span"], step["now"], wrong=wrong, reason=REASON)
+    return Page(page.rows, memo=memo, gaps=(*page.gaps, *gaps), oddities=said)

@@ -1,0 +1,153 @@
+"""Counts against lists: whether Heymarket lists all that it counts.
+
+The ruler is the server's own: the messages between two bounds are those listed from the upper one
+and not from the lower one, and as many as the difference of the two counts. Both go through the
+same filter, so it does not matter whether that is exclusive, to which precision, or on which of a
+message's dates. Counts are asked before and after a walk and must agree, else the look is void.
+
+What was walked once is watched by two counts alone: where their difference grows, blocks are
+halved by more counts and the block that grew is walked again; so a row that turns up late, below
+the reach of the quick rungs, is found within minutes, and the audit costs little.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import msgspec
+
+from ..errors import BadPage
+from ..model import HOUR, Instant, Row
+from . import Json, Page, Request, Response, View, Window, heymarket_walk, looks
+from .common import accept, text_of
+
+BLOCK: Instant = HOUR
+TRIES_MAX = 5
+IDS_MAX = 100_000
+SPANS_MAX = 32
+REASON = "counted_not_listed"
+
+
+class Reader(Protocol):
+    """The adapter's own reading of a walk's page."""
+
+    def read_page(self, request: Request, response: Response) -> Page:
+        """See :class:`poller.providers.Adapter`."""
+        ...
+
+
+def begin(view: View) -> Request | None:
+    """A look that is due, else the next block that is old enough, else the counts around all that was walked."""
+    start, edge = looks.above(max(view.floor, view.now - view.depth)), looks.below(view.now - looks.CLOSED)
+    memo = looks.kept({"blocks": [], "agreed": 0, "tries": 0, **view.memo}, start)
+    memo["blocks"] = [block for block in memo["blocks"] if block[0] >= start]
+    if memo.get("off") or start >= edge:
+        return None
+    span, memo = looks.due(memo, view.now)
+    upto = max(start, memo["blocks"][-1][1] if memo["blocks"] else start)
+    if span is None and upto < edge:
+        span = [upto, min(edge, upto + BLOCK)]
+    step: Json = {"kind": "audit", "now": view.now, "memo": memo, "got": []}
+    if span is not None:
+        return _count({**step, "span": span, "ask": [span[1], span[0]], "phase": "before"})
+    return _count({**step, "ask": [memo["blocks"][-1][1], memo["blocks"][0][0]], "phase": "watch"})
+
+
+def _count(step: Json) -> Request:
+    """The next count that is wanted."""
+    body = msgspec.json.encode({"created_at": text_of(step["ask"][len(step["got"])])})
+    return Request("POST", f"{heymarket_walk.PATH}/count", body=body, step=step)
+
+
+def read(reader: Reader, request: Request, response: Response) -> Page:
+    """One answer of the audit."""
+    step = request.step
+    if step["phase"] in ("upper", "lower"):
+        return _walked(reader, request, response)
+    step = {**step, "got": [*step["got"], _number(accept(response))]}
+    if len(step["got"]) < len(step["ask"]):
+        return Page([], _count(step))
+    if step["phase"] == "before":
+        return Page([], _walk({**step, "phase": "upper", "upper": [], "oldest": step["span"][0]}, step["span"]))
+    return _verdict(step) if step["phase"] == "after" else _watched(step)
+
+
+def _number(body: bytes) -> int:
+    try:
+        return int(msgspec.json.decode(body, type=int | str))
+    except (msgspec.DecodeError, ValueError):
+        raise BadPage("the answer is not a count") from None
+
+
+def _walk(step: Json, span: list[Instant]) -> Request:
+    """The first page of a walk over a span, from its upper end."""
+    inner = heymarket_walk.begin(Window(span[0], span[1], step["now"]), {})
+    return msgspec.structs.replace(inner, step={**step, "inner": inner.step})
+
+
+def _walked(reader: Reader, request: Request, response: Response) -> Page:
+    """One page of a walk, read as always; its ids are kept."""
+    step = request.step
+    page = reader.read_page(msgspec.structs.replace(request, step=step["inner"]), response)
+    ids = sorted(looks.ids_of(page.rows).union(step[step["phase"]]))[:IDS_MAX]
+    listed = [row.created for row in page.rows if isinstance(row, Row)]
+    oldest = min([step["oldest"], *listed]) if step["phase"] == "upper" else step["oldest"]
+    step = {**step, step["phase"]: ids, "oldest": oldest}
+    if page.next is not None:
+        following = msgspec.structs.replace(page.next, step={**step, "inner": page.next.step})
+    elif step["phase"] == "upper":
+        following = _walk({**step, "phase": "lower", "lower": []}, [oldest, step["span"][0]])
+    else:
+        following = _count({**step, "phase": "after", "before": step["got"], "got": []})
+    return Page(page.rows, following, gaps=page.gaps)
+
+
+def _verdict(step: Json) -> Page:
+    """What was listed against what was counted, where the counts stood still."""
+    memo, span, now = step["memo"], step["span"], step["now"]
+    counted, listed = step["got"][0] - step["got"][1], len(set(step["upper"]) - set(step["lower"]))
+    wrong = counted > listed
+    if step["before"] != step["got"] and memo["tries"] < TRIES_MAX:
+        return Page([], memo={**memo, "tries": memo["tries"] + 1, "todo": [*memo["todo"], span]})
+    memo = {**_blocked(memo, span, counted), "tries": 0, "agreed": memo["agreed"] + (not wrong and listed > 0)}
+    if wrong and not memo["agreed"]:
+        memo["never"] = memo.get("never", 0) + 1
+        if memo["never"] >= TRIES_MAX:
+            return Page([], memo={**memo, "off": True}, oddities=("counts_not_comparable",))
+    memo, gaps, said = looks.looked(memo, span, now, wrong=wrong, reason=REASON)
+    return Page([], memo=memo, gaps=gaps, oddities=said)
+
+
+def _blocked(memo: Json, span: list[Instant], counted: int) -> Json:
+    """Remember a whole block with its count: a new one at the end, or one that was walked again."""
+    blocks = [[*span, counted] if block[:2] == span else block for block in memo["blocks"]]
+    if not blocks or span[0] == blocks[-1][1]:
+        blocks.append([*span, counted])
+    return {**memo, "blocks": blocks}
+
+
+def _watched(step: Json) -> Page:
+    """Halve what changed until single blocks are left: one that grew is walked, one that shrank is only noted."""
+    memo = step["memo"]
+    blocks = [list(block) for block in memo["blocks"]]
+    if "spans" not in step:
+        spans = [[0, len(blocks), step["got"][1], step["got"][0]]]
+    else:
+        low, high, below, above = step["spans"][0]
+        middle = (low + high) // 2
+        spans = [*step["spans"][1:], [low, middle, below, step["got"][0]], [middle, high, step["got"][0], above]]
+    todo, left = list(memo["todo"]), []
+    for low, high, below, above in spans:
+        if above - below == sum(block[2] for block in blocks[low:high]):
+            continue
+        if high - low > 1:
+            left.append([low, high, below, above])
+        elif above - below > blocks[low][2]:
+            todo.append(blocks[low][:2])
+        else:
+            blocks[low][2] = above - below
+    memo = {**memo, "blocks": blocks, "todo": todo}
+    if not left or len(left) > SPANS_MAX:
+        return Page([], memo=memo)
+    low, high = left[0][:2]
+    return Page([], _count({**step, "memo": memo, "spans": left, "ask": [blocks[(low + high) // 2][0]], "got": []}), memo=memo)
