@@ -39,6 +39,8 @@ class Entry(Struct):
     not_before: float = 0.0
     """Trouble: no request before this."""
     busy: bool = False
+    place: int = 0
+    """Its valid place among those that wait: one, or they would grow in number with every page."""
     tickets: list[int] = msgspec.field(default_factory=lambda: [0, 0])
     """Its valid places in the live and in the deep queue; 0 = none."""
     swept: set[int] = set()
@@ -75,8 +77,9 @@ class Agenda:
     def next(self, now: float) -> Go | Wait:
         """What to do now. A Go stands until :meth:`start` is called for it."""
         while self._waiting and self._waiting[0][0] <= now:
-            entry = self._entries.get(heapq.heappop(self._waiting)[2])
-            if entry is not None and not entry.busy:
+            _, place, stream = heapq.heappop(self._waiting)
+            entry = self._entries.get(stream)
+            if entry is not None and not entry.busy and entry.place == place:
                 self._queue(entry, now)
         which = self._pick()
         if which is not None:
@@ -165,6 +168,7 @@ class Agenda:
         later = [max(due, entry.not_before) for due in entry.due if max(due, entry.not_before) > after]
         if later:
             self._number += 1
+            entry.place = self._number
             heapq.heappush(self._waiting, (min(later), self._number, entry.stream))
 
 

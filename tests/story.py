@@ -18,9 +18,10 @@ import trio.testing
 from poller import config as configuration
 from poller.clock import VirtualClock
 from poller.demo.command import _SECRETS, ACCOUNTS
-from poller.demo.judge import Published, Verdict, judge
-from poller.demo.providers import Providers
-from poller.demo.world import PROPERTIES, THREADS, Switches, World
+from poller.demo.judge import Flag, Published, Verdict, judge
+from poller.demo.providers import HANG, RESET, Providers
+from poller.demo.switches import Switches
+from poller.demo.world import PROPERTIES, THREADS, World
 from poller.errors import CommitUncertain, Unavailable
 from poller.model import DAY, SECOND
 from poller.store import Store
@@ -33,7 +34,7 @@ START = 1_790_000_000 * SECOND
 SETTLE_TIMES = 5
 CONFIG = """\
 kafka: {{bootstrap_servers: ["127.0.0.1:1"], shards: {shards}, partitions: 4, session_timeout: 2s}}
-defaults: {{interval: 1s, overlap: 1m, start_from: {start_from}, reconcile: {{every: 6h, back: 24h}}, timeout: 5s}}
+defaults: {{start_from: {start_from}, {defaults}}}
 accounts:
 - {{name: main, provider: heymarket, base_url: "http://127.0.0.1/heymarket", rate_limit: 50/s,
    credentials: {{secret_id: {{file: heymarket-id}}, secret_key: {{file: heymarket-key}}}}}}
@@ -68,6 +69,8 @@ class Story:
         self.quiet = False
         self.start, self.start_from = START, "24h"
         self.more, self.level = "", "critical"
+        self.defaults = "interval: 1s, overlap: 1m, reconcile: {every: 6h, back: 24h}, timeout: 5s"
+        self.flags: set[Flag] = set()
         self.running: dict[str, tuple[Worker, Telemetry]] = {}
         self.folder = Path()
 
@@ -83,7 +86,7 @@ class Story:
                 (Path(folder) / name).write_text(value)
             path = Path(folder) / "poller.yaml"
             self.folder = Path(folder)
-            given = {"start_from": self.start_from, "shards": self.cluster.shards, "more": self.more}
+            given = {"start_from": self.start_from, "shards": self.cluster.shards, "more": self.more, "defaults": self.defaults}
             path.write_text(CONFIG.format(properties=", ".join(PROPERTIES), threads=", ".join(THREADS), **given))
             config = configuration.load(path)
             async with anyio.create_task_group() as tasks:
@@ -108,7 +111,7 @@ class Story:
 
     def judge(self) -> Verdict:
         """What is right and wrong now."""
-        return judge(self.world, self.published(), accounts=ACCOUNTS, now=self.clock.now())
+        return judge(self.world, self.published(), accounts=ACCOUNTS, now=self.clock.now(), flags=self.flags)
 
     async def _worker(self, config: configuration.Config, folder: Path, name: str) -> None:
         """One worker that crashes and comes back, with its cache or without."""
@@ -119,7 +122,7 @@ class Story:
                     life.deadline = anyio.current_time() + self.random.expovariate(1 / self.crash_s)
                 with Store(directory) as store:
                     log = self.log(self.cluster, name, partial(self.fault, name=name))
-                    telemetry = Telemetry(version="story", level=self.level, json=True)
+                    telemetry = self.telemetry()
                     transport = httpx.MockTransport(partial(self._answer, name=name))
                     worker = Worker(config, log, store, clock=self.clock, telemetry=telemetry, retention=7 * DAY, transport=transport)
                     self.running[name] = worker, telemetry
@@ -127,6 +130,10 @@ class Story:
                     await worker.run(anyio.Event())
             self.crashes += 1
             await anyio.sleep(self.random.random() * 3)
+
+    def telemetry(self) -> Telemetry:
+        """What a worker tells."""
+        return Telemetry(version="story", level=self.level, json=True)
 
     async def fault(self, point: str, shard: int, name: str = "") -> None:
         """Whatever may go wrong at a point of the port."""
@@ -143,6 +150,10 @@ class Story:
         await anyio.sleep(self.random.random() * 0.2)
         target = request.url.raw_path.decode()
         found = self.providers.answer(request.method, target, request.headers, request.content, self.clock.now())
+        if found.status == HANG:
+            await anyio.sleep_forever()
+        if found.status == RESET:
+            raise httpx.ReadError("reset")
         return httpx.Response(found.status, content=found.body, headers={**found.headers, "content-type": found.kind})
 
     def published(self) -> list[Published]:

@@ -10,7 +10,7 @@ import pytest
 
 from poller import diff
 from poller.demo.providers import Answer
-from poller.demo.world import HOSTILE
+from poller.demo.switches import HOSTILE
 from poller.port import Chunk, Record, Stored
 from poller.worker import shard_of
 

@@ -25,7 +25,8 @@ from poller.demo.judge import Published, Verdict, judge
 from poller.demo.providers import Providers
 from poller.demo.reader import Reader
 from poller.demo.server import serving
-from poller.demo.world import PROPERTIES, THREADS, Switches, World
+from poller.demo.switches import Switches
+from poller.demo.world import PROPERTIES, THREADS, World
 
 P = TypeVar("P", bound=Providers)
 KAFKA = os.environ.get("KAFKA_VERSION", VERSION)

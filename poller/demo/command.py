@@ -27,8 +27,9 @@ from .judge import Published, Verdict, judge
 from .providers import Providers
 from .reader import Reader
 from .server import serving
+from .switches import HOSTILE
 from .view import View
-from .world import HOSTILE, PROPERTIES, THREADS, World
+from .world import PROPERTIES, THREADS, World
 
 ACCOUNTS = {"stuut": "collections", "heymarket": "main", "fonedynamics": "sydney"}
 PUBLIC = ("sms.messages.v1", "sms.status-changes.v1", "sms.dead-letters.v1")

@@ -8,12 +8,13 @@ newest status that the provider showed is the newest one that was published, on 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from ..diff import message_key
 from ..model import Instant
 from ..providers import fonedynamics, heymarket, stuut
-from .world import FONE, HEYMARKET, STUUT, World
+from .world import FONE, HEYMARKET, NEVER, STUUT, World
 
 
 class Published(NamedTuple):
@@ -36,13 +37,16 @@ class Verdict(NamedTuple):
     statuses_expected: int
     statuses_published: int
     missing: list[str]
+    """Silently: nothing that was published or said tells of them."""
+    flagged: list[str]
+    """Missing too, but in a range that was called a possible gap, or of a stream that is known to be in trouble."""
     stale: list[str]
     duplicates: list[str]
     out_of_order: list[str]
 
     @property
     def good(self) -> bool:
-        """Nothing missing, stale, doubled or out of order."""
+        """Nothing silently missing, stale, doubled or out of order."""
         return not (self.missing or self.stale or self.duplicates or self.out_of_order)
 
     @property
@@ -51,11 +55,22 @@ class Verdict(NamedTuple):
         return (
             f"published {self.messages_published} of {self.messages_expected} messages, "
             f"{self.statuses_published} of {self.statuses_expected} statuses, "
-            f"{len(self.missing) + len(self.stale)} missing, {len(self.duplicates) + len(self.out_of_order)} duplicates"
+            f"{len(self.missing) + len(self.flagged) + len(self.stale)} missing, {len(self.duplicates) + len(self.out_of_order)} duplicates"
         )
 
 
-def judge(world: World, events: list[Published], *, accounts: dict[str, str], now: Instant) -> Verdict:
+class Flag(NamedTuple):
+    """A range ``[since, until)`` of creations of a provider's stream that something was said about."""
+
+    provider: str
+    stream: str
+    since: Instant = 0
+    until: Instant = NEVER
+    statuses: bool = False
+    """The whole stream's statuses may be old: what a capped list no longer shows cannot be followed."""
+
+
+def judge(world: World, events: list[Published], *, accounts: dict[str, str], now: Instant, flags: Iterable[Flag] = ()) -> Verdict:
     """``accounts`` maps providers to account names; the world should be frozen."""
     created: Counter[str] = Counter(event.key for event in events if event.type.startswith("sms.message.created"))
     revisions: dict[str, list[int]] = {}
@@ -65,12 +80,20 @@ def judge(world: World, events: list[Published], *, accounts: dict[str, str], no
         if event.type.startswith("sms.message.status-changed"):
             newest[event.key] = max(newest.get(event.key, (0, "")), (event.revision, event.value["status"]))
     expected: dict[str, str | None] = {}
+    said: set[str] = set()
+    limited: set[str] = set()
+    flags, clock = tuple(flags), world.clock(now)
     for sms in world.all():
         if sms.visible <= now:
             key = message_key(f"{sms.provider}/{accounts[sms.provider]}", sms.id)
-            expected[key] = None if sms.inbound else canonical(sms.provider, sms.status(now))
+            expected[key] = None if sms.inbound else canonical(sms.provider, sms.status(clock))
+            if any(f[:2] == (sms.provider, sms.stream) and f.statuses for f in flags):
+                limited.add(key)
+            if any(f[:2] == (sms.provider, sms.stream) and f.since <= sms.created < f.until for f in flags):
+                said.add(key)
     due = {key: status for key, status in expected.items() if status is not None}
-    stale = [key for key, status in due.items() if newest.get(key, (0, ""))[1] != status]
+    stale = [key for key, status in due.items() if newest.get(key, (0, ""))[1] != status and key not in said | limited]
+    missing = expected.keys() - created.keys()
     ids = Counter(event.id for event in events)
     doubled = {key for key, count in created.items() if count > 1} | {id_ for id_, count in ids.items() if count > 1}
     return Verdict(
@@ -78,7 +101,8 @@ def judge(world: World, events: list[Published], *, accounts: dict[str, str], no
         messages_published=len(created.keys() & expected.keys()),
         statuses_expected=len(due),
         statuses_published=len(due) - len(stale),
-        missing=sorted(expected.keys() - created.keys()),
+        missing=sorted(missing - said),
+        flagged=sorted(missing & said),
         stale=[key for key in stale if key in created],
         duplicates=sorted(doubled | (created.keys() - expected.keys())),
         out_of_order=sorted(key for key, seen in revisions.items() if sorted(seen) != list(range(1, len(seen) + 1))),

@@ -14,7 +14,7 @@ import jwt
 
 from ..model import SECOND, Instant
 from ..providers.common import rfc3339, text_of
-from .world import FONE, HEYMARKET, STUUT, Sms, World
+from .world import FONE, HEYMARKET, NEVER, PROPERTIES, STUUT, THREADS, Sms, World
 
 TOKEN, SECRET_ID, SECRET_KEY, ACCOUNT_SID, FONE_TOKEN = (
     "demo-stuut-token",
@@ -24,6 +24,9 @@ TOKEN, SECRET_ID, SECRET_KEY, ACCOUNT_SID, FONE_TOKEN = (
     "demo-fone-token",
 )  # invented
 JWT_LIVES_S = 300
+HANG, RESET = 0, 1
+"""In place of a status: no answer at all, and a connection that breaks."""
+
 _UNITS = {"seconds": SECOND, "milliseconds": SECOND // 1000, "microseconds": 1}
 
 
@@ -43,16 +46,22 @@ class Providers:
         self.world = world
         self._random = random.Random(seed)
         self.requests: dict[str, int] = {}
+        """By provider."""
+        self.rows: dict[str, int] = {}
+        """How many were listed, by provider."""
 
     def answer(self, method: str, target: str, headers: Mapping[str, str], body: bytes, now: Instant) -> Answer:
         """One request at our time ``now``."""
         world = self.world
         world.advance(now)
+        self._at = world.clock(now)
+        if self._random.random() < world.switches.regress:
+            self._at -= round(world.switches.regress_s * SECOND)
         parts = urlsplit(target)
         _, provider, *path = parts.path.split("/")
         self.requests[provider] = self.requests.get(provider, 0) + 1
         query = dict(parse_qsl(parts.query))
-        date = datetime.fromtimestamp((now + round(world.switches.skew_s * SECOND)) / SECOND, UTC)
+        date = datetime.fromtimestamp(world.clock(now) / SECOND, UTC)
         found = self._fault() or self._route(provider, method, path, query, headers, body, now)
         return found._replace(headers={**found.headers, "date": date.strftime("%a, %d %b %Y %H:%M:%S GMT")})
 
@@ -62,6 +71,9 @@ class Providers:
         return self._random.choice(
             (
                 Answer(429, b'{"detail":"slow down"}', headers={"retry-after": "1"}),
+                Answer(429, b'{"detail":"slow down"}'),
+                Answer(HANG, b""),
+                Answer(RESET, b""),
                 Answer(500, b"oops", "text/plain"),
                 Answer(200, b'[{"id":"cut'),
                 Answer(200, b"<html>maintenance</html>", "text/html"),
@@ -71,7 +83,7 @@ class Providers:
     def _route(
         self, provider: str, method: str, path: list[str], query: dict[str, str], headers: Mapping[str, str], body: bytes, now: Instant
     ) -> Answer:
-        if not _authorized(provider, headers.get("authorization", ""), now):
+        if not _authorized(provider, headers.get("authorization", ""), self.world.clock(now)):
             return Answer(401, b'{"detail":"Not authenticated"}')
         match provider, method, *path:
             case "stuut", "GET", "v2", "sms-threads", thread, "messages":
@@ -92,53 +104,78 @@ class Providers:
                 return Answer(404, b'{"detail":"Not found"}')
 
     def _stuut(self, thread: str, now: Instant) -> Answer:
-        if (STUUT, thread) not in self.world.messages:
+        if (STUUT, thread) not in self.world.messages and thread not in THREADS:
             return Answer(404, b'{"detail":"Not found"}')
-        rows = [_stuut_row(sms, now) for sms in self.world.shown(STUUT, thread, now)]
+        listed = self.world.shown(STUUT, thread, now)
+        rows = [_stuut_row(sms, self._at) for sms in (listed[-self.world.switches.cap :] if self.world.switches.cap else listed)]
         self._random.shuffle(rows)
+        self._count_rows(STUUT, rows)
         return _json({"data": rows} if self.world.switches.envelope else rows)
 
-    def _before(self, asked: dict[str, Any], now: Instant) -> list[Sms]:
-        cursor = asked.get("created_at")
-        time = rfc3339(cursor)
-        bound = (time.instant if time else now + SECOND) + (1 if self.world.switches.cursor_inclusive and cursor else 0)
-        return self.world.between(HEYMARKET, "team", 0, bound, now)
+    def _count_rows(self, provider: str, rows: list[Any]) -> None:
+        self.rows[provider] = self.rows.get(provider, 0) + len(rows)
+
+    def _before(self, asked: dict[str, Any], now: Instant, *, counted: bool = False) -> list[Sms]:
+        """By the switch's reading of the cursor, oldest first; equal timestamps in no stable order."""
+        cursor, reading = rfc3339(asked.get("created_at")), self.world.switches.cursor
+        since, until = 0, NEVER
+        if cursor is not None and reading == "after":
+            since = cursor.instant
+        elif cursor is not None and reading != "ignored":
+            until = cursor.instant + (reading == "inclusive")
+        rows = self.world.between(HEYMARKET, "team", since, until, now, counted=counted)
+        return rows if counted else sorted(rows, key=lambda sms: (sms.created, self._random.random()))
 
     def _heymarket(self, asked: dict[str, Any], now: Instant) -> Answer:
         limit = min(int(asked.get("limit", 30)), self.world.switches.limit_max)
         rows = self._before(asked, now)
         if asked.get("order") == "updated_at":
-            rows = sorted(rows, key=lambda sms: sms.changed(now))
+            rows = sorted(rows, key=lambda sms: sms.changed(self._at))
         unit = _UNITS[self.world.switches.printed]
-        return _json([_heymarket_row(sms, now, unit) for sms in reversed(rows[-limit:])])
+        found = [_heymarket_row(sms, self._at, unit) for sms in reversed(rows[-limit:])]
+        self._count_rows(HEYMARKET, found)
+        return _json(found)
 
     def _count(self, asked: dict[str, Any], now: Instant) -> Answer:
-        count = len(self._before(asked, now))
+        lag = round(self._lag(now) * self.world.switches.count_lag_s * SECOND)
+        count = len(self._before(asked, now - lag, counted=True))
         return _json(str(count) if self.world.switches.count_as_string else count)
 
+    @staticmethod
+    def _lag(now: Instant) -> float:
+        """How far behind counts are now, another part of the most every ten minutes."""
+        return random.Random(now // (600 * SECOND)).random()
+
     def _conversation(self, query: dict[str, str], now: Instant) -> Answer:
-        until = int(query["timestamp"]) * SECOND if "timestamp" in query else now + SECOND
+        until = int(query["timestamp"]) * SECOND if "timestamp" in query else NEVER
         rows = [s for s in self.world.between(HEYMARKET, "team", 0, until, now) if s.other == "+" + query.get("phoneNumber", "")]
-        return _json([_heymarket_row(sms, now, _UNITS[self.world.switches.printed]) for sms in reversed(rows[-50:])])
+        return _json([_heymarket_row(sms, self._at, _UNITS[self.world.switches.printed]) for sms in reversed(rows[-50:])])
 
     def _fone(self, sid: str, asked: dict[str, Any], now: Instant) -> Answer:
-        if (FONE, sid) not in self.world.messages:
+        if (FONE, sid) not in self.world.messages and sid not in PROPERTIES:
             return Answer(400, b'{"ResponseStatus":{"ErrorCode":"InvalidProperty","Message":"unknown property"}}')
-        since, until = int(asked["Date_From"]) * SECOND, int(asked["Date_To"]) * SECOND
-        rows = self.world.between(FONE, sid, since, until, now)
+        since, until, by = int(asked["Date_From"]) * SECOND, int(asked["Date_To"]) * SECOND, self.world.switches.filter
+        if by == "scheduled":
+            rows = [sms for sms in self.world.shown(FONE, sid, now) if since <= sms.stamp(by) < until]
+        else:
+            rows = self.world.between(FONE, sid, since, until, now)
+        if "Direction" in asked:
+            rows = [sms for sms in rows if sms.inbound == (asked["Direction"] == "Receive")]
         if self.world.switches.order == "random":
             self._random.shuffle(rows)
         elif self.world.switches.order == "descending":
             rows.reverse()
         skip, count = int(asked.get("Results_Skip", 0)), min(int(asked.get("Results_Count", 200)), 2 * self.world.switches.limit_max)
-        return _json({"Messages": [_fone_row(sms, now) for sms in rows[skip : skip + count]]})
+        found = [_fone_row(sms, self._at, received=by == "received") for sms in rows[skip : skip + count]]
+        self._count_rows(FONE, found)
+        return _json({"Messages": found})
 
     def _fone_one(self, sid: str, now: Instant) -> Answer:
         for provider, stream in self.world.messages:
             if provider == FONE:
-                found = next((sms for sms in self.world.shown(FONE, stream, now) if sms.id == sid), None)
+                found = next((sms for sms in self.world.messages[provider, stream] if sms.id == sid and sms.shown(now)), None)
                 if found is not None:
-                    return _json({"Message": _fone_row(found, now)})
+                    return _json({"Message": _fone_row(found, self._at)})
         return Answer(404, b'{"ResponseStatus":{"ErrorCode":"NotFound"}}')
 
 
@@ -181,12 +218,14 @@ def _heymarket_row(sms: Sms, now: Instant, unit: Instant) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _fone_row(sms: Sms, now: Instant) -> dict[str, Any]:
+def _fone_row(sms: Sms, now: Instant, *, received: bool = False) -> dict[str, Any]:
     row: dict[str, Any] = {
         "MessageSid": sms.id, "From": sms.other if sms.inbound else "+61400000001", "To": "+61400000001" if sms.inbound else sms.other,
         "Text": sms.text, "DeliveryReceipt": sms.receipt, "NumSegments": 0 if sms.inbound else 1, "Status": sms.status(now),
-        "Direction": "Receive" if sms.inbound else "Transmit", "Scheduled": sms.created // SECOND, "Created": sms.created // SECOND,
+        "Direction": "Receive" if sms.inbound else "Transmit", "Scheduled": sms.scheduled // SECOND, "Created": sms.created // SECOND,
     }  # fmt: skip
+    if received and sms.inbound:
+        row["Received"] = sms.created // SECOND
     for name in ("Submitted", "Delivered"):
         at = sms.when(name, now)
         if at is not None:

@@ -14,7 +14,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from .providers import Providers
+from .providers import HANG, RESET, Providers
+
+HANG_S = 30.0
 
 
 @asynccontextmanager
@@ -24,6 +26,10 @@ async def serving(providers: Providers) -> AsyncIterator[str]:
     async def handle(request: Request) -> Response:
         target = request.scope["raw_path"].decode() + ("?" + request.url.query if request.url.query else "")
         found = providers.answer(request.method, target, request.headers, await request.body(), time.time_ns() // 1000)
+        if found.status == HANG:
+            await anyio.sleep(HANG_S)
+        if found.status in (HANG, RESET):
+            return Response(b"[", 200, {"content-length": "100", "content-type": found.kind})  # which breaks the connection
         return Response(found.body, found.status, {**found.headers, "content-type": found.kind})
 
     listener = socket.create_server(("127.0.0.1", 0))

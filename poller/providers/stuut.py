@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from ..errors import CursorIgnored
-from ..model import STATUS_RANK, BadRow, Instant, Message, Observation, Problem, Row, Stream
+from ..model import STATUS_RANK, BadRow, Gap, Instant, Message, Observation, Problem, Row, Stream
 from . import Authorization, Chore, Json, Page, Request, Response, Skipped, View, Window
 from .common import accept, decoded, distinct, flag, identity, listed, phone, rfc3339, tidy, words
 
@@ -65,8 +65,10 @@ class Stuut(Struct, frozen=True):
         if following is not None:
             return Page(rows, following, oddities=("incomplete_answer",))
         memo: Json = request.step.get("memo", {})
-        oddities = _capped(memo, ids)
-        return Page(rows, None, memo=_remembered(ids) if _remembered(ids) != memo else None, oddities=oddities)
+        remembered, gaps = _remembered(memo, rows), _capped(memo, rows)
+        if memo.get("said") or gaps:
+            remembered["said"] = True
+        return Page(rows, None, memo=remembered if remembered != memo else None, gaps=gaps)
 
     def _next(self, request: Request, rows: list[Row | BadRow], around: dict[str, msgspec.Raw], ids: list[str]) -> Request | None:
         """The next page of an answer that says it is not whole."""
@@ -179,14 +181,24 @@ def _whole(raw: msgspec.Raw | None) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
-def _remembered(ids: list[str]) -> Json:
-    """What tells a capped list from a whole one later: its size and its ids, if they are few."""
-    return {"count": len(ids), "ids": sorted(set(ids))[:KNOWN_MAX]} if len(ids) in ROUND else {}
+def _remembered(memo: Json, rows: list[Row | BadRow]) -> Json:
+    """What tells a capped list from a whole one later: its size, its ids and its oldest row, where its size is round."""
+    good = [row for row in rows if isinstance(row, Row)]
+    if len(good) not in ROUND:
+        return {}
+    return {"count": len(good), "ids": sorted({row.id for row in good})[:KNOWN_MAX], "oldest": min(row.created for row in good)}
 
 
-def _capped(memo: Json, ids: list[str]) -> tuple[str, ...]:
-    """A round number of messages that stays the same while old ones vanish and new ones appear looks like a cap."""
-    before, now = set(memo.get("ids", [])), set(ids)
-    if memo.get("count") == len(ids) and before - now and now - before:
-        return ("list_may_be_capped",)
-    return ()
+def _capped(memo: Json, rows: list[Row | BadRow]) -> tuple[Gap, ...]:
+    """A round number of messages that stays the same while old ones vanish and new ones appear looks like a cap: said once.
+
+    While lists share a message nothing was skipped between them; where they share none, what lay between was never seen.
+    """
+    good = [row for row in rows if isinstance(row, Row)]
+    before, now = set(memo.get("ids", [])), {row.id for row in good}
+    if memo.get("count") != len(good) or not before - now or not now - before:
+        return ()
+    if memo.get("said") and before & now:
+        return ()
+    since = memo.get("oldest", 0) if memo.get("said") else 0
+    return (Gap("list_may_be_capped", since, min(row.created for row in good)),)

@@ -1,0 +1,166 @@
+"""How the simulated providers misbehave: every ambiguity of their documents and every unkindness, one switch each.
+
+Parts are of rows or requests, between 0 and 1; times are seconds.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, fields, replace
+
+from ..model import SECOND, Instant
+
+
+@dataclass(frozen=True)
+class Switches:
+    """The defaults are well-behaved but not perfect: some rows are late, statuses come later."""
+
+    late: float = 0.15
+    """The part of rows that become visible only some time after their creation (Heymarket, Fone Dynamics)."""
+    late_s: float = 3.0
+    """Mean of that time; exponential."""
+    very_late: float = 0.0
+    """The part that is late by anything up to ``very_late_s``."""
+    very_late_s: float = 0.0
+    imports: float = 0.0
+    """Old-dated rows that turn up today, dozens at once: chance a message that it is followed by an import (Heymarket)."""
+    import_age_s: float = 0.0
+    vanish: float = 0.0
+    """The part of rows that vanish from lists and counts for a while, and return."""
+    vanish_s: float = 600.0
+    holes: float = 0.0
+    """The part of rows that are counted and never listed (Heymarket)."""
+    status_s: float = 3.0
+    """Mean time between two statuses."""
+    stuck: float = 0.0
+    """The part of sent messages that never become final."""
+    sticky: float = 0.0
+    """The part of messages whose status changes without ``updated`` or ``modified_at`` moving."""
+    classify_later: float = 0.3
+    """The part of Stuut messages that get a classification later, without ``modified_at`` moving (Stuut c)."""
+    regress: float = 0.0
+    """The part of requests that a replica answers whose statuses are ``regress_s`` behind."""
+    regress_s: float = 300.0
+    scheduled: float = 0.0
+    """The part of Fone Dynamics' sent messages that are scheduled ahead."""
+    scheduled_s: float = 0.0
+    """At most so far."""
+    ties: float = 0.1
+    """The part of Heymarket messages that come in groups with one timestamp (Heymarket B)."""
+    tie_rows: int = 5
+    """At most so many in a group."""
+    between: float = 0.0
+    """The chance that a row arrives between two requests."""
+    limit_max: int = 100
+    """Heymarket's and Fone Dynamics' silent cap of a page."""
+    printed: str = "milliseconds"
+    """The precision of Heymarket's printed dates: seconds, milliseconds, microseconds (that are stored; Heymarket B)."""
+    cursor: str = "exclusive"
+    """Heymarket's cursor: exclusive, inclusive, ignored, after (Heymarket A)."""
+    order: str = "descending"
+    """Fone Dynamics' order: ascending, descending or random per request (Fone Dynamics C)."""
+    filter: str = "created"
+    """Which stamp Fone Dynamics' dates test: created, scheduled, received (Fone Dynamics B)."""
+    faults: float = 0.0
+    """The part of requests answered with 429 (with and without Retry-After), 500, a cut body, a web page, a reset, or not at all."""
+    skew_s: float = 0.0
+    """The providers' clock minus ours."""
+    jump_s: float = 0.0
+    """The clock jumps by so much ..."""
+    jump_at_s: float = 0.0
+    """... so long after the start."""
+    count_as_string: bool = True
+    """Heymarket's count is a JSON string (Heymarket J)."""
+    count_lag_s: float = 0.0
+    """Counts are behind lists by up to this."""
+    envelope: bool = False
+    """Stuut wraps its list (Stuut a)."""
+    cap: int = 0
+    """Stuut silently lists only so many of the newest rows; 0 = all."""
+
+    def clock(self, now: Instant, start: Instant) -> Instant:
+        """The providers' clock at our time ``now``."""
+        jumped = self.jump_s if self.jump_s and now >= start + round(self.jump_at_s * SECOND) else 0.0
+        return now + round((self.skew_s + jumped) * SECOND)
+
+
+HOSTILE = Switches(
+    late=0.3,
+    late_s=5.0,
+    very_late=0.02,
+    very_late_s=20.0,
+    vanish=0.02,
+    vanish_s=5.0,
+    sticky=0.3,
+    regress=0.05,
+    regress_s=10.0,
+    scheduled=0.1,
+    scheduled_s=8.0,
+    ties=0.3,
+    between=0.05,
+    limit_max=30,
+    printed="seconds",
+    cursor="inclusive",
+    order="random",
+    filter="scheduled",
+    faults=0.08,
+    skew_s=-40.0,
+    count_lag_s=5.0,
+    envelope=True,
+)
+
+BLIND = ("cursor=ignored", "cursor=after", "cap", "holes")
+"""Switches under which the API itself hides rows: what is missing then must be flagged."""
+
+
+def wild(rng: random.Random, *, depth_s: float, hours: float) -> Switches:
+    """Every switch at random, most of them off; times in proportion to a look-back of ``depth_s``."""
+
+    def sometimes(value: float, chance: float = 0.4) -> float:
+        return value if rng.random() < chance else 0.0
+
+    return Switches(
+        late=sometimes(0.3, 0.7),
+        late_s=rng.choice((5.0, 60.0, 600.0)),
+        very_late=sometimes(0.03),
+        very_late_s=0.9 * depth_s,
+        imports=sometimes(0.002),
+        import_age_s=0.9 * depth_s,
+        vanish=sometimes(0.02),
+        vanish_s=rng.choice((60.0, 600.0, 3600.0)),
+        status_s=rng.choice((20.0, 300.0, 0.1 * depth_s)),
+        stuck=rng.choice((0.0, 0.01, 0.2)),
+        sticky=sometimes(0.3),
+        classify_later=sometimes(0.3),
+        regress=sometimes(0.1),
+        regress_s=rng.choice((60.0, 600.0)),
+        scheduled=sometimes(0.1),
+        scheduled_s=rng.choice((0.05 * depth_s, depth_s)),
+        ties=sometimes(0.2),
+        tie_rows=rng.choice((5, 5, 40)),
+        between=sometimes(0.01),
+        limit_max=rng.choice((30, 100, 200)),
+        printed=rng.choice(("seconds", "milliseconds", "microseconds")),
+        cursor=rng.choices(("exclusive", "inclusive", "ignored", "after"), (10, 10, 1, 1))[0],
+        order=rng.choice(("ascending", "descending", "random")),
+        filter=rng.choice(("created", "scheduled", "received")),
+        faults=rng.choice((0.0, 0.0, 0.05, 0.15)),
+        skew_s=rng.choice((0.0, 0.0, -300.0, 300.0, 45.0)),
+        jump_s=sometimes(rng.choice((-240.0, 240.0)), 0.2),
+        jump_at_s=rng.uniform(0.1, 0.9) * hours * 3600,
+        count_as_string=rng.random() < 0.5,
+        count_lag_s=sometimes(rng.choice((60.0, 2400.0))),
+        envelope=rng.random() < 0.5,
+        cap=50 if rng.random() < 0.05 else 0,
+    )
+
+
+def named(switches: Switches) -> list[str]:
+    """The switches that differ from good behaviour, as names for a table; words and numbers with their values."""
+    good = replace(Switches(), late=0.0, classify_later=0.0, ties=0.0)
+    found = []
+    for each in fields(Switches):
+        value = getattr(switches, each.name)
+        if value != getattr(good, each.name) and not each.name.endswith("_s") and each.name not in ("tie_rows", "count_as_string"):
+            found.append(each.name if isinstance(value, float | bool) or each.name == "cap" else f"{each.name}={value}")
+    return found + [name.removesuffix("_s") for name in ("skew_s", "jump_s", "count_lag_s") if getattr(switches, name)]

@@ -1,0 +1,192 @@
+"""``make soak``: many seeded histories of the whole engine against the hostile kit, on virtual time, and an independent judge.
+
+Every switch is thrown at random; four outages of 10 minutes to 20 hours lie in every history; the
+look-back is short, so that rows are late and statuses change throughout its depth. A message that
+is missing must have been flagged: its range was called a possible gap, or its stream is known to
+be in trouble. ``--seed N`` plays one history again, exactly, and tells more.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import os
+import random
+import sys
+from collections import Counter
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import anyio
+import httpx
+import trio
+
+from poller import ledger, polling
+from poller.demo.judge import Flag, Verdict
+from poller.demo.switches import Switches, named, wild
+from poller.demo.world import World
+from poller.errors import PollerError
+from poller.model import DAY, Gap
+from poller.store import Store
+from poller.telemetry import AccountFacts, Telemetry
+from poller.worker import Worker
+
+from .chaos_sim import Invented
+from .fake_kafka import FakeCluster
+from .story import START, Story
+from .trial import faults
+
+BACK_H, EVERY_H, HOURS = 12, 3, 30.0
+DEFAULTS = (
+    f"interval: {{interval}}, overlap: {{overlap}}, status_horizon: 10h, reconcile: {{{{every: {EVERY_H}h, back: {BACK_H}h}}}}, timeout: 5s"
+)
+OUTAGES = 4
+CAPPED = "list_may_be_capped"
+STUCK_KINDS = {"cursor_not_honoured", "bad_page", "endless_pagination"}
+
+
+class Played(NamedTuple):
+    """One history and what became of it."""
+
+    seed: int
+    switches: list[str]
+    verdict: Verdict
+    wrong: list[str]
+    gaps: Counter[str]
+    requests: int
+    plain: int
+    """Messages that were expected."""
+
+
+class Listening(Telemetry):
+    """Hears of gaps and of streams in trouble."""
+
+    story: Soak
+
+    def account(self, provider: str, name: str) -> AccountFacts:
+        """Its facts, listened to."""
+        facts, story = super().account(provider, name), self.story
+        told, trouble = facts.gap, facts.trouble
+
+        def gap(stream: str, found: Gap) -> None:
+            story.gaps[found.reason] += 1
+            story.flags.add(Flag(provider, stream.rpartition("/")[2], found.since, found.until, statuses=found.reason == CAPPED))
+            told(stream, found)
+
+        def in_trouble(stream: str, error: PollerError, wait_s: float) -> None:
+            if error.kind in STUCK_KINDS and "(" not in stream:
+                story.gaps[error.kind] += 1
+                story.flags.add(Flag(provider, stream.rpartition("/")[2]))
+            trouble(stream, error, wait_s)
+
+        facts.gap, facts.trouble = gap, in_trouble  # type: ignore[method-assign]
+        return facts
+
+
+class Soak(Story):
+    """A history of a day and more with outages."""
+
+    def __init__(self, seed: int, switches: Switches | None = None, *, hours: float = HOURS, rate: float = 0.008) -> None:
+        rng = random.Random(seed)
+        self.hours = hours
+        chosen = switches or wild(rng, depth_s=BACK_H * 3600, hours=hours)
+        super().__init__(seed, chosen, crash_s=None, seconds=hours * 3600, settle_s=1.3 * EVERY_H * 3600, cluster=FakeCluster(2))
+        self.world = World(seed, START, chosen, per_second=rate, backlog=60)
+        self.providers = type(self.providers)(self.world, seed)
+        self.defaults = DEFAULTS.format(interval=rng.choice(("2m", "5m", "10m")), overlap=rng.choice(("5m", "20m", "1h")))
+        self.gaps: Counter[str] = Counter()
+        starts = sorted(rng.uniform(0, hours * 3600) for _ in range(OUTAGES))
+        self.outages = [(start, start + rng.uniform(600, 20 * 3600)) for start in starts]
+        self.seconds = max(self.seconds, *(end for _, end in self.outages)) + HOURS / 10 * 3600
+
+    def telemetry(self) -> Telemetry:
+        """That listens."""
+        told = Listening(version="soak", level=self.level, json=True)
+        told.story = self
+        return told
+
+    async def _worker(self, config: Any, folder: Path, name: str) -> None:
+        """Outages end and begin lives; half of the time the cache is lost as well."""
+        for number, (begin, _) in enumerate([*self.outages, (float("inf"), float("inf"))]):
+            if number and anyio.current_time() < self.outages[number - 1][1]:
+                await anyio.sleep_until(self.outages[number - 1][1])
+            directory = folder / (name if self.random.random() < 0.5 else f"{name}-{number}")
+            with anyio.CancelScope() as life, Store(directory) as store:
+                life.deadline = begin
+                log = self.log(self.cluster, name, partial(self.fault, name=name))
+                transport, telemetry = httpx.MockTransport(partial(self._answer, name=name)), self.telemetry()
+                worker = Worker(config, log, store, clock=self.clock, telemetry=telemetry, retention=7 * DAY, transport=transport)
+                self.running[name] = worker, telemetry
+                await worker.run(anyio.Event())
+            self.crashes += 1
+
+    def judged(self) -> Played:
+        """Play it, and say all that is wrong."""
+        trio._core._run._ALLOW_DETERMINISTIC_SCHEDULING = True
+        trio._core._run._r.seed(self.seed)
+        ledger.secrets = Invented(self.seed)  # type: ignore[assignment]
+        polling.LOOK_S = 60.0  # nothing is configured anew here, and every second of days would be looked at
+        verdict = self.play()
+        wrong = [f"{len(each)} {what}: {each[:3]}" for what, each in self.by_kind(verdict).items() if each]
+        wrong += faults(self.published())
+        asked = sum(self.providers.requests.values())
+        return Played(self.seed, named(self.world.switches), verdict, wrong, self.gaps, asked, verdict.messages_expected)
+
+    @staticmethod
+    def by_kind(verdict: Verdict) -> dict[str, list[str]]:
+        """By kind."""
+        return {"missing": verdict.missing, "stale": verdict.stale, "duplicate": verdict.duplicates, "out of order": verdict.out_of_order}
+
+
+def played(seed: int) -> Played:
+    """One history in a process of its own."""
+    return Soak(seed).judged()
+
+
+def table(found: list[Played]) -> str:
+    """Switch by switch: how many histories had it, what was missing, flagged, and asked more than in the others."""
+    usual = sum(each.requests for each in found) / max(1, len(found))
+    lines = [
+        "| switch | histories | expected | silently missing | flagged | stale | doubled or disordered | requests |",
+        "|" + " --- |" * 8,
+    ]
+    for switch in ["(all)", *sorted({name for each in found for name in each.switches})]:
+        mine = [each for each in found if switch == "(all)" or switch in each.switches]
+        sums = [sum(len(getattr(each.verdict, name)) for each in mine) for name in ("missing", "flagged", "stale")]
+        disorder = sum(len(each.verdict.duplicates) + len(each.verdict.out_of_order) for each in mine)
+        asked = sum(each.requests for each in mine) / len(mine) / usual
+        counts = [len(mine), sum(each.plain for each in mine), *sums, disorder]
+        lines.append(f"| {switch} | " + " | ".join(map(str, counts)) + f" | {asked - 1:+.0%} |")
+    return "\n".join(lines)
+
+
+def main() -> int:
+    """Play, show progress, and print the table; the seeds that failed can be played again."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("count", type=int, nargs="?", default=1000)
+    parser.add_argument("--first", type=int, default=0)
+    parser.add_argument("--seed", type=int)
+    given = parser.parse_args()
+    os.environ["PYTHONHASHSEED"] = "0"  # of the processes that play: the order of sets is part of a history
+    seeds = range(given.first, given.first + given.count) if given.seed is None else [given.seed]
+    found: list[Played] = []
+    with multiprocessing.get_context("spawn").Pool(os.cpu_count(), maxtasksperchild=20) as pool:
+        for number, each in enumerate(pool.imap_unordered(played, seeds), 1):
+            found.append(each)
+            if each.wrong:
+                print(f"seed {each.seed}: {'; '.join(each.wrong)[:400]} [{' '.join(each.switches)}]", flush=True)
+            if number % 50 == 0:
+                print(f"{number} of {len(seeds)} histories", file=sys.stderr, flush=True)
+    print(table(found))
+    gaps = sum((each.gaps for each in found), Counter[str]())
+    print("flags:", ", ".join(f"{reason} {count}" for reason, count in sorted(gaps.items())) or "none")
+    failed = [each.seed for each in found if each.wrong]
+    print(f"{len(found)} histories, {sum(each.plain for each in found)} messages: {len(failed)} failed {failed[:20] if failed else ''}")
+    if given.seed is not None:
+        print(found[0])
+    return int(bool(failed))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
