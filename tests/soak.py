@@ -34,15 +34,17 @@ from poller.worker import Worker
 
 from .chaos_sim import Invented
 from .fake_kafka import FakeCluster
+from .soak_mutants import MUTANTS
 from .story import START, Story
 from .trial import faults
 
-BACK_H, EVERY_H, HOURS = 12, 3, 30.0
+BACK_H, EVERY_H, HOURS = 12, 3, 24.0
 DEFAULTS = (
     f"interval: {{interval}}, overlap: {{overlap}}, status_horizon: 10h, reconcile: {{{{every: {EVERY_H}h, back: {BACK_H}h}}}}, timeout: 5s"
 )
 OUTAGES = 4
 CAPPED = "list_may_be_capped"
+MUTANT_SEEDS = range(1000, 1008)
 STUCK_KINDS = {"cursor_not_honoured", "bad_page", "endless_pagination"}
 
 
@@ -139,9 +141,11 @@ class Soak(Story):
         return {"missing": verdict.missing, "stale": verdict.stale, "duplicate": verdict.duplicates, "out of order": verdict.out_of_order}
 
 
-def played(seed: int) -> Played:
-    """One history in a process of its own."""
-    return Soak(seed).judged()
+def played(given: tuple[int, str]) -> Played:
+    """One history, with a rule broken where a mutant is named; such a process plays no other."""
+    if given[1]:
+        MUTANTS[given[1]]()
+    return Soak(given[0]).judged()
 
 
 def table(found: list[Played]) -> str:
@@ -161,18 +165,37 @@ def table(found: list[Played]) -> str:
     return "\n".join(lines)
 
 
+def mutants() -> int:
+    """Each must be found by one of a few histories."""
+    alive = []
+    with multiprocessing.get_context("spawn").Pool(os.cpu_count(), maxtasksperchild=1) as pool:
+        for name in MUTANTS:
+            for tried, each in enumerate(pool.imap_unordered(played, [(seed, name) for seed in MUTANT_SEEDS]), 1):
+                if each.wrong:
+                    print(f"{name}: found by seed {each.seed}, history {tried}: {each.wrong[0][:150]}", flush=True)
+                    break
+            else:
+                alive.append(name)
+                print(f"{name}: not found by {len(MUTANT_SEEDS)} histories", flush=True)
+    print(f"{len(MUTANTS)} mutants: {len(alive)} not found")
+    return int(bool(alive))
+
+
 def main() -> int:
     """Play, show progress, and print the table; the seeds that failed can be played again."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("count", type=int, nargs="?", default=1000)
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--seed", type=int)
+    parser.add_argument("--mutants", action="store_true", help="break each rule on purpose, and play until a history finds it")
     given = parser.parse_args()
     os.environ["PYTHONHASHSEED"] = "0"  # of the processes that play: the order of sets is part of a history
     seeds = range(given.first, given.first + given.count) if given.seed is None else [given.seed]
+    if given.mutants:
+        return mutants()
     found: list[Played] = []
     with multiprocessing.get_context("spawn").Pool(os.cpu_count(), maxtasksperchild=20) as pool:
-        for number, each in enumerate(pool.imap_unordered(played, seeds), 1):
+        for number, each in enumerate(pool.imap_unordered(played, [(seed, "") for seed in seeds]), 1):
             found.append(each)
             if each.wrong:
                 print(f"seed {each.seed}: {'; '.join(each.wrong)[:400]} [{' '.join(each.switches)}]", flush=True)

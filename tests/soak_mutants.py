@@ -1,0 +1,155 @@
+"""Rules of completeness broken on purpose, one at a time; ``python -m tests.soak --mutants`` must find each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from msgspec.structs import replace
+
+from poller import chores, polling, sweep, window
+from poller.diff import stream_tag
+from poller.ledger import Ledger
+from poller.model import SECOND, BadRow, Instant, Row
+from poller.providers import Page, Request, heymarket_walk
+
+
+def first_known_id() -> None:
+    """A sweep stops as soon as it sees a row that it knows."""
+    ask = sweep.ask
+
+    async def stops(account: Any, request: Request) -> tuple[Page, Instant]:
+        answer, received = await ask(account, request)
+        known = any(isinstance(row, Row) and account.known.has(row) for row in answer.rows)
+        return (replace(answer, next=None) if known else answer), received
+
+    sweep.ask = stops
+
+
+def tie_group_skipped() -> None:
+    """The next cursor is the last date itself, so the rest of its group is never listed."""
+    heymarket_walk._cursor = lambda good, keep, unit: min(row.created for row in good[-keep:])
+
+
+def watermark_from_rows() -> None:
+    """A mark is the newest date that was seen in rows."""
+    advanced = sweep._advanced
+
+    def moves(account: Any, polled: Any, index: int, after: Any, answer: Page, delta: Any) -> Any:
+        newest = max((row.created for row in answer.rows if isinstance(row, Row)), default=after.started)
+        return advanced(account, polled, index, replace(after, started=max(newest, after.started)), answer, delta)
+
+    sweep._advanced = moves
+
+
+def from_now() -> None:
+    """Windows begin at now - reach, whenever the last sweep was."""
+    window._since = lambda rung, mark, now: now - rung.reach
+    original = window.window
+    window.window = lambda rungs, index, cursor, **more: original(  # type: ignore[assignment]
+        rungs, index, replace(cursor, marks=tuple(replace(mark, complete=more["earliest"]) for mark in cursor.marks)), **more
+    )
+
+
+def mark_at_the_end() -> None:
+    """A mark is when the sweep ended, and partial sweeps move it too."""
+    advanced = sweep._advanced
+
+    def moves(account: Any, polled: Any, index: int, after: Any, answer: Page, delta: Any) -> Any:
+        now = account.provider_clock.latest(account.clock.now()) + 120 * SECOND
+        cursor = advanced(account, polled, index, replace(after, started=now), answer, delta)
+        if answer.next is None or index >= len(cursor.marks):
+            return cursor
+        marks = list(cursor.marks)
+        marks[index] = replace(marks[index], complete=now)
+        return replace(cursor, marks=tuple(marks))
+
+    sweep._advanced = moves
+
+
+def count_postpones() -> None:
+    """An audit that agrees puts the deep rungs off."""
+    goes_on = polling.Poller._chore_goes_on
+
+    def postpones(self: Any, go: Any, polled: Any, chore: int, *, ended: bool) -> None:
+        goes_on(self, go, polled, chore, ended=ended)
+        for index in range(1, len(polled.rungs)):
+            self._agenda.plan(go.stream, index, self.account.clock.monotonic() + 100 * 3600)
+
+    polling.Poller._chore_goes_on = postpones  # type: ignore[method-assign]
+
+
+def hands_down_always() -> None:
+    """A rung that was away hands its debt to the next, whether that one's window begins early enough or not, and forgets it."""
+    window._next_takes = lambda rungs, index, cursor, since: True
+    original = window.complete
+    window.complete = lambda rungs, index, cursor, done: replace(original(rungs, index, cursor, done), debts={})  # type: ignore[assignment]
+    start = window.window
+
+    def shallow(rungs: Any, index: int, cursor: Any, **more: Any) -> Any:
+        found = start(rungs, index, cursor, **more)
+        if found is None or more["earliest"] - cursor.marks[index].complete <= rungs[index].reach:
+            return found
+        return replace(found[0], since=max(found[0].since, more["earliest"] - rungs[index].reach)), True
+
+    window.window = shallow  # type: ignore[assignment]
+
+
+def forgets_by_the_clock() -> None:
+    """Forgetting looks at now, not at what the sweeps have covered."""
+
+    def bounds(self: Any) -> dict[int, tuple[str, Instant]]:
+        now = self.account.clock.now()
+        return {stream_tag(each): (each, now - polled.rungs[-1].reach // 4) for each, polled in self._polled.items()}
+
+    polling.Poller.bounds = bounds  # type: ignore[method-assign]
+
+
+def floor_not_raised() -> None:
+    """Messages are forgotten, and the floor stays where it was."""
+    forget = Ledger.forget
+
+    def keeps(self: Ledger, step: Any, found: dict[int, tuple[str, Instant]], now: Instant) -> Any:
+        before = {stream: self.cursor(stream) for stream, _ in found.values()}
+        entry = forget(self, step, found, now)
+        for stream, cursor in before.items():
+            if cursor is not None and entry is not None:
+                self.keep_cursor(stream, cursor)
+        return entry
+
+    Ledger.forget = keeps  # type: ignore[method-assign]
+
+
+def short_page_is_last() -> None:
+    """A page that is shorter than was asked for ends the walk."""
+    read = heymarket_walk.read
+
+    def ends(request: Request, rows: list[Row | BadRow]) -> Page:
+        page = read(request, rows)
+        return replace(page, next=None) if len(rows) < request.step.get("limit", 0) else page
+
+    heymarket_walk.read = ends
+
+
+def hints_move_marks() -> None:
+    """A page of the newest changes counts as a sweep of everything."""
+    original = chores.page
+
+    async def moves(account: Any, polled: Any, index: int) -> bool:
+        ended = await original(account, polled, index)
+        cursor = account.committer.ledger.cursor(polled.stream.id)
+        now = account.provider_clock.earliest(account.clock.now())
+        marks = tuple(replace(mark, complete=max(mark.complete, now)) for mark in cursor.marks)
+        account.committer.ledger.keep_cursor(polled.stream.id, replace(cursor, marks=marks, debts={}))
+        return ended
+
+    chores.page = moves
+
+
+MUTANTS: dict[str, Callable[[], None]] = {
+    mutant.__name__: mutant
+    for mutant in (
+        first_known_id, tie_group_skipped, watermark_from_rows, from_now, mark_at_the_end, count_postpones, hands_down_always,
+        forgets_by_the_clock, floor_not_raised, short_page_is_last, hints_move_marks,
+    )
+}  # fmt: skip
