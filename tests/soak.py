@@ -44,6 +44,7 @@ DEFAULTS = (
 )
 OUTAGES = 4
 CAPPED = "list_may_be_capped"
+"""Said of a whole stream: from then on nothing of it can be proved."""
 MUTANT_SEEDS = range(1000, 1008)
 STUCK_KINDS = {"cursor_not_honoured", "bad_page", "endless_pagination"}
 
@@ -73,7 +74,7 @@ class Listening(Telemetry):
 
         def gap(stream: str, found: Gap) -> None:
             story.gaps[found.reason] += 1
-            story.flags.add(Flag(provider, stream.rpartition("/")[2], found.since, found.until, statuses=found.reason == CAPPED))
+            story.flags.add(Flag(provider, stream.rpartition("/")[2], *((found.since, found.until) if found.reason != CAPPED else ())))
             told(stream, found)
 
         def in_trouble(stream: str, error: PollerError, wait_s: float) -> None:

@@ -66,8 +66,6 @@ class Flag(NamedTuple):
     stream: str
     since: Instant = 0
     until: Instant = NEVER
-    statuses: bool = False
-    """The whole stream's statuses may be old: what a capped list no longer shows cannot be followed."""
 
 
 def judge(world: World, events: list[Published], *, accounts: dict[str, str], now: Instant, flags: Iterable[Flag] = ()) -> Verdict:
@@ -81,18 +79,15 @@ def judge(world: World, events: list[Published], *, accounts: dict[str, str], no
             newest[event.key] = max(newest.get(event.key, (0, "")), (event.revision, event.value["status"]))
     expected: dict[str, str | None] = {}
     said: set[str] = set()
-    limited: set[str] = set()
     flags, clock = tuple(flags), world.clock(now)
     for sms in world.all():
         if sms.visible <= now:
             key = message_key(f"{sms.provider}/{accounts[sms.provider]}", sms.id)
             expected[key] = None if sms.inbound else canonical(sms.provider, sms.status(clock))
-            if any(f[:2] == (sms.provider, sms.stream) and f.statuses for f in flags):
-                limited.add(key)
             if any(f[:2] == (sms.provider, sms.stream) and f.since <= sms.created < f.until for f in flags):
                 said.add(key)
     due = {key: status for key, status in expected.items() if status is not None}
-    stale = [key for key, status in due.items() if newest.get(key, (0, ""))[1] != status and key not in said | limited]
+    stale = [key for key, status in due.items() if newest.get(key, (0, ""))[1] != status and key not in said]
     missing = expected.keys() - created.keys()
     ids = Counter(event.id for event in events)
     doubled = {key for key, count in created.items() if count > 1} | {id_ for id_, count in ids.items() if count > 1}

@@ -45,8 +45,10 @@ def begin(view: View) -> Request | None:
         return None
     span, memo = looks.due(memo, view.now)
     upto = max(start, memo["blocks"][-1][1] if memo["blocks"] else start)
-    if span is None and upto < edge:
-        span = [upto, min(edge, upto + BLOCK)]
+    if span is None and upto + BLOCK <= edge:
+        span = [upto, upto + BLOCK]
+    if span is None and not memo["blocks"]:
+        return None
     step: Json = {"kind": "audit", "now": view.now, "memo": memo, "got": []}
     if span is not None:
         return _count({**step, "span": span, "ask": [span[1], span[0]], "phase": "before"})

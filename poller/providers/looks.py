@@ -2,9 +2,9 @@
 
 Ranges lie on a fixed grid, so that a known hole is wholly in a cell or wholly outside. A cell that
 disagrees is looked at again; three looks over an hour that all disagree are a possible gap, said
-once. A look that agrees clears the cell. The memory is plain JSON (see ``Page.memo``)::
+once. A look that agrees clears the cell, and withdraws what was said of it. The memory is plain JSON (see ``Page.memo``)::
 
-    {"suspects": {"<cell>": [looks, first look, last look]}, "raised": [cell, ...], "todo": [[since, until], ...]}
+    {"suspects": {"<cell>": [looks, first look, last look]}, "raised": [cell, ...], "withdrawn": [cell, ...], "todo": [[since, until], ...]}
 """
 
 from __future__ import annotations
@@ -45,6 +45,7 @@ def kept(memo: Json, since: Instant) -> Json:
         **memo,
         "suspects": {cell: seen for cell, seen in memo.get("suspects", {}).items() if int(cell) >= since},
         "raised": [cell for cell in memo.get("raised", []) if cell >= since],
+        "withdrawn": [cell for cell in memo.get("withdrawn", []) if cell >= since],
         "todo": [span for span in memo.get("todo", []) if span[0] >= since][:TODO_MAX],
     }
 
@@ -71,9 +72,8 @@ def looked(memo: Json, span: Span, now: Instant, *, wrong: bool, reason: str) ->
     if not wrong:
         for cell in [cell for cell in suspects if since <= int(cell) < until]:
             del suspects[cell]
-        back = [cell for cell in raised if since <= cell < until]
-        left = [cell for cell in raised if cell not in back]
-        return {**memo, "suspects": suspects, "raised": left}, (), ("gap_withdrawn",) * bool(back)
+        back = [cell for cell in raised if since <= cell < until and cell not in memo.get("withdrawn", [])]
+        return {**memo, "suspects": suspects, "withdrawn": [*memo.get("withdrawn", []), *back]}, (), ("gap_withdrawn",) * bool(back)
     if since in raised:
         return memo, (), ()
     looks, first, last = suspects.get(str(since), [0, now, 0])

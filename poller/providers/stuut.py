@@ -31,7 +31,6 @@ LIMIT = 200
 """The vendor's largest page on its v1 lists."""
 
 ROUND = frozenset({50, 100, 200, 250, 500, 1000})
-KNOWN_MAX = 1000
 
 
 class Stuut(Struct, frozen=True):
@@ -65,9 +64,8 @@ class Stuut(Struct, frozen=True):
         if following is not None:
             return Page(rows, following, oddities=("incomplete_answer",))
         memo: Json = request.step.get("memo", {})
-        remembered, gaps = _remembered(memo, rows), _capped(memo, rows)
-        if memo.get("said") or gaps:
-            remembered["said"] = True
+        gaps = _capped(memo, rows)
+        remembered = _remembered(rows, said=bool(gaps or memo.get("said")))
         return Page(rows, None, memo=remembered if remembered != memo else None, gaps=gaps)
 
     def _next(self, request: Request, rows: list[Row | BadRow], around: dict[str, msgspec.Raw], ids: list[str]) -> Request | None:
@@ -181,24 +179,24 @@ def _whole(raw: msgspec.Raw | None) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
-def _remembered(memo: Json, rows: list[Row | BadRow]) -> Json:
-    """What tells a capped list from a whole one later: its size, its ids and its oldest row, where its size is round."""
-    good = [row for row in rows if isinstance(row, Row)]
-    if len(good) not in ROUND:
-        return {}
-    return {"count": len(good), "ids": sorted({row.id for row in good})[:KNOWN_MAX], "oldest": min(row.created for row in good)}
+def _remembered(rows: list[Row | BadRow], *, said: bool) -> Json:
+    """What tells a capped list from a whole one at the next poll: both of its ends."""
+    good = sorted((row.created, row.id) for row in rows if isinstance(row, Row))
+    if not good:
+        return {"said": True} if said else {}
+    return {"first": good[0][1], "last": good[-1][1], "oldest": good[0][0]} | ({"said": True} if said else {})
 
 
 def _capped(memo: Json, rows: list[Row | BadRow]) -> tuple[Gap, ...]:
-    """A round number of messages that stays the same while old ones vanish and new ones appear looks like a cap: said once.
+    """A round number of messages, of which the oldest vanished while a newer one appeared, looks like a cap: said once.
 
-    While lists share a message nothing was skipped between them; where they share none, what lay between was never seen.
+    While the newest of the last list is listed, nothing was skipped between the two; else what lay between was never seen.
     """
     good = [row for row in rows if isinstance(row, Row)]
-    before, now = set(memo.get("ids", [])), {row.id for row in good}
-    if memo.get("count") != len(good) or not before - now or not now - before:
+    now = {row.id for row in good}
+    newest = max(((row.created, row.id) for row in good), default=(0, ""))[1]
+    if len(good) not in ROUND or "first" not in memo or memo["first"] in now or newest == memo["last"]:
         return ()
-    if memo.get("said") and before & now:
+    if memo.get("said") and memo["last"] in now:
         return ()
-    since = memo.get("oldest", 0) if memo.get("said") else 0
-    return (Gap("list_may_be_capped", since, min(row.created for row in good)),)
+    return (Gap("list_may_be_capped", memo["oldest"] if memo.get("said") else 0, min(row.created for row in good)),)
