@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from ..model import DAY, SECOND, Stream
+from ..model import SECOND, Instant, Stream
 from . import Json, Page, Request, Response, View, Window, looks
 
 if TYPE_CHECKING:
@@ -30,13 +30,14 @@ def begin(adapter: FoneDynamics, stream: Stream, view: View) -> Request | None:
     if start >= edge:
         return None
     span, memo = looks.due(memo, view.now)
-    if span is None and memo["next"] >= edge:
-        if view.now - memo["round"] < view.every:
-            return None
+    length = _length(view)
+    if span is None and memo["next"] + length > edge and view.now - memo["round"] >= view.every:
         memo = {**memo, "next": start, "round": view.now}
     if span is None:
         since = max(start, memo["next"])
-        span = [since, min(edge, since + _length(view.learned))]
+        if since + length > edge:
+            return None
+        span = [since, since + length]
         memo = {**memo, "next": span[1]}
     middle = span[0] + (span[1] - span[0]) // 3 // SECOND * SECOND
     plan = [[0, *span, None], [1, span[0], middle, None], [1, middle, span[1], None], [2, *span, "Transmit"], [2, *span, "Receive"]]
@@ -44,10 +45,11 @@ def begin(adapter: FoneDynamics, stream: Stream, view: View) -> Request | None:
     return _reading(adapter, stream.name, {**step, "plan": plan})
 
 
-def _length(learned: Json) -> int:
-    """Longer where little is sent."""
-    room, rate = PAGES_A_RANGE * max(50, learned.get("most", 0)), learned.get("rate", 0.0)
-    return max(looks.CELL, min(DAY, looks.below(round(room / rate * SECOND)) if rate > 0 else DAY))
+def _length(view: View) -> Instant:
+    """Longer where little is sent, within half a round."""
+    room, rate = PAGES_A_RANGE * max(50, view.learned.get("most", 0)), view.learned.get("rate", 0.0)
+    longest = looks.below(view.every // 2)
+    return max(looks.CELL, min(longest, looks.below(round(room / rate * SECOND)) if rate > 0 else longest))
 
 
 def _reading(adapter: FoneDynamics, name: str, step: Json) -> Request:
@@ -71,5 +73,5 @@ def read(adapter: FoneDynamics, request: Request, response: Response) -> Page:
         return Page(page.rows, _reading(adapter, step["stream"], {**step, "plan": step["plan"][1:]}), gaps=page.gaps)
     whole, tiled, directed = map(set, ids)
     wrong = bool(whole ^ tiled or directed - whole or (directed and whole - directed))
-    memo, gaps, said = looks.looked(step["memo"], step["span"], step["now"], wrong=wrong, reason=REASON)
+    memo, gaps, said = looks.looked(step["memo"], step["span"], step["now"], wrong=wrong, reason=REASON, halve=False)
     return Page(page.rows, memo=memo, gaps=(*page.gaps, *gaps), oddities=said)

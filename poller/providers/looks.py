@@ -4,7 +4,7 @@ Ranges lie on a fixed grid, so that a known hole is wholly in a cell or wholly o
 disagrees is looked at again; three looks over an hour that all disagree are a possible gap, said
 once. A look that agrees clears the cell, and withdraws what was said of it. The memory is plain JSON (see ``Page.memo``)::
 
-    {"suspects": {"<cell>": [looks, first look, last look]}, "raised": [cell, ...], "withdrawn": [cell, ...], "todo": [[since, until], ...]}
+    {"suspects": {"<since>": [looks, first look, last look, until]}, "raised": [cell, ...], "withdrawn": [cell, ...], "todo": [[since, until], ...]}
 """
 
 from __future__ import annotations
@@ -54,16 +54,21 @@ def due(memo: Json, now: Instant) -> tuple[Span | None, Json]:
     """The range to look at next and the memory without it: what was put off, else a suspect cell whose time has come."""
     if memo["todo"]:
         return memo["todo"][0], {**memo, "todo": memo["todo"][1:]}
-    for cell, (_, _, last) in memo["suspects"].items():
+    for cell, (_, _, last, until) in memo["suspects"].items():
         if now - last >= LOOK_EVERY:
-            return [int(cell), int(cell) + CELL], memo
+            return [int(cell), until], memo
     return None, memo
 
 
-def looked(memo: Json, span: Span, now: Instant, *, wrong: bool, reason: str) -> tuple[Json, tuple[Gap, ...], tuple[str, ...]]:
-    """The memory after a look, a gap that is certain now, and what is worth saying."""
+def looked(
+    memo: Json, span: Span, now: Instant, *, wrong: bool, reason: str, halve: bool = True
+) -> tuple[Json, tuple[Gap, ...], tuple[str, ...]]:
+    """The memory after a look, a gap that is certain now, and what is worth saying.
+
+    ``halve``: a range that disagrees is narrowed to a cell first.
+    """
     since, until = span
-    if wrong and until - since > CELL:
+    if wrong and halve and until - since > CELL:
         middle = below((since + until) // 2)
         middle = middle if middle > since else since + CELL
         return {**memo, "todo": [[since, middle], [middle, until], *memo["todo"]]}, (), ()
@@ -76,10 +81,10 @@ def looked(memo: Json, span: Span, now: Instant, *, wrong: bool, reason: str) ->
         return {**memo, "suspects": suspects, "withdrawn": [*memo.get("withdrawn", []), *back]}, (), ("gap_withdrawn",) * bool(back)
     if since in raised:
         return memo, (), ()
-    looks, first, last = suspects.get(str(since), [0, now, 0])
+    looks, first, last = suspects.get(str(since), [0, now, 0, until])[:3]
     if now - last >= LOOK_EVERY:
         looks, last = looks + 1, now
     if looks >= LOOKS and now - first >= LOOKS_OVER:
         suspects.pop(str(since), None)
         return {**memo, "suspects": suspects, "raised": [*raised, since]}, (Gap(reason, since, until),), ()
-    return {**memo, "suspects": {**suspects, str(since): [looks, first, last]}}, (), ()
+    return {**memo, "suspects": {**suspects, str(since): [looks, first, last, until]}}, (), ()
