@@ -58,6 +58,7 @@ def begin(account: Account, polled: Polled, index: int) -> bool:
         every=deepest.period,
         memo=account.committer.ledger.chore(polled.stream.id, chore.name),
         learned=cursor.memo,
+        events=polled.chore_events.get(index, 0),
         message_id=polled.lookups.due(now) if chore.name == LOOKUP and polled.lookups is not None else None,
     )
     request = account.adapter.begin(chore.name, polled.stream, view)
@@ -90,6 +91,7 @@ async def page(account: Account, polled: Polled, index: int) -> bool:
     if answer.memo is not None:
         ledger.keep_chore(stream.id, account.adapter.chores[number].name, answer.memo)
     tell(account, polled, index, answer, cursor, delta, skipped)
+    polled.chore_events[index] = polled.counts[index].events
     if answer.next is not None:
         polled.chores[index] = answer.next
     return answer.next is None

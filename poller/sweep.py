@@ -105,6 +105,8 @@ class Polled:
     chores: dict[int, Request] = field(default_factory=dict)
     """What a chore in hand asks next."""
     chore_failures: dict[int, int] = field(default_factory=dict)
+    chore_events: dict[int, int] = field(default_factory=dict)
+    """What the last run of a chore gave."""
     lookups: Lookups | None = None
     """Where the provider can be asked for single messages."""
 

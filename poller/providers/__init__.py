@@ -92,6 +92,8 @@ class View(Struct, frozen=True):
     """Its own, from its last run."""
     learned: Json
     """The stream's, from its sweeps."""
+    events: int = 0
+    """How many events its last run gave."""
     message_id: str | None = None
     """Which message a look-up is due for."""
 

@@ -27,6 +27,9 @@ STATUSES = {
 FINAL = frozenset({"delivered", "read", "failed", "undelivered", "received"})
 COMMENTS = frozenset({"comment", "private", "private_comment", "internal", "note"})
 CHANNELS = frozenset({"sms", "mms", "email"})
+CHANGES_MIN = 25
+"""The shortest page of newest changes; it grows with what happens."""
+
 JWT_LIVES: Instant = 4 * 60 * SECOND
 """Made anew before the documented five minutes are over."""
 
@@ -70,7 +73,8 @@ class Heymarket(Struct, frozen=True):
             return heymarket_walk.counted(request, read_count(body))
         rows = [row_of(raw) for raw in heymarket_walk.rows_of(body)]
         if kind == "changes":
-            return Page(rows, oddities=("changes_not_in_order",) * (not _by_update(rows)))
+            memo = None if request.step["same"] else request.step["memo"]
+            return Page(rows, memo=memo, oddities=("changes_not_in_order",) * (not _by_update(rows)))
         return heymarket_walk.read(request, rows)
 
     @property
@@ -82,9 +86,13 @@ class Heymarket(Struct, frozen=True):
         """``changes``: one page by ``updated_at``, without a cursor, so that it is the same in both readings of the cursor."""
         if chore == "audit":
             return heymarket_audit.begin(view)
-        limit = int(view.learned.get("limit", heymarket_walk.LIMIT))
+        limit = before = int(view.memo.get("limit", CHANGES_MIN))
+        if view.events * 2 > limit:
+            limit = min(limit * 2, int(view.learned.get("limit", heymarket_walk.LIMIT)))
+        elif view.events * 8 < limit:
+            limit = max(limit // 2, CHANGES_MIN)
         body = msgspec.json.encode({"order": "updated_at", "limit": limit})
-        return Request("POST", heymarket_walk.PATH, body=body, step={"kind": "changes"})
+        return Request("POST", heymarket_walk.PATH, body=body, step={"kind": "changes", "memo": {"limit": limit}, "same": limit == before})
 
     def read_row(self, row: Row) -> Observation | BadRow | Skipped:
         """One message in any of its three documented shapes."""

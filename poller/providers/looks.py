@@ -19,7 +19,7 @@ CLOSED: Instant = HOUR
 """Younger ranges are left alone: rows still come in, and counts lag."""
 
 LOOKS, LOOK_EVERY, LOOKS_OVER = 3, 30 * MINUTE, HOUR
-TODO_MAX = 200
+PUT_OFF_MAX = 200
 
 Span = list[Instant]
 
@@ -46,7 +46,7 @@ def kept(memo: Json, since: Instant) -> Json:
         "suspects": {cell: seen for cell, seen in memo.get("suspects", {}).items() if int(cell) >= since},
         "raised": [cell for cell in memo.get("raised", []) if cell >= since],
         "withdrawn": [cell for cell in memo.get("withdrawn", []) if cell >= since],
-        "todo": [span for span in memo.get("todo", []) if span[0] >= since][:TODO_MAX],
+        "todo": [span for span in memo.get("todo", []) if span[0] >= since][:PUT_OFF_MAX],
     }
 
 
