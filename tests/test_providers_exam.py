@@ -58,7 +58,7 @@ def test_case(path: Path) -> None:
     window = Window(span.get("since", NOW - 600) * SECOND, None if until is None else until * SECOND, NOW * SECOND)
     request: Request | None = adapter.first_page(stream_of(adapter.name, case.get("stream", "s1")), window, case.get("memo", {}))
     if "lookup" in case:
-        view = View(NOW * SECOND, 0, DAY, DAY, {}, {}, case["lookup"])
+        view = View(NOW * SECOND, 0, DAY, DAY, {}, {}, message_id=case["lookup"])
         request = adapter.begin("lookup", stream_of(adapter.name, "s1"), view)
     rows: dict[str, Row] = {}
     for exchange in case["exchanges"]:

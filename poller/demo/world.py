@@ -85,6 +85,7 @@ class World:
         *,
         per_second: float = 3.0,
         backlog: int = 60,
+        backlog_s: float = 43_200.0,
         providers: tuple[str, ...] = (STUUT, HEYMARKET, FONE),
     ) -> None:
         self.switches, self.start = switches or Switches(), start
@@ -95,7 +96,7 @@ class World:
         self.messages: dict[tuple[str, str], list[Sms]] = {}
         self._due = start + SECOND // 2
         for _ in range(backlog):
-            self._invent(start - self._random.randrange(DAY // 2), backlog=True)
+            self._invent(start - round(self._random.random() * backlog_s * SECOND), backlog=True)
 
     def clock(self, now: Instant) -> Instant:
         """The providers' clock."""

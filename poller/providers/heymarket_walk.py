@@ -8,7 +8,7 @@ Rules, each safe under every reading of the vendor's pages:
   the price.
 - A walk that does not get past one date asks for longer pages; then counts both ends of that
   date and reads the conversations seen there; what is still short is a possible gap.
-- It ends when a whole page is older than the window, or empty; never at a short page.
+- It ends when a whole page is older than the window, or the last fifty rows of one, or when it is empty; never at a short page.
 - Most rows newer than the cursor, or the same page again, means the cursor was not honoured.
 """
 
@@ -29,6 +29,9 @@ PATH = "/v1/messages/all"
 LIMIT, LIMIT_FALLBACK, LIMIT_MAX = 100, 30, 1000
 LAST_ROWS = 3
 TALKS_MAX = 20
+OLDER_ROWS = 50
+"""So many older rows at the end of a page end a walk: more than old-dated imports are likely to put in a row."""
+
 GROUP_MAX = 5_000
 INVERSIONS_SHARE = 0.1
 
@@ -71,7 +74,7 @@ def read(request: Request, rows: list[Row | BadRow]) -> Page:
     if step["kind"] == "talk":
         return _after_talk(step, rows)
     good = [row for row in rows if isinstance(row, Row)]
-    if not rows or (good and all(row.created < step["since"] for row in good)):
+    if not rows or (good and _over(good, step["since"])):
         return Page(rows, None, memo=_memo(step))
     if not good:
         raise BadPage("no row of the page has a date")
@@ -91,6 +94,12 @@ def read(request: Request, rows: list[Row | BadRow]) -> Page:
     if following is None:
         return _stuck(step, rows, good, oddities)
     return Page(rows, _ask({**step, "cursor": following, "page": fingerprint, "limit": _usual(step)}), oddities=oddities)
+
+
+def _over(good: list[Row], since: Instant) -> bool:
+    """Whether the window is behind: a whole page is older, or the last rows of a long one that is in order."""
+    last = good if _unsorted(good) else good[-OLDER_ROWS:]
+    return all(row.created < since for row in last)
 
 
 def _bound(step: Json) -> Instant:

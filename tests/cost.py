@@ -1,0 +1,107 @@
+"""What completeness costs: rows read and requests made for each message, counted by the kit, beside the bound of the ladder.
+
+Part of ``make soak``. The look-back is shorter where more is sent, so that a run takes a minute;
+the ratio of its depth to its period is that of the defaults (28), and the bound says what follows
+from it: overlap / interval, and for each deeper rung 28 x (1 - inner / reach).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import anyio
+
+from poller import polling, window
+from poller.demo.switches import Switches
+from poller.demo.world import HEYMARKET, World
+from poller.model import SECOND
+
+from .fake_kafka import FakeCluster
+from .story import START, Story
+
+PHI, INTERVAL_S, OVERLAP_S = 28, 15, 600
+QUIET = Switches(late=0.0, ties=0.0, classify_later=0.0, status_s=20.0)
+RUNS = ((0.01, 7 * 86_400, 12 * 3600), (0.2, 86_400, 6 * 3600), (2.0, 6 * 3600, 1800), (10.0, 3600 + 1, 600))
+"""Messages a second, depth of the look-back and length of the measurement in seconds."""
+
+
+class Cost(NamedTuple):
+    """Of one run; counts are a message or an hour."""
+
+    rate: float
+    stuck: int
+    requests_an_hour: float
+    sweeps_an_hour: float
+    reads: float
+    hints: float
+    bound: float
+    fixed: float
+
+
+class Counted(Story):
+    """One Heymarket account, measured from when its backlog is read."""
+
+    async def measure(self, _: Story) -> None:
+        """After the first sweeps of every rung."""
+        await anyio.sleep(self.warm)
+        self.before = dict(self.tally)
+
+
+def measured(rate: float, depth: int, seconds: int, stuck: int) -> Cost:
+    """``stuck``: so many of the messages in reach never become final."""
+    polling.LOOK_S = 60.0
+    there = round(rate * depth)
+    share = min(1.0, stuck / max(1, there) / 0.6)
+    story = Counted(1, crash_s=None, seconds=0.0, settle_s=1.0, cluster=FakeCluster(1))
+    switches = Switches(**{**QUIET.__dict__, "stuck": share})
+    story.world = World(1, START, switches, per_second=rate, backlog=there, backlog_s=depth, providers=(HEYMARKET,))
+    story.providers = type(story.providers)(story.world, 1)
+    story.start_from = f"{depth}s"
+    story.defaults = (
+        f"interval: {INTERVAL_S}s, overlap: {OVERLAP_S}s, status_horizon: {depth}s, reconcile: {{every: {depth / PHI:.3f}s, back: {depth}s}}"
+    )
+    story.warm, story.seconds = max(600.0, there / 100 / 30), max(600.0, there / 100 / 30) + seconds
+    story.tally = {"sweep rows": 0, "sweeps": 0, "hint rows": 0, "requests": 0}
+    answer = story.providers.answer
+
+    def counted(method, target, headers, body, now):  # noqa: ANN001, ANN202
+        before = story.providers.rows.get(HEYMARKET, 0)
+        found = answer(method, target, headers, body, now)
+        if "/heymarket/" in target:
+            kind = "hint" if b"updated_at" in body or "count" in target or b"created_at" not in body and False else "sweep"
+            story.tally["requests"] += 1
+            story.tally["sweeps"] += kind == "sweep"
+            story.tally[f"{kind} rows"] += story.providers.rows.get(HEYMARKET, 0) - before
+        return found
+
+    story.providers.answer = counted  # type: ignore[method-assign]
+    story.play(story.measure)  # type: ignore[arg-type]
+    spent = {name: story.tally[name] - story.before[name] for name in story.tally}
+    hours, messages = seconds / 3600, rate * seconds
+    rungs = window.build(
+        interval=INTERVAL_S * SECOND, overlap=OVERLAP_S * SECOND, status_horizon=0, every=depth * SECOND // PHI, back=depth * SECOND
+    )
+    bound = sum((rung.reach - rung.inner) / rung.period for rung in rungs)
+    fixed = OVERLAP_S / INTERVAL_S + PHI
+    return Cost(
+        rate, stuck, spent["requests"] / hours, spent["sweeps"] / hours, spent["sweep rows"] / messages, spent["hint rows"] / messages, bound, fixed
+    )
+
+
+def run(given: tuple[float, int, int, int]) -> Cost:
+    """In a process of its own."""
+    return measured(*given)
+
+
+def table(found: list[Cost]) -> str:
+    """One line a run."""
+    lines = [
+        "| msg/s | never final | requests an hour | of them sweeps | rows read a message | bound | fixed overlap + reconcile | rows of hints a message |",
+        "|" + " --- |" * 8,
+    ]
+    for cost in found:
+        lines.append(
+            f"| {cost.rate} | {cost.stuck} | {cost.requests_an_hour:.0f} | {cost.sweeps_an_hour:.0f} | {cost.reads:.0f} | {cost.bound:.0f} "
+            f"| {cost.fixed:.0f} | {cost.hints:.1f} |"
+        )
+    return "\n".join(lines)
