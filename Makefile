@@ -5,7 +5,7 @@ BIN := .venv/bin
 SECONDS ?= 60
 RECORDS ?= 300000
 
-.PHONY: help demo test lint chaos kills chaos-sim mutants failover brokers fuzz bench bench-restore bench-scale sbom supply clean
+.PHONY: help demo test lint chaos kills chaos-sim soak mutants failover brokers fuzz bench bench-restore bench-scale sbom supply clean
 
 help:  ## say what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -38,8 +38,12 @@ kills: .venv/ready  ## N kills at seeded points of a transaction (N=200)
 chaos-sim: .venv/ready  ## N short histories of crashing and freezing workers on virtual time (N=10000)
 	@exec $(BIN)/python -m tests.chaos_sim $(or $(N),10000)
 
-mutants: .venv/ready  ## laws of the protocol broken on purpose: each must be found
-	@exec $(BIN)/python -m pytest tests -k mutant
+soak: .venv/ready  ## N days of a hostile provider with outages on virtual time, audits over 30 days, and what it costs (N=1000)
+	@exec $(BIN)/python -m tests.soak $(or $(N),1000) --audits --costs
+
+mutants: .venv/ready  ## laws of the protocol and of completeness broken on purpose: each must be found
+	@$(BIN)/python -m pytest tests -k mutant
+	@exec $(BIN)/python -m tests.soak --mutants
 
 failover: .venv/ready  ## how long streams are left alone when workers stop, die, freeze or are replaced
 	@exec $(BIN)/python -m tests.failover

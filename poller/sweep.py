@@ -102,6 +102,8 @@ class Polled:
     late: dict[int, int] = field(default_factory=dict)
     notes: dict[str, int] = field(default_factory=dict)
     last_success: Instant | None = None
+    begun: bool = False
+    """It is new, and where it begins is not durable yet: its first page is, changes or not, or a crash would move its floor."""
     chores: dict[int, Request] = field(default_factory=dict)
     """What a chore in hand asks next."""
     chore_failures: dict[int, int] = field(default_factory=dict)
@@ -134,6 +136,7 @@ def cursor_of(account: Account, polled: Polled) -> Cursor:
         now = account.provider_clock.earliest(account.clock.now())
         cursor = window.begin(polled.rungs, floor=account.floor_of(now), now=now)
         account.committer.ledger.keep_cursor(stream.id, cursor)
+        polled.begun = True
     return cursor
 
 
@@ -200,8 +203,9 @@ async def page(account: Account, polled: Polled, index: int) -> bool:
     held = backfill.running(cursor) if polled.is_backfill(index) else None
     admitted = backfill.missing(cursor, held.since, held.until) if held is not None else ()
     scope = scope_of(polled, cursor, asked, received, admitted)
-    delta = await account.committer.submit(scope, observations, bad, advance, always=held is not None)
+    delta = await account.committer.submit(scope, observations, bad, advance, always=held is not None or polled.begun)
     delta.duplicates += unread
+    polled.begun = False
     learn(account, polled, answer, observations, delta)
     polled.last_success = account.clock.now()
     tell(account, polled, index, answer, cursor, delta, skipped)

@@ -57,18 +57,16 @@ def measured(rate: float, depth: int, seconds: int, stuck: int) -> Cost:
     story.world = World(1, START, switches, per_second=rate, backlog=there, backlog_s=depth, providers=(HEYMARKET,))
     story.providers = type(story.providers)(story.world, 1)
     story.start_from = f"{depth}s"
-    story.defaults = (
-        f"interval: {INTERVAL_S}s, overlap: {OVERLAP_S}s, status_horizon: {depth}s, reconcile: {{every: {depth / PHI:.3f}s, back: {depth}s}}"
-    )
+    story.defaults = f"interval: {INTERVAL_S}s, overlap: {OVERLAP_S}s, status_horizon: {depth}s, reconcile: {{every: {depth / PHI:.3f}s, back: {depth}s}}"
     story.warm, story.seconds = max(600.0, there / 100 / 30), max(600.0, there / 100 / 30) + seconds
     story.tally = {"sweep rows": 0, "sweeps": 0, "hint rows": 0, "requests": 0}
     answer = story.providers.answer
 
-    def counted(method, target, headers, body, now):  # noqa: ANN001, ANN202
+    def counted(method, target, headers, body, now):
         before = story.providers.rows.get(HEYMARKET, 0)
         found = answer(method, target, headers, body, now)
         if "/heymarket/" in target:
-            kind = "hint" if b"updated_at" in body or "count" in target or b"created_at" not in body and False else "sweep"
+            kind = "hint" if b"updated_at" in body or "count" in target else "sweep"
             story.tally["requests"] += 1
             story.tally["sweeps"] += kind == "sweep"
             story.tally[f"{kind} rows"] += story.providers.rows.get(HEYMARKET, 0) - before
@@ -84,7 +82,14 @@ def measured(rate: float, depth: int, seconds: int, stuck: int) -> Cost:
     bound = sum((rung.reach - rung.inner) / rung.period for rung in rungs)
     fixed = OVERLAP_S / INTERVAL_S + PHI
     return Cost(
-        rate, stuck, spent["requests"] / hours, spent["sweeps"] / hours, spent["sweep rows"] / messages, spent["hint rows"] / messages, bound, fixed
+        rate,
+        stuck,
+        spent["requests"] / hours,
+        spent["sweeps"] / hours,
+        spent["sweep rows"] / messages,
+        spent["hint rows"] / messages,
+        bound,
+        fixed,
     )
 
 
@@ -99,9 +104,17 @@ def table(found: list[Cost]) -> str:
         "| msg/s | never final | requests an hour | of them sweeps | rows read a message | bound | fixed overlap + reconcile | rows of hints a message |",
         "|" + " --- |" * 8,
     ]
-    for cost in found:
-        lines.append(
-            f"| {cost.rate} | {cost.stuck} | {cost.requests_an_hour:.0f} | {cost.sweeps_an_hour:.0f} | {cost.reads:.0f} | {cost.bound:.0f} "
-            f"| {cost.fixed:.0f} | {cost.hints:.1f} |"
+    cells = (
+        (
+            c.rate,
+            c.stuck,
+            f"{c.requests_an_hour:.0f}",
+            f"{c.sweeps_an_hour:.0f}",
+            f"{c.reads:.0f}",
+            f"{c.bound:.0f}",
+            f"{c.fixed:.0f}",
+            f"{c.hints:.1f}",
         )
-    return "\n".join(lines)
+        for c in found
+    )
+    return "\n".join([*lines, *("| " + " | ".join(map(str, row)) + " |" for row in cells)])
