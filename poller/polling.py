@@ -154,11 +154,15 @@ class Poller:
         try:
             ended = await (page if chore is None else chores.page)(self.account, polled, go.rung)
         except ProviderError as error:
+            if self._polled.get(go.stream) is not polled:
+                return  # the stream was taken off the list meanwhile
             if chore is not None and not isinstance(error, RateLimited | Unauthorized):
                 self._gave_up(go, polled, chore, error)
             else:
                 not_before = self._failed(go, polled, error)
         else:
+            if self._polled.get(go.stream) is not polled:
+                return
             if chore is not None:
                 self._chore_goes_on(go, polled, chore, ended=ended)
                 return
@@ -184,9 +188,13 @@ class Poller:
         return True
 
     def _chore_goes_on(self, go: Go, polled: Polled, chore: int, *, ended: bool) -> None:
-        """The next request by the chore's own budget, which shrinks as the look-back stretches; the next run a period after this one."""
+        """The next request by the chore's own budget, the next run a period after this one.
+
+        All streams of the account share the budget, and it shrinks as the look-back stretches.
+        """
         now, counts = self.account.clock.monotonic(), polled.counts[go.rung]
-        due = now + self._demand.stretch / (self.account.adapter.chores[chore].share * self._demand.rate)
+        share = self.account.adapter.chores[chore].share / len(self._polled)
+        due = now + self._demand.stretch / (share * self._demand.rate)
         if ended:
             lookup = polled.lookups is not None and self.account.adapter.chores[chore].name == LOOKUP
             due = due if lookup else max(due, counts.began + chores.period_s(self.account, chore, self._interval_s))

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from poller import chores, polling, sweep, window
 from poller.diff import stream_tag
 from poller.ledger import Ledger
-from poller.model import SECOND, BadRow, Instant, Row
+from poller.model import SECOND, BadRow, Instant, Observation, Row
 from poller.providers import Page, Request, heymarket_walk
 
 
@@ -32,11 +32,12 @@ def tie_group_skipped() -> None:
 
 
 def watermark_from_rows() -> None:
-    """A mark is the newest date that was seen in rows."""
+    """A mark is the newest date that was seen in rows, and some are scheduled ahead."""
     advanced = sweep._advanced
 
     def moves(account: Any, polled: Any, index: int, after: Any, answer: Page, delta: Any) -> Any:
-        newest = max((row.created for row in answer.rows if isinstance(row, Row)), default=after.started)
+        seen = [account.adapter.read_row(row) for row in answer.rows if isinstance(row, Row)]
+        newest = max((each.position for each in seen if isinstance(each, Observation)), default=after.started)
         return advanced(account, polled, index, replace(after, started=max(newest, after.started)), answer, delta)
 
     sweep._advanced = moves

@@ -78,3 +78,25 @@ def test_the_trial_can_fail() -> None:
     healthy, ill = story().played(), story().played("/heymarket/", "500")
     counts: list[Any] = [sum(len(times) for path, times in asked.items() if "/heymarket/" in path) for asked in (healthy, ill)]
     assert counts[1] < counts[0] / 2
+
+
+@pytest.mark.parametrize("how", ["hang", "500", ""])
+def test_a_stream_that_is_taken_off_the_list_in_flight_harms_nothing(how: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Streams come and go while their requests are under way; the others go on, and nothing falls over."""
+    from poller.polling import Poller
+
+    follow, turns = Poller._follow, [0]
+
+    def flickering(self: Poller) -> None:
+        names = self._streams
+        turns[0] += 1
+        self._streams = lambda: [name for name in names() if turns[0] % 3 or name != THREADS[1]]
+        try:
+            follow(self)
+        finally:
+            self._streams = names
+
+    monkeypatch.setattr(Poller, "_follow", flickering)
+    one = story()
+    asked = one.played(f"/{THREADS[1]}/" if how else "", how)
+    assert counted(asked[f"/stuut/v2/sms-threads/{THREADS[0]}/messages"]) > 0.9 * SECONDS
