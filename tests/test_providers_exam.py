@@ -250,3 +250,21 @@ def test_times_that_are_none() -> None:
     assert rfc3339("9999-12-31T23:59:59Z") is not None
     assert [epoch(value) for value in (0, -5, True, "x", float("inf"), 1e300)] == [None] * 6
     assert epoch(1_506_321_592_000) == epoch("1506321592") == epoch(1_506_321_592)
+
+
+def test_what_forgetting_looks_at_is_when_a_message_began_and_never_when_it_changed() -> None:
+    """The position is the latest of created, scheduled and received; an update years later moves nothing."""
+    rows = {
+        "stuut": {
+            "id": "1",
+            "created_at": text_of(NOW * SECOND),
+            "modified_at": "2031-01-01T00:00:00Z",
+            "delivered_at": "2031-01-01T00:00:00Z",
+        },
+        "heymarket": {"id": 1, "date": text_of(NOW * SECOND), "updated": "2031-01-01T00:00:00Z"},
+        "fonedynamics": {"MessageSid": "1", "Created": NOW - 9, "Scheduled": NOW, "Delivered": NOW + 10**8},
+    }
+    for provider, row in rows.items():
+        seen = adapter_of(provider).read_row(Row("1", NOW * SECOND, json.dumps(row).encode()))
+        assert isinstance(seen, Observation)
+        assert seen.position == NOW * SECOND, provider
