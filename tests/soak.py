@@ -32,7 +32,7 @@ from poller.store import Store
 from poller.telemetry import AccountFacts, Telemetry
 from poller.worker import Worker
 
-from . import cost, holes
+from . import cost, holes, promises
 from .chaos_sim import Invented
 from .fake_kafka import FakeCluster
 from .soak_mutants import MUTANTS
@@ -190,6 +190,7 @@ def main() -> int:
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--seed", type=int)
     parser.add_argument("--audits", action="store_true", help="and thirty simulated days of the audits, with holes and without")
+    parser.add_argument("--promises", action="store_true", help="and how soon rows are seen in thirty days, whatever overlap is")
     parser.add_argument("--costs", action="store_true", help="and the table of what completeness costs")
     parser.add_argument("--mutants", action="store_true", help="break each rule on purpose, and play until a history finds it")
     given = parser.parse_args()
@@ -213,6 +214,8 @@ def main() -> int:
     if given.seed is not None:
         print(found[0])
     missed = audits() if given.audits else 0
+    if given.promises:
+        missed += promised()
     if given.costs:
         costs()
     return int(bool(failed or missed))
@@ -227,6 +230,20 @@ def audits() -> int:
     print(f"audits: {len(found)} accounts x 30 days: {raised} of {there} holes told, {twice} twice, {false} false alarms")
     print(f"hours from hole to alarm: median {hours[len(hours) // 2]:.1f}, longest {hours[-1]:.1f} (two periods are 12)")
     return there - raised + twice + false
+
+
+def promised() -> int:
+    """Thirty days with three overlaps, and a start with a backlog; how many rows were unseen or seen too late."""
+    with multiprocessing.get_context("spawn").Pool(os.cpu_count()) as pool:
+        found = pool.map(promises.run, promises.OVERLAPS, chunksize=1)
+        new, longest = pool.apply(promises.backlog)
+    for each in found:
+        print(
+            f"30 days, overlap {each.overlap}: {each.rows - each.unseen} of {each.rows} rows seen, {each.over} later than promised "
+            f"(the latest at {each.worst:.2f} of its promise); an import of {promises.IMPORT_ROWS} old rows moved overlap by {each.moved:.0%}"
+        )
+    print(f"start with a backlog at 10 msg/s: {new} new rows, the longest wait {longest:.1f} s (interval 15 s)")
+    return sum(each.unseen + each.over for each in found)
 
 
 def costs() -> None:

@@ -36,7 +36,7 @@ CONFIG = """\
 kafka: {{bootstrap_servers: ["127.0.0.1:1"], shards: {shards}, partitions: 4, session_timeout: 2s}}
 defaults: {{start_from: {start_from}, {defaults}}}
 accounts:
-- {{name: main, provider: heymarket, base_url: "http://127.0.0.1/heymarket", rate_limit: 50/s,
+- {{name: main, provider: heymarket, base_url: "http://127.0.0.1/heymarket", rate_limit: {rate},
    credentials: {{secret_id: {{file: heymarket-id}}, secret_key: {{file: heymarket-key}}}}}}
 - {{name: sydney, provider: fonedynamics, base_url: "http://127.0.0.1/fonedynamics", rate_limit: 50/s, properties: [{properties}],
    credentials: {{account_sid: {{file: fone-sid}}, token: {{file: fone-token}}}}}}
@@ -68,7 +68,7 @@ class Story:
         self.providers = Providers(self.world, self.seed)
         self.quiet = False
         self.start, self.start_from = START, "24h"
-        self.more, self.level = "", "critical"
+        self.more, self.level, self.rate = "", "critical", "50/s"
         self.defaults = "interval: 1s, overlap: 1m, reconcile: {every: 6h, back: 24h}, timeout: 5s"
         self.flags: set[Flag] = set()
         self.running: dict[str, tuple[Worker, Telemetry]] = {}
@@ -86,7 +86,13 @@ class Story:
                 (Path(folder) / name).write_text(value)
             path = Path(folder) / "poller.yaml"
             self.folder = Path(folder)
-            given = {"start_from": self.start_from, "shards": self.cluster.shards, "more": self.more, "defaults": self.defaults}
+            given = {
+                "start_from": self.start_from,
+                "shards": self.cluster.shards,
+                "more": self.more,
+                "defaults": self.defaults,
+                "rate": self.rate,
+            }
             path.write_text(CONFIG.format(properties=", ".join(PROPERTIES), threads=", ".join(THREADS), **given))
             config = configuration.load(path)
             async with anyio.create_task_group() as tasks:

@@ -1,0 +1,110 @@
+"""How soon rows are seen, whatever ``overlap`` is: thirty simulated days, and a start with a backlog. Part of ``make soak``."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import anyio
+
+from poller import polling
+from poller.demo.switches import Switches
+from poller.demo.world import HEYMARKET, World
+from poller.model import DAY, HOUR, MINUTE, SECOND, Instant
+from poller.providers.common import rfc3339
+
+from .fake_kafka import FakeCluster
+from .story import START, Story
+
+LATE = Switches(late=0.1, late_s=1800.0, very_late=0.02, very_late_s=6.5 * 86_400, ties=0.05, status_s=120.0, classify_later=0.0)
+INTERVAL: Instant = 5 * MINUTE
+SWEEP: Instant = 3 * MINUTE
+"""What a sweep, its queueing and its commit take at most here."""
+
+OVERLAPS = ("2m", "1h", "auto")
+IMPORT_ROWS = 5_000
+
+
+class Seen(NamedTuple):
+    """One run: rows that were due, unseen ones, those seen later than promised, and what became of the learned overlap."""
+
+    overlap: str
+    rows: int
+    unseen: int
+    over: int
+    worst: float
+    """Delay / promise, at most."""
+    moved: float
+    """By how much an import moved the learned overlap."""
+
+
+class Days(Story):
+    """One Heymarket account with the default look-back."""
+
+    def setup(self, overlap: str, *, days: float, rate: float) -> None:
+        """Its world and its configuration."""
+        polling.LOOK_S = 60.0
+        self.world = World(self.seed, START, LATE, per_second=rate, backlog=200, providers=(HEYMARKET,))
+        self.providers = type(self.providers)(self.world, self.seed)
+        self.defaults = f"interval: 5m, overlap: {overlap}, reconcile: {{every: 6h, back: 7d}}"
+        self.seconds, self.settle_s, self.overlaps = days * 86_400, 7 * 3600.0, (0.0, 0.0)
+
+    def overlap(self) -> float:
+        """In force, in seconds."""
+        worker = self.running["worker-0"][0]
+        accounts = [account for shard in worker.snapshot().shards for account in shard.accounts if account.provider == HEYMARKET]
+        return accounts[0].overlap_s
+
+    async def bring(self, _: Story) -> None:
+        """Five thousand old rows in one moment, near the end."""
+        await anyio.sleep(self.seconds * 0.8)
+        before, now = self.overlap(), self.clock.now()
+        for number in range(IMPORT_ROWS):
+            self.world._message(HEYMARKET, now - HOUR - number * (4 * DAY // IMPORT_ROWS), now, backlog=True).visible = now
+        await anyio.sleep(12 * 3600)
+        self.overlaps = (before, self.overlap())
+
+
+def measured(overlap: str, *, days: float = 30.0, rate: float = 0.02) -> Seen:
+    """Every row that showed itself a while before the end, against A/7 (or one interval) and one sweep."""
+    story = Days(1, crash_s=None, cluster=FakeCluster(1))
+    story.setup(overlap, days=days, rate=rate)
+    story.play(story.bring if overlap == "auto" else None)  # type: ignore[arg-type]
+    observed = {
+        event.key.rpartition("/")[2]: time.instant
+        for event in story.published()
+        if event.type.startswith("sms.message.created") and (time := rfc3339(event.value["observed_at"]))
+    }
+    reach = HOUR if overlap == "1h" else 2 * MINUTE if overlap == "2m" else 10 * MINUTE
+    due = [sms for sms in story.world.all() if START + HOUR < sms.visible < START + round(days * DAY) - DAY]
+    delays = [(observed[sms.id] - sms.visible, max(sms.visible - sms.created, 0)) for sms in due if sms.id in observed]
+    ratios = [delay / ((INTERVAL if age < reach else max(INTERVAL, age // 7)) + SWEEP) for delay, age in delays]
+    before, after = story.overlaps
+    return Seen(
+        overlap, len(due), len(due) - len(delays), sum(r > 1 for r in ratios), max(ratios), abs(after - before) / before if before else 0.0
+    )
+
+
+def backlog(*, rate: float = 10.0, seconds: float = 600.0) -> tuple[int, float]:
+    """A start with an hour's backlog at ten messages a second and Heymarket's own limit: new rows, and their longest wait in seconds."""
+    story = Days(2, crash_s=None, cluster=FakeCluster(1))
+    story.setup("2m", days=seconds / 86_400, rate=rate)
+    story.world = World(
+        2, START, Switches(late=0.0, ties=0.0), per_second=rate, backlog=round(3600 * rate), backlog_s=3600, providers=(HEYMARKET,)
+    )
+    story.providers = type(story.providers)(story.world, 2)
+    story.defaults, story.start_from = "interval: 15s, overlap: 2m, reconcile: {every: 6h, back: 7d}", "1h"
+    story.rate, story.settle_s = "400/min", 60.0
+    story.play()
+    new = {sms.id: sms.visible for sms in story.world.all() if sms.visible > START}
+    waits = [
+        (time.instant - new[id_]) / SECOND
+        for event in story.published()
+        if event.type.startswith("sms.message.created") and (id_ := event.key.rpartition("/")[2]) in new
+        if (time := rfc3339(event.value["observed_at"]))
+    ]
+    return len(waits), max(waits)
+
+
+def run(overlap: str) -> Seen:
+    """In a process of its own."""
+    return measured(overlap)
