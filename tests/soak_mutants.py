@@ -114,25 +114,10 @@ def short_page_is_last() -> None:
     heymarket_walk.read = ends
 
 
-def hints_move_marks() -> None:
-    """A page of the newest changes counts as a sweep of everything."""
-    original = chores.page
-
-    async def moves(account: Any, polled: Any, index: int) -> bool:
-        ended = await original(account, polled, index)
-        cursor = account.committer.ledger.cursor(polled.stream.id)
-        now = account.provider_clock.earliest(account.clock.now())
-        marks = tuple(replace(mark, complete=max(mark.complete, now)) for mark in cursor.marks)
-        account.committer.ledger.keep_cursor(polled.stream.id, replace(cursor, marks=marks, debts={}))
-        return ended
-
-    chores.page = moves
-
-
 MUTANTS: dict[str, Callable[[], None]] = {
     mutant.__name__: mutant
     for mutant in (
         first_known_id, tie_group_skipped, from_now, count_postpones, hands_down_always, forgets_by_the_clock, floor_not_raised,
-        short_page_is_last, hints_move_marks,
+        short_page_is_last,
     )
 }  # fmt: skip

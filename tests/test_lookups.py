@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
 from msgspec.structs import replace
 
+from poller import chores
 from poller.demo.switches import Switches
 from poller.demo.world import FONE
 from poller.lookups import SPACING, Lookups
@@ -93,3 +97,20 @@ def test_ids_are_remembered_only_while_they_are_needed() -> None:
     for keep, ids in ((True, {"1", None}), (False, {None})):
         delta = diff({}, [open_, final], replace(scope(), keep_ids=keep), prints)
         assert {each.id for each in delta.seen.values()} == ids
+
+
+def test_no_chore_moves_a_mark(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hints, look-ups and audits publish what they list and leave every watermark where it was."""
+    original, runs = chores.page, []
+
+    async def watched(account: Any, polled: Any, index: int) -> bool:
+        before = account.committer.ledger.cursor(polled.stream.id)
+        ended = await original(account, polled, index)
+        after = account.committer.ledger.cursor(polled.stream.id)
+        runs.append((before.marks, before.debts, before.watermark) == (after.marks, after.debts, after.watermark))
+        return ended
+
+    monkeypatch.setattr(chores, "page", watched)
+    assert Story(6, crash_s=None, seconds=40.0).play().good
+    assert len(runs) > 20
+    assert all(runs)
