@@ -78,6 +78,8 @@ def demo(*, seconds: float, port: int, hostile: bool) -> int:
         view.say(f"starting Apache Kafka {runtime.version} ...")
         with Cluster(runtime, Path(folder) / "kafka") as kafka:
             verdict = anyio.run(_Demo(Path(folder), kafka, view, seconds=seconds, port=port, hostile=hostile).run)
+        if verdict is None:
+            raise KeyboardInterrupt
     print(verdict.line)
     for name in ("missing", "stale", "duplicates", "out_of_order"):
         for key in getattr(verdict, name)[:5]:
@@ -129,7 +131,22 @@ class _Demo:
         self._world = World(int(time.time()), _now(), HOSTILE if hostile else None)
         self._events: list[Published] = []
 
-    async def run(self) -> Verdict:
+    async def run(self) -> Verdict | None:
+        """The verdict; None when it was interrupted."""
+        verdict: Verdict | None = None
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._signals, tasks.cancel_scope)
+            verdict = await self._play()
+            tasks.cancel_scope.cancel()
+        return verdict
+
+    async def _signals(self, scope: anyio.CancelScope) -> None:
+        """A scope stays cancelled, where one KeyboardInterrupt at a bad moment would be lost."""
+        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as received:
+            async for _ in received:
+                scope.cancel()
+
+    async def _play(self) -> Verdict:
         async with serving(Providers(self._world)) as url:
             daemon = Daemon(self._write(url))
             try:
