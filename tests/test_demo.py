@@ -54,8 +54,10 @@ def test_whatever_dies_nothing_is_left_behind(tmp_path: Path, victim: str) -> No
         process.send_signal(signal.SIGINT)
     else:
         next(child for child in family if victim in " ".join(child.cmdline())).kill()
-    process.communicate(timeout=45)
+    _, err = process.communicate(timeout=45)
     assert process.returncode != 0
+    assert "unexpected" not in err
+    assert victim == "itself" or "ended by itself" in err
     _, alive = psutil.wait_procs(family, timeout=5)
     assert not alive
     assert not list(tmp_path.glob("poller-demo-*"))

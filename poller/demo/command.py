@@ -18,7 +18,7 @@ from pathlib import Path
 import anyio
 import anyio.to_thread
 
-from ..errors import Unavailable
+from ..errors import Unavailable, first
 from ..model import SECOND
 from . import providers
 from .broker import Cluster, die_with_parent
@@ -77,7 +77,13 @@ def demo(*, seconds: float, port: int, hostile: bool) -> int:
         runtime = fetch(progress=view.say)
         view.say(f"starting Apache Kafka {runtime.version} ...")
         with Cluster(runtime, Path(folder) / "kafka") as kafka:
-            verdict = anyio.run(_Demo(Path(folder), kafka, view, seconds=seconds, port=port, hostile=hostile).run)
+            verdict, trouble = None, None
+            try:
+                verdict = anyio.run(_Demo(Path(folder), kafka, view, seconds=seconds, port=port, hostile=hostile).run)
+            except* Unavailable as group:
+                trouble = first(group)
+        if trouble is not None:
+            raise trouble
         if verdict is None:
             raise KeyboardInterrupt
     print(verdict.line)
