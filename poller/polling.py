@@ -173,7 +173,8 @@ class Poller:
                 self._swept(go, polled)
         finally:
             self._in_flight -= 1
-            self._agenda.done(go.stream, not_before=not_before)
+            if self._polled.get(go.stream) is polled:  # else it was taken off, and a new one of that name has a page of its own
+                self._agenda.done(go.stream, not_before=not_before)
             self._wake.set()
 
     def _nothing_to_ask(self, choice: Go, now: float) -> bool:
