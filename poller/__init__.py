@@ -18,7 +18,7 @@ The files in the order in which a message meets them::
     lookups         which message is asked for by its id next
     chores          what is asked beside the sweeps: hints, look-ups by id, audits
     backfill        a past range, and what is known to be published
-    known           rows that need not be read again
+    known           rows and pages that need not be read again
     providers       the adapters: common, stuut, heymarket, heymarket_walk, heymarket_audit, fonedynamics,
                     fonedynamics_audit, looks, registry
     credentials     an account's secrets as headers

@@ -78,7 +78,7 @@ async def page(account: Account, polled: Polled, index: int) -> bool:
     assert number is not None, "only a chore is asked here"
     polled.counts.setdefault(index, Counts(account.clock.monotonic()))
     asked = ledger.meta.commit
-    answer, received = await ask(account, request)
+    answer, received = await ask(account, polled, index, request)
     observations, bad, skipped, unread = read_rows(account, polled, answer, every=False)
     scope = scope_of(polled, cursor, asked, received)
 

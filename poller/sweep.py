@@ -19,7 +19,7 @@ from .commit import Committer
 from .diff import Delta, Scope
 from .errors import BadPage, EndlessPagination
 from .fetch import Fetcher
-from .known import Known
+from .known import Known, Repeat, mark_of, repeat_of
 from .lateness import Lateness
 from .lookups import Lookups
 from .model import SECOND, BadRow, Instant, Observation, Row, Stream
@@ -109,6 +109,8 @@ class Polled:
     chore_failures: dict[int, int] = field(default_factory=dict)
     chore_events: dict[int, int] = field(default_factory=dict)
     """What the last run of a chore gave."""
+    pages: dict[int, Repeat] = field(default_factory=dict)
+    """The last page of each index."""
     lookups: Lookups | None = None
     """Where the provider can be asked for single messages."""
 
@@ -189,12 +191,12 @@ async def page(account: Account, polled: Polled, index: int) -> bool:
         raise EndlessPagination(f"a sweep did not end within {PAGES_MAX} pages")
     asked, sent = ledger.meta.commit, account.clock.now()
     try:
-        answer, received = await ask(account, sweep.request)
+        answer, received = await ask(account, polled, index, sweep.request)
     except BadPage:
         ledger.keep_cursor(stream.id, _without(cursor, index))
         raise
     started = sweep.started or account.provider_clock.earliest(sent)
-    after = replace(sweep, started=started, pages=sweep.pages + 1, rows=sweep.rows + len(answer.rows))
+    after = replace(sweep, started=started, pages=sweep.pages + 1, rows=sweep.rows + answer.count)
     observations, bad, skipped, unread = read_rows(account, polled, answer, every=polled.is_backfill(index))
 
     def advance(delta: Delta) -> Cursor:
@@ -212,13 +214,21 @@ async def page(account: Account, polled: Polled, index: int) -> bool:
     return answer.next is None
 
 
-async def ask(account: Account, request: Request) -> tuple[Page, Instant]:
-    """One answer as the adapter reads it, and when it came."""
+async def ask(account: Account, polled: Polled, index: int, request: Request) -> tuple[Page, Instant]:
+    """One answer as the adapter reads it, and when it came; a page that is the one before, byte for byte, is not read again."""
     fetched = await account.fetcher.fetch(request)
     received = account.clock.now()
     account.provider_clock.observe(fetched.date, received)
     account.hold(exhausted(fetched.response))
-    return account.adapter.read_page(request, fetched.response), received
+    mark, last = mark_of(request, fetched.response), polled.pages.pop(index, None)
+    if last is None or last.mark != mark or polled.is_backfill(index) or not account.known.has_all(last):
+        answer = account.adapter.read_page(request, fetched.response)
+        last = repeat_of(mark, answer)
+    else:
+        answer = last.page
+    if last is not None:
+        polled.pages[index] = last
+    return answer, received
 
 
 def scope_of(polled: Polled, cursor: Cursor, asked: int, received: Instant, admitted: tuple[tuple[Instant, Instant], ...] = ()) -> Scope:
@@ -268,7 +278,7 @@ def read_rows(
 
     ``every``: what was out of scope for live polling is not for a backfill, so each row is read.
     """
-    unread = 0
+    unread = answer.unread
     observations: list[Observation] = []
     bad: list[BadRow] = []
     skipped: dict[str, int] = {}
@@ -319,7 +329,7 @@ def _advanced(account: Account, polled: Polled, index: int, after: Sweep, answer
         cursor = replace(cursor, changed=max(cursor.changed, account.provider_clock.earliest(account.clock.now())))
     if polled.is_backfill(index):
         next_sweep = after if answer.next is None else replace(after, request=answer.next)
-        return backfill.page(cursor, next_sweep, ended=answer.next is None, rows=len(answer.rows), events=len(delta.events))
+        return backfill.page(cursor, next_sweep, ended=answer.next is None, rows=answer.count, events=len(delta.events))
     if answer.next is None:
         return window.complete(polled.rungs, index, cursor, after)
     return replace(cursor, sweeps={**cursor.sweeps, index: replace(after, request=answer.next)})
@@ -335,13 +345,13 @@ def tell(account: Account, polled: Polled, index: int, answer: Page, cursor: Cur
     """One page's facts, once it is durable."""
     now, stream_id = account.clock.now(), polled.stream.id
     counts = polled.counts[index]
-    counts.pages, counts.rows, counts.events = counts.pages + 1, counts.rows + len(answer.rows), counts.events + len(delta.events)
+    counts.pages, counts.rows, counts.events = counts.pages + 1, counts.rows + answer.count, counts.events + len(delta.events)
     late = [] if polled.is_backfill(index) else _lateness(account, polled, counts, cursor, delta)
     polled.late[index] = polled.late.get(index, 0) + len(late)
     polled.changes[index] = polled.changes.get(index, 0) + len(delta.seen)
     account.facts.page(
         PageFacts(
-            fetched=len(answer.rows),
+            fetched=answer.count,
             duplicate=delta.duplicates,
             rejected=delta.rejected,
             out_of_scope=delta.below_floor + sum(skipped.values()),

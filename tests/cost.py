@@ -15,14 +15,15 @@ from poller import polling, window
 from poller.demo.switches import Switches
 from poller.demo.world import HEYMARKET, World
 from poller.model import SECOND
+from poller.telemetry import AccountFacts, SweepFacts, Telemetry
 
 from .fake_kafka import FakeCluster
 from .story import START, Story
 
 PHI, INTERVAL_S, OVERLAP_S = 28, 15, 600
 QUIET = Switches(late=0.0, ties=0.0, classify_later=0.0, status_s=20.0)
-RUNS = ((0.01, 7 * 86_400, 12 * 3600), (0.2, 86_400, 6 * 3600), (2.0, 6 * 3600, 1800), (10.0, 3600 + 1, 600))
-"""Messages a second, depth of the look-back and length of the measurement in seconds."""
+RUNS = ((0.01, 7 * 86_400, 2), (0.2, 86_400, 7), (2.0, 6 * 3600, 4), (10.0, 3600 + 1, 5))
+"""Messages a second, depth of the look-back in seconds, and how many periods of the deepest rung are measured."""
 
 
 class Cost(NamedTuple):
@@ -32,14 +33,45 @@ class Cost(NamedTuple):
     stuck: int
     requests_an_hour: float
     sweeps_an_hour: float
+    """Requests of sweeps."""
     reads: float
+    """Rows of sweeps."""
     hints: float
+    """Rows of hints."""
+    audits: float
+    """Rows of audits."""
     bound: float
     fixed: float
 
 
+class Listening(Telemetry):
+    """Hears of sweeps."""
+
+    tally: dict[str, int]
+
+    def account(self, provider: str, name: str) -> AccountFacts:
+        """Its facts, listened to."""
+        facts = super().account(provider, name)
+        told = facts.sweep
+
+        def swept(found: SweepFacts) -> None:
+            if provider == HEYMARKET:
+                self.tally["sweep pages"] += found.pages
+                self.tally["sweep rows"] += found.rows
+            told(found)
+
+        facts.sweep = swept  # type: ignore[method-assign]
+        return facts
+
+
 class Counted(Story):
     """One Heymarket account, measured from when its backlog is read."""
+
+    def telemetry(self) -> Telemetry:
+        """That listens."""
+        told = Listening(version="cost", level=self.level, json=True)
+        told.tally = self.tally
+        return told
 
     async def measure(self, _: Story) -> None:
         """After the first sweeps of every rung."""
@@ -47,9 +79,10 @@ class Counted(Story):
         self.before = dict(self.tally)
 
 
-def measured(rate: float, depth: int, seconds: int, stuck: int) -> Cost:
+def measured(rate: float, depth: int, periods: int, stuck: int) -> Cost:
     """``stuck``: so many of the messages in reach never become final."""
     polling.LOOK_S = 60.0
+    seconds = periods * depth / PHI
     there = round(rate * depth)
     share = min(1.0, stuck / max(1, there) / 0.6)
     story = Counted(1, crash_s=None, seconds=0.0, settle_s=1.0, cluster=FakeCluster(1))
@@ -59,17 +92,17 @@ def measured(rate: float, depth: int, seconds: int, stuck: int) -> Cost:
     story.start_from = f"{depth}s"
     story.defaults = f"interval: {INTERVAL_S}s, overlap: {OVERLAP_S}s, status_horizon: {depth}s, reconcile: {{every: {depth / PHI:.3f}s, back: {depth}s}}"
     story.warm, story.seconds = max(600.0, there / 100 / 30), max(600.0, there / 100 / 30) + seconds
-    story.tally = {"sweep rows": 0, "sweeps": 0, "hint rows": 0, "requests": 0}
+    story.tally = dict.fromkeys(("requests", "rows", "hint rows", "sweep pages", "sweep rows"), 0)
     answer = story.providers.answer
 
     def counted(method, target, headers, body, now):
         before = story.providers.rows.get(HEYMARKET, 0)
         found = answer(method, target, headers, body, now)
         if "/heymarket/" in target:
-            kind = "hint" if b"updated_at" in body or "count" in target else "sweep"
+            rows = story.providers.rows.get(HEYMARKET, 0) - before
             story.tally["requests"] += 1
-            story.tally["sweeps"] += kind == "sweep"
-            story.tally[f"{kind} rows"] += story.providers.rows.get(HEYMARKET, 0) - before
+            story.tally["rows"] += rows
+            story.tally["hint rows"] += rows * (b"updated_at" in body)
         return found
 
     story.providers.answer = counted  # type: ignore[method-assign]
@@ -85,9 +118,10 @@ def measured(rate: float, depth: int, seconds: int, stuck: int) -> Cost:
         rate,
         stuck,
         spent["requests"] / hours,
-        spent["sweeps"] / hours,
+        spent["sweep pages"] / hours,
         spent["sweep rows"] / messages,
         spent["hint rows"] / messages,
+        (spent["rows"] - spent["hint rows"] - spent["sweep rows"]) / messages,
         bound,
         fixed,
     )
@@ -101,8 +135,8 @@ def run(given: tuple[float, int, int, int]) -> Cost:
 def table(found: list[Cost]) -> str:
     """One line a run."""
     lines = [
-        "| msg/s | never final | requests an hour | of them sweeps | rows read a message | bound | fixed overlap + reconcile | rows of hints a message |",
-        "|" + " --- |" * 8,
+        "| msg/s | never final | requests an hour | of them sweeps | rows read a message | bound | fixed overlap + reconcile | rows of hints a message | of audits |",
+        "|" + " --- |" * 9,
     ]
     cells = (
         (
@@ -114,6 +148,7 @@ def table(found: list[Cost]) -> str:
             f"{c.bound:.0f}",
             f"{c.fixed:.0f}",
             f"{c.hints:.1f}",
+            f"{c.audits:.1f}",
         )
         for c in found
     )

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import anyio
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from poller.known import GENERATION_MAX, Known
-from poller.model import Row
+from poller import sweep
+from poller.demo.switches import Switches
+from poller.demo.world import STUUT, World
+from poller.known import GENERATION_MAX, Known, mark_of, repeat_of
+from poller.model import BadRow, Row
+from poller.providers import Page, Request, Response
+from poller.providers.stuut import Stuut
+from poller.sweep import Account, Polled
+
+from .story import START, Story
 
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from([b"1", b"2", b"3"]), st.booleans()), max_size=40))
@@ -32,3 +44,54 @@ def test_memory_is_bounded() -> None:
     assert len(known._young) + len(known._old) <= 2 * GENERATION_MAX
     assert known.has(Row(str(3 * GENERATION_MAX - 1), 0, b"x"))
     assert not known.has(Row("0", 0, b"x"))
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from([b"1", b"2"])), max_size=12))
+def test_a_page_is_known_while_each_of_its_copies_is(history: list[tuple[str, bytes]]) -> None:
+    """The same answer to the same request is the same page; it counts as read as long as every row would."""
+    known, rows = Known(), [Row("a", 0, b"1"), Row("b", 0, b"2")]
+    request, response = Request("GET", "/", step={"now": 1}), Response(200, {}, b"[1,2]")
+    repeat = repeat_of(mark_of(request, response), Page(rows, memo={"limit": 3}))
+    assert repeat is not None
+    assert repeat.mark == mark_of(request, Response(200, {"date": "later"}, b"[1,2]"))
+    assert repeat.mark != mark_of(Request("GET", "/", step={"now": 2}), response)
+    assert repeat.mark != mark_of(request, Response(200, {}, b"[1,3]"))
+    assert (repeat.page.count, repeat.page.rows, repeat.page.memo) == (2, [], {"limit": 3})
+    for id_, raw in history:
+        known.learn(Row(id_, 0, raw))
+        assert known.has_all(repeat) == all(known.has(row) for row in rows)
+
+
+def test_a_page_with_a_row_that_cannot_be_read_is_read_each_time() -> None:
+    """A bad row is never known, so its page is not."""
+    assert repeat_of(0, Page([Row("a", 0, b"1"), BadRow("missing", "id", b"2")])) is None
+
+
+def test_an_identical_page_costs_no_parsing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While a thread does not change its page is parsed a few times only, its rows are counted at every poll, and a change is seen."""
+    story, parsed, counted = Story(3, crash_s=None, seconds=60.0, settle_s=10.0), list[bytes](), list[int]()
+    story.world = World(3, START, Switches(late=0.0, status_s=1.0, classify_later=0.0), per_second=1e-6, backlog=40, providers=(STUUT,))
+    story.providers = type(story.providers)(story.world, 3)
+    story.defaults = "interval: 1s, overlap: 1m, reconcile: {every: 1m, back: 24h}, timeout: 5s"
+    read, told = Stuut.read_page, sweep.tell
+
+    def reading(self: Stuut, request: Request, response: Response) -> Page:
+        parsed.append(response.body)
+        return read(self, request, response)
+
+    def telling(account: Account, polled: Polled, index: int, answer: Page, *rest: Any) -> None:
+        counted.append(answer.count if polled.stream.provider == STUUT else 0)
+        told(account, polled, index, answer, *rest)
+
+    monkeypatch.setattr(Stuut, "read_page", reading)
+    monkeypatch.setattr(sweep, "tell", telling)
+
+    async def later(_: Story) -> None:
+        await anyio.sleep(30)
+        story.world._message(STUUT, story.clock.now(), story.clock.now(), backlog=False)
+
+    assert story.play(later).good  # type: ignore[arg-type]
+    polls = sum(bool(rows) for rows in counted)
+    assert polls > 10 * len(set(parsed))
+    assert len(parsed) < polls / 3, (len(parsed), polls)
+    assert sum(counted) > 10 * 40

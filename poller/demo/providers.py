@@ -108,9 +108,16 @@ class Providers:
             return Answer(404, b'{"detail":"Not found"}')
         listed = self.world.shown(STUUT, thread, now)
         rows = [_stuut_row(sms, self._at) for sms in (listed[-self.world.switches.cap :] if self.world.switches.cap else listed)]
-        self._random.shuffle(rows)
+        self._in_order(rows)
         self._count_rows(STUUT, rows)
         return _json({"data": rows} if self.world.switches.envelope else rows)
+
+    def _in_order(self, rows: list[Any]) -> None:
+        """By the switch's reading of what no page documents; given oldest first."""
+        if self.world.switches.order == "random":
+            self._random.shuffle(rows)
+        elif self.world.switches.order == "descending":
+            rows.reverse()
 
     def _count_rows(self, provider: str, rows: list[Any]) -> None:
         self.rows[provider] = self.rows.get(provider, 0) + len(rows)
@@ -161,10 +168,7 @@ class Providers:
             rows = self.world.between(FONE, sid, since, until, now)
         if "Direction" in asked:
             rows = [sms for sms in rows if sms.inbound == (asked["Direction"] == "Receive")]
-        if self.world.switches.order == "random":
-            self._random.shuffle(rows)
-        elif self.world.switches.order == "descending":
-            rows.reverse()
+        self._in_order(rows)
         skip, count = int(asked.get("Results_Skip", 0)), min(int(asked.get("Results_Count", 200)), 2 * self.world.switches.limit_max)
         found = [_fone_row(sms, self._at, received=by == "received") for sms in rows[skip : skip + count]]
         self._count_rows(FONE, found)

@@ -58,7 +58,7 @@ class Switches:
     cursor: str = "exclusive"
     """Heymarket's cursor: exclusive, inclusive, ignored, after (Heymarket A)."""
     order: str = "descending"
-    """Fone Dynamics' order: ascending, descending or random per request (Fone Dynamics C)."""
+    """The order of lists that document none: ascending, descending or random per request (Stuut b, Fone Dynamics C)."""
     filter: str = "created"
     """Which stamp Fone Dynamics' dates test: created, scheduled, received (Fone Dynamics B)."""
     faults: float = 0.0

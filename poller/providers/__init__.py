@@ -59,6 +59,13 @@ class Page(Struct, frozen=True):
     gaps: tuple[Gap, ...] = ()
     oddities: tuple[str, ...] = ()
     """Peculiarities of the page, to be counted and said once (short constants)."""
+    unread: int = 0
+    """Rows beside those, of which it is known already that each is the copy that was adopted last."""
+
+    @property
+    def count(self) -> int:
+        """All rows of the answer."""
+        return len(self.rows) + self.unread
 
 
 LOOKUP = "lookup"

@@ -8,13 +8,15 @@ Rules, each safe under every reading of the vendor's pages:
   the price.
 - A walk that does not get past one date asks for longer pages; then counts both ends of that
   date and reads the conversations seen there; what is still short is a possible gap.
-- It ends when a whole page is older than the window, or the last fifty rows of one, or when it is empty; never at a short page.
+- It ends when a whole page is older than the window, or the last thirty rows of one in order, or when it is empty; never at a short page.
+- A page is asked as long as what is left of the window is likely to need, with those thirty.
 - Most rows newer than the cursor, or the same page again, means the cursor was not honoured.
 """
 
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 from typing import Any
 
@@ -29,8 +31,8 @@ PATH = "/v1/messages/all"
 LIMIT, LIMIT_FALLBACK, LIMIT_MAX = 100, 30, 1000
 LAST_ROWS = 3
 TALKS_MAX = 20
-OLDER_ROWS = 50
-"""So many older rows at the end of a page end a walk: more than old-dated imports are likely to put in a row."""
+OLDER_ROWS = 30
+"""So many older rows at the end of a page in order end a walk: the vendor's own page, all of it older."""
 
 GROUP_MAX = 5_000
 INVERSIONS_SHARE = 0.1
@@ -39,16 +41,21 @@ INVERSIONS_SHARE = 0.1
 def begin(window: Window, memo: Json) -> Request:
     """The first request of a walk over the window."""
     limit = int(memo.get("limit", LIMIT))
-    step: Json = {"kind": "walk", "since": window.since, "now": window.now, "limit": limit, "unit": 1, "most": 0}
-    return _ask({**step, "cursor": window.until})
+    step: Json = {"kind": "walk", "since": window.since, "now": window.now, "limit": limit, "unit": 1, "most": 0, "memo": memo}
+    step |= {"cursor": window.until, "live": window.until is None, "total": 0}
+    span = (window.now if window.until is None else window.until) - window.since
+    return _ask(step, memo["rate"] * span / SECOND if "rate" in memo else None)
 
 
-def _ask(step: Json) -> Request:
-    """The page before the step's cursor."""
-    body: Json = {"limit": step["limit"]}
+def _ask(step: Json, expected: float | None = None) -> Request:
+    """The page before the step's cursor, only as long as so many ``expected`` rows are likely to need."""
+    length: int = step["limit"]
+    if expected is not None:
+        length = min(length, max(LIMIT_FALLBACK, OLDER_ROWS + math.ceil(expected + 2 * math.sqrt(expected))))
+    body: Json = {"limit": length}
     if step["cursor"] is not None:
         body["created_at"] = text_of(max(SECOND, step["cursor"]))
-    return Request("POST", PATH, body=msgspec.json.encode(body), step=step)
+    return Request("POST", PATH, body=msgspec.json.encode(body), step={**step, "length": length})
 
 
 def refused(request: Request, response: Response) -> Request | None:
@@ -74,8 +81,9 @@ def read(request: Request, rows: list[Row | BadRow]) -> Page:
     if step["kind"] == "talk":
         return _after_talk(step, rows)
     good = [row for row in rows if isinstance(row, Row)]
+    total = step.get("total", 0) + sum(row.created >= step["since"] for row in good)
     if not rows or (good and _over(good, step["since"])):
-        return Page(rows, None, memo=_memo(step))
+        return Page(rows, None, memo=_memo(step, total))
     if not good:
         raise BadPage("no row of the page has a date")
     fingerprint, newer = _same(good), sum(row.created > _bound(step) + SECOND for row in good)
@@ -88,18 +96,27 @@ def read(request: Request, rows: list[Row | BadRow]) -> Page:
         "asked": True,
         "unit": max(step["unit"], *(_unit(row) for row in good)),
         "most": max(step["most"], len(rows)),
+        "total": total,
     }
     oddities = ("non_monotonic_page",) if _unsorted(good) else ()
     following = next((c for keep in range(LAST_ROWS, 0, -1) if (c := _cursor(good, keep, step["unit"])) < _bound(step)), None)
     if following is None:
         return _stuck(step, rows, good, oddities)
-    return Page(rows, _ask({**step, "cursor": following, "page": fingerprint, "limit": _usual(step)}), oddities=oddities)
+    step = {**step, "cursor": following, "page": fingerprint, "limit": _usual(step)}
+    return Page(rows, _ask(step, _left(good, following - step["since"])), oddities=oddities)
 
 
 def _over(good: list[Row], since: Instant) -> bool:
     """Whether the window is behind: a whole page is older, or the last rows of a long one that is in order."""
     last = good if _unsorted(good) else good[-OLDER_ROWS:]
     return all(row.created < since for row in last)
+
+
+def _left(good: list[Row], span: Instant) -> float | None:
+    """How many rows so much of the window holds, if it is as dense as this page; None where that says nothing."""
+    dates = [row.created for row in good]
+    seen = max(dates) - min(dates)
+    return len(good) * max(span, 0) / seen if seen >= SECOND else None
 
 
 def _bound(step: Json) -> Instant:
@@ -147,7 +164,7 @@ def _stuck(step: Json, rows: list[Row | BadRow], good: list[Row], oddities: tupl
     edge = max(row.created for row in good) // step["unit"] * step["unit"]
     group = _group(step, [row for row in good if row.created >= edge])
     step = {**step, "group": group, "page": _same(good)}
-    full = len(rows) >= max(LIMIT_FALLBACK, step["most"])
+    full = len(rows) >= max(LIMIT_FALLBACK, min(step["most"], step.get("length", LIMIT_MAX)))
     if not full:
         return Page(rows, _past(step, good), oddities=oddities)
     if len(group) > step.get("got", 0) and step["limit"] < LIMIT_MAX:
@@ -171,7 +188,7 @@ def _leave(step: Json, edge: Instant) -> Request:
     cursor = edge if edge < _bound(step) else edge - step["unit"]
     if cursor >= _bound(step):
         raise CursorIgnored("the walk does not get below one date")
-    kept = {name: step[name] for name in ("kind", "since", "now", "unit", "most", "asked")}
+    kept = {name: step[name] for name in ("kind", "since", "now", "unit", "most", "asked", "memo", "live", "total") if name in step}
     return _ask({**kept, "kind": "walk", "cursor": cursor, "limit": LIMIT})
 
 
@@ -223,6 +240,11 @@ def _talks(good: list[Row]) -> list[list[str]]:
     return [list(pair) for pair in list(talks)[:TALKS_MAX]]
 
 
-def _memo(step: Json) -> Json | None:
-    """The page length that was accepted, where the usual one was refused."""
-    return {"limit": LIMIT_FALLBACK} if step["limit"] == LIMIT_FALLBACK else None
+def _memo(step: Json, total: int) -> Json | None:
+    """What to know the next time: the page length that was accepted where the usual one was refused, and how much is sent just now."""
+    memo: Json = {**step.get("memo", {})}
+    if step["limit"] == LIMIT_FALLBACK:
+        memo["limit"] = LIMIT_FALLBACK
+    if step.get("live"):
+        memo["rate"] = float(f"{total * SECOND / max(SECOND, step['now'] - step['since']):.2g}")
+    return memo if memo != step.get("memo", {}) else None
