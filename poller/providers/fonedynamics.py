@@ -79,6 +79,8 @@ class FoneDynamics(Struct, frozen=True):
             "most": memo.get("most", 0),
             "total": 0,
             "span": until - since,
+            "memo": memo,
+            "part": "ahead" if until - now > now - since else "rate",
             **({"only": only} if only else {}),
         }
         return self._ask(step)
@@ -117,11 +119,12 @@ class FoneDynamics(Struct, frozen=True):
     def _done(self, step: Json, rows: list[Row | BadRow], gaps: tuple[Gap, ...] = ()) -> Page:
         """This slice is exhausted: the next one, or the end."""
         if step["todo"]:
-            kept = {name: step[name] for name in ("path", "most", "total", "span", "only") if name in step}
+            kept = {name: step[name] for name in ("path", "most", "total", "span", "memo", "part", "only") if name in step}
             following = self._ask({**kept, "slice": step["todo"][-1], "todo": step["todo"][:-1], "skip": 0})
             return Page(rows, following, gaps=gaps)
         rate = step["total"] / max(1, step.get("span", 1))
-        return Page(rows, None, memo={"most": step["most"], "rate": round(rate, 4)}, gaps=gaps)
+        memo = {**step.get("memo", {}), "most": step["most"], step.get("part", "rate"): round(rate, 4)}
+        return Page(rows, None, memo=memo, gaps=gaps)
 
     def _split(self, step: Json, rows: list[Row | BadRow]) -> Page:
         """The answer was cut: both halves anew, or the over-full second page by page."""
@@ -199,12 +202,15 @@ def _observation(id_: str, value: Json, created: Instant, created_text: str) -> 
 
 
 def _slices(since: int, until: int, now: int, memo: Json) -> list[list[int]]:
-    """The window cut at the query time, then to what one answer is expected to hold; newest last."""
+    """The window cut at the query time, then to what one answer is expected to hold; newest last.
+
+    What is sent just now says nothing of what is scheduled, so each part has a rate of its own.
+    """
     cuts = [since, *([now] if since < now < until else []), until]
     room = FILL * memo.get("most", 0)
     slices: list[list[int]] = []
     for low, high in zip(cuts, cuts[1:], strict=False):
-        expected = (high - low) * memo.get("rate", 0.0)
+        expected = (high - low) * memo.get("rate" if high <= now else "ahead", 0.0)
         parts = min(high - low, SLICES_MAX // 4, int(expected / room) + 1) if room >= 1 else 1
         edges = [low + (high - low) * part // parts for part in range(parts + 1)]
         slices += [[a, b] for a, b in zip(edges, edges[1:], strict=False) if a < b]
