@@ -241,8 +241,10 @@ class Poller:
         self._watch_stretch()
         if go.rung == live:
             self._learn()
-        for rung in cursor.debts if (cursor := account.committer.ledger.cursor(go.stream)) else ():
-            self._agenda.hurry(go.stream, rung, now)
+        if (cursor := account.committer.ledger.cursor(go.stream)) is not None:
+            latest = account.provider_clock.latest(account.clock.now())
+            for rung in window.settling(polled.rungs, cursor, latest=latest, slack=account.slack):
+                self._agenda.hurry(go.stream, rung, now)
         if counts.pages:
             self._tell(go, counts.began, "ok" if counts.rows else "empty", counts.pages, counts.rows, counts.events)
 
@@ -315,9 +317,8 @@ class Poller:
 
     def bounds(self) -> dict[int, tuple[str, Instant]]:
         """For each stream's tag its id and the instant below which no later window reaches."""
-        slack = window.SLACK + self.account.provider_clock.error
         return {
-            stream_tag(stream_id): (stream_id, window.oldest(polled.rungs, cursor, slack=slack))
+            stream_tag(stream_id): (stream_id, window.oldest(polled.rungs, cursor, slack=self.account.slack))
             for stream_id, polled in self._polled.items()
             if (cursor := self.account.committer.ledger.cursor(stream_id)) is not None
         }

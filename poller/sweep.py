@@ -72,6 +72,11 @@ class Account:
         if seconds:
             self.held_until = max(self.held_until, self.clock.monotonic() + min(seconds, RETRY_AFTER_MAX_S))
 
+    @property
+    def slack(self) -> Instant:
+        """By how much windows of neighbouring rungs lie over each other, for clocks that differ."""
+        return window.SLACK + self.provider_clock.error
+
     def __post_init__(self) -> None:
         """The ladder of the overlap in force."""
         self.rungs = self.ladder(overlap=self.overlap or self.lateness.overlap)
@@ -151,8 +156,7 @@ def in_hand(account: Account, polled: Polled, index: int, cursor: Cursor) -> Swe
         return held
     at = account.clock.now()
     earliest, latest = account.provider_clock.earliest(at), account.provider_clock.latest(at)
-    slack = window.SLACK + account.provider_clock.error
-    chosen = window.window(polled.rungs, index, cursor, earliest=earliest, latest=latest, slack=slack)
+    chosen = window.window(polled.rungs, index, cursor, earliest=earliest, latest=latest, slack=account.slack)
     if chosen is None:
         return None
     span, handed = chosen

@@ -190,7 +190,7 @@ def window(
     """
     rung, mark = rungs[index], cursor.marks[index]
     since = _since(rung, mark, earliest)
-    until = None if rung.open else latest - min(rung.inner, mark.inner) + slack
+    until = _until(rung, mark, latest, slack)
     handed = earliest - mark.complete > rung.reach > 0 and _next_takes(rungs, index, cursor, since)
     if handed:
         since = earliest - rung.reach - rung.period
@@ -198,6 +198,11 @@ def window(
     if until is not None and since >= until:
         return None
     return Window(since, until, latest), handed
+
+
+def _until(rung: Rung, mark: Mark, latest: Instant, slack: Instant) -> Instant | None:
+    """Where the rung's next window ends; None = open."""
+    return None if rung.open else latest - min(rung.inner, mark.inner) + slack
 
 
 def _since(rung: Rung, mark: Mark, now: Instant) -> Instant:
@@ -234,6 +239,16 @@ def complete(rungs: tuple[Rung, ...], index: int, cursor: Cursor, sweep: Sweep) 
     sweeps = {i: s for i, s in cursor.sweeps.items() if i != index}
     watermark = cursor.watermark if debts else max(cursor.watermark, marks[live(rungs)].complete)
     return replace(cursor, marks=tuple(marks), sweeps=sweeps, debts=debts, watermark=watermark)
+
+
+def settling(rungs: tuple[Rung, ...], cursor: Cursor, *, latest: Instant, slack: Instant) -> list[int]:
+    """The rungs that owe something which a sweep that begins now would settle.
+
+    What is owed can lie ahead of the provider's clock, where ours was taken for it before its first
+    answer; such a debt waits for the rung's usual time.
+    """
+    ends = {index: _until(rungs[index], cursor.marks[index], latest, slack) for index in cursor.debts}
+    return [index for index, until in ends.items() if until is None or until >= cursor.debts[index][1]]
 
 
 def oldest(rungs: tuple[Rung, ...], cursor: Cursor, *, slack: Instant) -> Instant:

@@ -10,7 +10,7 @@ import pytest
 
 from poller import diff
 from poller.demo.providers import Answer
-from poller.demo.switches import HOSTILE
+from poller.demo.switches import HOSTILE, Switches
 from poller.port import Chunk, Record, Stored
 from poller.worker import shard_of
 
@@ -52,6 +52,18 @@ def test_hostile_providers_lose_and_double_nothing(seed: int) -> None:
 def test_three_workers_share_and_take_over(seed: int) -> None:
     """Several workers that come and go own every shard between them and publish everything once."""
     good(Story(seed, workers=3, crash_s=6.0, faults={"reply": 0.05}))
+
+
+@pytest.mark.parametrize("skew_s", [-300.0, 300.0])
+def test_a_wrong_clock_costs_no_requests(skew_s: float) -> None:
+    """A provider whose clock is five minutes off is asked about as often as one whose clock is right, from the first minute on."""
+    asked: list[int] = []
+    for skew in (0.0, skew_s):
+        story = Story(2, switches=Switches(skew_s=skew), crash_s=None, seconds=120.0, settle_s=5.0)
+        story.defaults = "interval: 10s, overlap: 1m, reconcile: {every: 1h, back: 24h}, timeout: 5s"
+        story.play()
+        asked.append(sum(story.providers.requests.values()))
+    assert asked[1] < 2 * asked[0], asked
 
 
 def test_a_story_is_a_function_of_its_seed() -> None:
