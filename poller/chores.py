@@ -22,9 +22,10 @@ def remember(account: Account, polled: Polled, interval: Instant) -> None:
     if not any(chore.name == LOOKUP for chore in account.adapter.chores):
         return
     polled.lookups = Lookups(interval=interval, horizon=account.status_horizon)
-    now = account.provider_clock.earliest(account.clock.now())
+    now, cursor = account.provider_clock.earliest(account.clock.now()), account.committer.ledger.cursor(polled.stream.id)
+    looked = min((mark.complete for mark in cursor.marks), default=None) if cursor is not None else None
     for digest, seen in account.committer.ledger.waiting.pop(stream_tag(polled.stream.id), {}).items():
-        polled.lookups.learn(digest, seen, now)
+        polled.lookups.learn(digest, seen, now, looked=looked)
 
 
 def period_s(account: Account, number: int, interval_s: float) -> float:

@@ -4,8 +4,8 @@ A hint within a share of the rate limit, but a duty for what was scheduled far a
 readings of a provider's filter no window shows its status any more, so it is looked up from its
 scheduled time on. Both are one rule: not before the message's position (the latest of created and
 scheduled), then again after a fortieth of the time since it last changed, until the status
-horizon; what is not final then is unconfirmed, and only the ladder looks. Pure; instants are the
-provider's time.
+horizon and a few times after it (an outage may have lain over it); what is not final then is
+unconfirmed, and only the ladder looks. Pure; instants are the provider's time.
 """
 
 from __future__ import annotations
@@ -18,6 +18,9 @@ from .diff import Seen
 from .model import SECOND, Instant
 
 SPACING = 40
+LAST_LOOKS = 3
+"""Looks after the horizon: more than one, because a request may fail."""
+
 WAITING_MAX = 200_000
 """Ids remembered for one stream: the youngest."""
 
@@ -29,6 +32,8 @@ class Waiting(Struct):
     position: Instant
     changed: Instant
     turn: int = 0
+    last: int = 0
+    """Looks after the horizon."""
 
 
 class Lookups:
@@ -46,12 +51,17 @@ class Lookups:
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def learn(self, digest: bytes, seen: Seen, now: Instant) -> None:
-        """A copy was adopted: final ones are forgotten, others wait for their first or next look."""
+    def learn(self, digest: bytes, seen: Seen, now: Instant, *, looked: Instant | None = None) -> None:
+        """A copy was adopted: final ones are forgotten, others wait for their first or next look.
+
+        ``looked``: the copy is from state, and the stream was polled until then.
+        """
         if seen.id is None:
             self._waiting.pop(digest, None)
             return
         waiting = Waiting(seen.id, seen.position * SECOND, max(seen.stamp, seen.position * SECOND))
+        if looked is not None and waiting.position + self._horizon <= looked:
+            waiting.last = LAST_LOOKS
         if len(self._waiting) < WAITING_MAX or digest in self._waiting:
             self._waiting[digest] = waiting
             self._plan(digest, waiting, now)
@@ -68,10 +78,11 @@ class Lookups:
             waiting = self._waiting.get(digest)
             if waiting is None or waiting.turn != turn:
                 continue
-            if now >= waiting.position + self._horizon:
+            if waiting.last >= LAST_LOOKS:
                 del self._waiting[digest]
                 self.unconfirmed += 1
                 continue
+            waiting.last += now >= waiting.position + self._horizon
             self._plan(digest, waiting, now)
             return waiting.id
         return None

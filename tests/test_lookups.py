@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from poller import chores
 from poller.demo.switches import Switches
 from poller.demo.world import FONE
-from poller.lookups import SPACING, Lookups
+from poller.lookups import LAST_LOOKS, SPACING, Lookups
 from poller.model import DAY, HOUR, MINUTE, SECOND
 from poller.providers import Chore
 from poller.providers.fonedynamics import FoneDynamics
@@ -51,11 +51,22 @@ def test_the_youngest_goes_first_and_nothing_before_its_scheduled_time() -> None
 
 
 def test_at_the_horizon_a_message_is_unconfirmed() -> None:
-    """After the status horizon it is counted and left to the ladder."""
+    """A few looks after the status horizon it is counted and left to the ladder."""
     lookups = Lookups(interval=SECOND, horizon=HOUR)
     lookups.learn(b"1", seen("m1", NOW), NOW)
-    assert lookups.due(NOW + 2 * HOUR) is None
+    times = [at for at in range(NOW, NOW + DAY, MINUTE) if lookups.due(at)]
+    assert sum(at >= NOW + HOUR for at in times) == LAST_LOOKS
     assert (len(lookups), lookups.unconfirmed) == (0, 1)
+
+
+def test_an_outage_over_the_horizon_does_not_end_the_looks() -> None:
+    """A message whose horizon passed while nobody polled is looked up once polling goes on; one that was given up before is not."""
+    lookups = Lookups(interval=SECOND, horizon=HOUR)
+    lookups.learn(b"1", seen("given-up", NOW - 2 * HOUR), NOW + DAY, looked=NOW)
+    lookups.learn(b"2", seen("owed", NOW - HOUR // 2), NOW + DAY, looked=NOW)
+    found = [id_ for at in range(NOW + DAY, NOW + 2 * DAY, MINUTE) if (id_ := lookups.due(at))]
+    assert found == ["owed"] * LAST_LOOKS
+    assert lookups.unconfirmed == 2
 
 
 def test_a_message_scheduled_beyond_the_look_back_gets_its_status() -> None:
