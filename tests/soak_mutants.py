@@ -21,9 +21,9 @@ def first_known_id() -> None:
     """A sweep stops as soon as it sees a row that it knows."""
     ask = sweep.ask
 
-    async def stops(account: Any, request: Request) -> tuple[Page, Instant]:
-        answer, received = await ask(account, request)
-        known = any(isinstance(row, Row) and account.known.has(row) for row in answer.rows)
+    async def stops(account: Any, polled: Any, index: int, request: Request) -> tuple[Page, Instant]:
+        answer, received = await ask(account, polled, index, request)
+        known = answer.unread or any(isinstance(row, Row) and account.known.has(row) for row in answer.rows)
         return (replace(answer, next=None) if known else answer), received
 
     sweep.ask = stops
@@ -47,8 +47,8 @@ def count_postpones() -> None:
     """A count that agrees puts the deep rungs off (and what hints list is not looked at, or they would do the rungs' work)."""
     ask = chores.ask
 
-    async def nothing(account: Any, request: Request) -> tuple[Page, Instant]:
-        answer, received = await ask(account, request)
+    async def nothing(account: Any, polled: Any, index: int, request: Request) -> tuple[Page, Instant]:
+        answer, received = await ask(account, polled, index, request)
         return replace(answer, rows=[]), received
 
     chores.ask = nothing
