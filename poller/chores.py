@@ -23,7 +23,7 @@ def remember(account: Account, polled: Polled, interval: Instant) -> None:
         return
     polled.lookups = Lookups(interval=interval, horizon=account.status_horizon)
     now, cursor = account.provider_clock.earliest(account.clock.now()), account.committer.ledger.cursor(polled.stream.id)
-    looked = min((mark.complete for mark in cursor.marks), default=None) if cursor is not None else None
+    looked = min(mark.complete for mark in cursor.marks) if cursor is not None else None  # the earliest: a look too many harms nothing
     for digest, seen in account.committer.ledger.waiting.pop(stream_tag(polled.stream.id), {}).items():
         polled.lookups.learn(digest, seen, now, looked=looked)
 

@@ -109,7 +109,7 @@ def short_page_is_last() -> None:
 
     def ends(request: Request, rows: list[Row | BadRow]) -> Page:
         page = read(request, rows)
-        return replace(page, next=None) if len(rows) < request.step.get("limit", 0) else page
+        return replace(page, next=None) if len(rows) < request.step.get("length", 0) else page
 
     heymarket_walk.read = ends
 

@@ -10,9 +10,9 @@ from .fuzz import fuzz
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
-def test_two_thousand_mutated_pages(provider: str) -> None:
+def test_four_thousand_mutated_pages(provider: str) -> None:
     """Whatever the bytes, the adapter answers with values or with a typed error, and both kinds do occur."""
-    found = fuzz(provider, 2000, 7)
+    found = fuzz(provider, 4000, 7)
     assert found["errors"] > 100
-    assert found["messages"] > 50
+    assert found["messages"] > 100
     assert found["dead letters"] > 10

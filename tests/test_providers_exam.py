@@ -16,6 +16,7 @@ from poller.errors import PollerError
 from poller.model import DAY, SECOND, BadRow, Observation, Row, Stream
 from poller.providers import Adapter, Request, Response, Skipped, View, Window
 from poller.providers.common import epoch, rfc3339, text_of
+from poller.providers.fonedynamics import FoneDynamics
 from poller.providers.heymarket import Heymarket, sign
 from poller.providers.registry import PROVIDERS, adapter_of
 
@@ -268,3 +269,23 @@ def test_what_forgetting_looks_at_is_when_a_message_began_and_never_when_it_chan
         seen = adapter_of(provider).read_row(Row("1", NOW * SECOND, json.dumps(row).encode()))
         assert isinstance(seen, Observation)
         assert seen.position == NOW * SECOND, provider
+
+
+@pytest.mark.parametrize("overlap_s", [60, 600, 3600])
+def test_a_busy_property_does_not_cut_what_is_scheduled(overlap_s: int) -> None:
+    """Whatever a live window teaches, the fourteen days ahead of now stay one request; and an empty future does not lengthen live slices."""
+    adapter, stream, now = FoneDynamics(), stream_of("fonedynamics"), NOW * SECOND
+    sent = [{"MessageSid": f"M{n}", "Created": NOW - n * overlap_s // 90} for n in range(90)]
+    memo: dict[str, Any] = {"most": 100}
+    live = Window(now - overlap_s * SECOND, now + 360 * SECOND, now)
+    for window in (live, Window(now, now + adapter.ahead, now), live):
+        request: Request | None = adapter.first_page(stream, window, memo)
+        assert request is not None
+        if window.until == now + adapter.ahead:
+            assert not request.step["todo"], len(request.step["todo"])
+        while request is not None:
+            start, end = request.step["slice"]
+            rows = [row for row in sent if start <= row["Created"] <= end]
+            page = adapter.read_page(request, Response(200, {}, json.dumps({"Messages": rows}).encode()))
+            request, memo = page.next, page.memo or memo
+    assert memo["rate"] > 0

@@ -80,7 +80,7 @@ class FoneDynamics(Struct, frozen=True):
             "total": 0,
             "span": until - since,
             "memo": memo,
-            "part": "ahead" if until - now > now - since else "rate",
+            "part": "ahead" if until - now > DAY // SECOND else "rate",
             **({"only": only} if only else {}),
         }
         return self._ask(step)
