@@ -89,12 +89,21 @@ class Member(ConsumerRebalanceListener):
         self._news = anyio.Event()
         self._refusal: Refused | None = None
         self._good = -math.inf
-        self.asked: list[tuple[int, Stored]] = []
+        self._asked: list[tuple[int, Stored]] = []
+        self._heard = anyio.Event()
 
-    def requests(self) -> list[tuple[int, Stored]]:
-        """What was asked of the owner of a shard since the last call."""
-        found, self.asked = self.asked, []
+    async def requests(self) -> list[tuple[int, Stored]]:
+        """What was asked of the owner of a shard since the last call; the newest only, should nobody listen."""
+        await self._heard.wait()
+        self._heard = anyio.Event()
+        found, self._asked = self._asked, []
         return found
+
+    def hear(self, requests: list[tuple[int, Stored]]) -> None:
+        """Requests that were written."""
+        self._asked = [*self._asked, *requests][-ASKED_MAX:]
+        if requests:
+            self._heard.set()
 
     async def next(self) -> Ownership:
         """Wait for the next answer; only the newest is kept. Raises Refused when the broker will not have us."""
@@ -179,8 +188,7 @@ async def _sit(link: Connection, seat: Member) -> None:
         _listen(consumer, seat)
         while True:
             for place, records in (await consumer.getmany(timeout_ms=TICK_MS)).items():
-                seat.asked += [(place.partition, Stored(r.key or b"", r.value)) for r in records if (r.key or b"")[:1] == ASKED]
-                del seat.asked[:-ASKED_MAX]
+                seat.hear([(place.partition, Stored(r.key or b"", r.value)) for r in records if (r.key or b"")[:1] == ASKED])
     finally:
         await _end_consumer(consumer)
 

@@ -108,8 +108,8 @@ class Membership(Protocol):
         """Wait for the next complete answer (only the newest is kept)."""
         ...
 
-    def requests(self) -> list[tuple[int, Stored]]:
-        """(shard, record) of requests that commands have written to the shards we own, since the last call."""
+    async def requests(self) -> list[tuple[int, Stored]]:
+        """Wait for requests that commands write to the shards we own: (shard, record) since the last call."""
         ...
 
     def fresh(self) -> bool:

@@ -39,7 +39,6 @@ from .telemetry import Telemetry
 
 SILENT = "Kafka has not answered heartbeats for half a session: polling waits"
 
-LISTEN_S = 1.0
 DRAIN_S = 17.0
 """What a clean stop leaves the shards, within its twenty seconds."""
 
@@ -124,13 +123,12 @@ class Worker:
     async def _listen(self, membership: Membership) -> None:
         """Requests that commands have written to our shards."""
         while True:
-            for shard, (key, value) in membership.requests():
+            for shard, (key, value) in await membership.requests():
                 try:
                     if shard in self._shards and value:
                         self._shards[shard].backfill(key[1:].decode(), decode_state(key, value))
                 except (PollerError, UnicodeDecodeError):
                     self._telemetry.note("a request in the state topic cannot be read", shard=shard)
-            await self._clock.sleep(LISTEN_S)
 
     def _take(self, owned: Ownership, tasks: TaskGroup) -> None:
         """Start and stop what the group says; during a rebalance what runs keeps running."""

@@ -124,12 +124,20 @@ class FakeMember:
         self._news = anyio.Event()
         self.healthy = True
         self.alive = True
-        self.asked: list[tuple[int, Stored]] = []
+        self._asked: list[tuple[int, Stored]] = []
+        self._heard = anyio.Event()
 
-    def requests(self) -> list[tuple[int, Stored]]:
+    async def requests(self) -> list[tuple[int, Stored]]:
         """As the test wrote them."""
-        found, self.asked = self.asked, []
+        await self._heard.wait()
+        self._heard = anyio.Event()
+        found, self._asked = self._asked, []
         return found
+
+    def hear(self, shard: int, request: Stored) -> None:
+        """A command wrote it."""
+        self._asked.append((shard, request))
+        self._heard.set()
 
     def tell(self, shards: frozenset[int]) -> None:
         """The newest answer."""

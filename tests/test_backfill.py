@@ -79,7 +79,7 @@ def test_a_backfill_publishes_what_live_polling_began_too_late_for(crash_s: floa
                     asked = Asked(f"request-{number}", START - 2 * DAY, START)
                     record = Stored(asked_key(stream), encode_state(asked))
                     for member in story.cluster.members.values():
-                        member.asked.append((shard_of(stream.rpartition("/")[0], 4), record))
+                        member.hear(shard_of(stream.rpartition("/")[0], 4), record)
                 await anyio.sleep(2)
 
     verdict = story.play(ask)
