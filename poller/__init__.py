@@ -46,7 +46,7 @@ The files in the order in which a message meets them::
     model           the vocabulary
     errors          the error tree
     clock           the only time
-    demo            broker, jars, switches, world, providers, server, judge, reader, view, command
+    demo            broker, jars, switches, shelf, world, providers, server, judge, reader, view, command
 """
 
 __version__ = "0.1.0"

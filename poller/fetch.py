@@ -1,7 +1,8 @@
-"""The only HTTP: one client an account, every wait bounded, every answer within limits, every exception mapped.
+"""The only HTTP: one transport an account, every wait bounded, every answer within limits, every exception mapped.
 
-Redirects are never followed (with credentials they must not leave the host, and none of the
-three providers documents one), cookies are never kept, TLS is verified.
+httpx's transports are used without its client, so there is nothing that could follow a redirect (with
+credentials they must not leave the host, and none of the three providers documents one) or keep a cookie.
+TLS is verified.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Callable
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from types import TracebackType
+from urllib.parse import urlencode, urlsplit
 
 import anyio
 import httpx
@@ -33,6 +35,7 @@ RESPONSE_BYTES_MAX = 32 << 20
 HEADERS_BYTES_MAX = 64 << 10
 CONNECTIONS_MAX = 64
 KEEPALIVE_S = 60.0
+HEADERS = {"accept": "application/json", "accept-encoding": "gzip, deflate", "user-agent": f"poller/{__version__}"}
 
 
 class Fetched(Struct, frozen=True):
@@ -63,24 +66,18 @@ class Fetcher:
     ) -> None:
         self._base, self._timeout_s = base_url.rstrip("/"), timeout_s
         self._credentials, self._provider_clock, self._clock = credentials, provider_clock, clock
-        self._on_request, self._proxy, self._ca_file, self._transport = on_request, proxy, ca_file, transport
-        self._client: httpx.AsyncClient | None = None
+        self._on_request = on_request
+        self._transport = transport or _transport(proxy or _environment_proxy(base_url), ca_file)
+        self._timeouts = {"timeout": httpx.Timeout(timeout_s).as_dict()}
 
     async def __aenter__(self) -> Fetcher:
-        """Open the client."""
-        self._client = httpx.AsyncClient(
-            transport=self._transport or _transport(self._proxy, self._ca_file),
-            headers={"accept": "application/json", "user-agent": f"poller/{__version__}"},
-            timeout=httpx.Timeout(self._timeout_s),
-            follow_redirects=False,
-        )
+        """Connections are opened as they are needed."""
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         """Close it, in bounded time."""
         with anyio.move_on_after(2, shield=True):
-            assert self._client is not None
-            await self._client.aclose()
+            await self._transport.aclose()
 
     async def fetch(self, request: Request) -> Fetched:
         """One request; asked again once with fresh credentials after a 401 that they may cure.
@@ -117,14 +114,12 @@ class Fetcher:
         return fetched
 
     async def _exchange(self, request: Request, authorization: Authorization) -> Fetched:
-        assert self._client is not None, "the fetcher is open"
-        headers = dict(authorization.headers)
+        headers = HEADERS | authorization.headers
         if request.body is not None:
             headers["content-type"] = "application/json"
-        url = httpx.URL(self._base + request.path, params=list(request.query) or None)
-        asked = self._client.build_request(request.method, url, headers=headers, content=request.body)
-        answer = await self._client.send(asked, stream=True)
-        self._client.cookies.clear()
+        url = self._base + request.path + (f"?{urlencode(request.query)}" if request.query else "")
+        asked = httpx.Request(request.method, url, headers=headers, content=request.body, extensions=self._timeouts)
+        answer = await self._transport.handle_async_request(asked)
         try:
             body = await self._body(answer)
         finally:
@@ -153,16 +148,25 @@ def http_date(text: str | None) -> Instant | None:
         return None
 
 
-def _transport(proxy: str | None, ca_file: Path | None) -> Transport | None:
-    """The fast transport where nothing special is asked for; else httpx's own, which also honours HTTPS_PROXY."""
-    limits = httpx.Limits(max_connections=CONNECTIONS_MAX, keepalive_expiry=KEEPALIVE_S)
-    verify = ssl.create_default_context(cafile=str(ca_file)) if ca_file else ssl.create_default_context()
-    if proxy is not None:
-        return httpx.AsyncHTTPTransport(verify=verify, proxy=proxy, limits=limits)
-    if ca_file is not None:
-        return httpx.AsyncHTTPTransport(verify=verify, limits=limits)
-    if any(urllib.request.getproxies().get(scheme) for scheme in ("http", "https", "all")):
+def _environment_proxy(base_url: str) -> str | None:
+    """What ``HTTPS_PROXY``, ``ALL_PROXY`` and ``NO_PROXY`` say of a host."""
+    found, parts = urllib.request.getproxies(), urlsplit(base_url)
+    if urllib.request.proxy_bypass(parts.netloc.rpartition("@")[2]):
         return None
+    return found.get(parts.scheme) or found.get("all")
+
+
+def _transport(proxy: str | None, ca_file: Path | None) -> Transport:
+    """The fast transport where nothing special is asked for; else httpx's own."""
+    verify = ssl.create_default_context(cafile=str(ca_file)) if ca_file else ssl.create_default_context()
+    if proxy or ca_file:
+        limits = httpx.Limits(max_connections=CONNECTIONS_MAX, keepalive_expiry=KEEPALIVE_S)
+        return httpx.AsyncHTTPTransport(verify=verify, proxy=proxy, limits=limits)
+    import aiohttp
     from httpx_aiohttp import AiohttpTransport
 
-    return AiohttpTransport(verify=verify, limits=limits)
+    def session() -> aiohttp.ClientSession:
+        connector = aiohttp.TCPConnector(limit=CONNECTIONS_MAX, keepalive_timeout=KEEPALIVE_S, ssl=verify)
+        return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
+
+    return AiohttpTransport(verify=verify, client=session)

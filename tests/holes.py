@@ -10,8 +10,9 @@ from typing import NamedTuple
 
 from poller.demo import providers as kit
 from poller.demo.providers import Providers
+from poller.demo.shelf import Sms
 from poller.demo.switches import Switches
-from poller.demo.world import FONE, HEYMARKET, PROPERTIES, Sms, World
+from poller.demo.world import FONE, HEYMARKET, PROPERTIES, World
 from poller.errors import ProviderError
 from poller.model import DAY, HOUR, MINUTE, SECOND, Gap, Instant, Stream
 from poller.providers import Adapter, Json, Page, Request, Response, View
@@ -102,13 +103,13 @@ def tilings(seed: int, *, days: float = 10.0, torn: bool = False, rate: float = 
     """Fone Dynamics: how many ranges are called possible gaps. ``torn``: the filter loses the first minute of any longer window."""
     world = World(seed, START, ORDINARY, per_second=rate, providers=(FONE,))
     if torn:
-        shown = world.between
+        shelf = world.shelves[FONE, PROPERTIES[0]]
+        shown = shelf.between
 
-        def lossy(provider: str, stream: str, since: Instant, until: Instant, now: Instant, *, counted: bool = False) -> list[Sms]:
-            lost = since + MINUTE if until - since > HOUR else since
-            return shown(provider, stream, lost, until, now, counted=counted)
+        def lossy(since: Instant, until: Instant, now: Instant) -> list[Sms]:
+            return shown(since + MINUTE if until - since > HOUR else since, until, now)
 
-        world.between = lossy  # type: ignore[method-assign]
+        shelf.between = lossy  # type: ignore[method-assign]
     raised, _ = play(FoneDynamics(), "tilings", world, days=days, seed=seed)
     return sum(gap.reason == "tilings_disagree" for _, gap in raised)
 

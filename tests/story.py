@@ -21,7 +21,7 @@ from poller.demo.command import _SECRETS, ACCOUNTS
 from poller.demo.judge import Flag, Published, Verdict, judge
 from poller.demo.providers import HANG, RESET, Providers
 from poller.demo.switches import Switches
-from poller.demo.world import PROPERTIES, THREADS, World
+from poller.demo.world import FONE, HEYMARKET, PROPERTIES, STUUT, THREADS, World
 from poller.errors import CommitUncertain, Unavailable
 from poller.model import DAY, SECOND
 from poller.store import Store
@@ -36,13 +36,21 @@ CONFIG = """\
 kafka: {{bootstrap_servers: ["127.0.0.1:1"], shards: {shards}, partitions: 4, session_timeout: 2s}}
 defaults: {{start_from: {start_from}, {defaults}}}
 accounts:
+{accounts}{more}"""
+ACCOUNT = {
+    HEYMARKET: """\
 - {{name: main, provider: heymarket, base_url: "http://127.0.0.1/heymarket", rate_limit: {rate},
    credentials: {{secret_id: {{file: heymarket-id}}, secret_key: {{file: heymarket-key}}}}}}
+""",
+    FONE: """\
 - {{name: sydney, provider: fonedynamics, base_url: "http://127.0.0.1/fonedynamics", rate_limit: 50/s, properties: [{properties}],
    credentials: {{account_sid: {{file: fone-sid}}, token: {{file: fone-token}}}}}}
+""",
+    STUUT: """\
 - {{name: collections, provider: stuut, base_url: "http://127.0.0.1/stuut", rate_limit: 50/s, threads: [{threads}],
    credentials: {{token: {{file: stuut-token}}}}}}
-{more}"""
+""",
+}
 
 
 @dataclass
@@ -86,14 +94,7 @@ class Story:
                 (Path(folder) / name).write_text(value)
             path = Path(folder) / "poller.yaml"
             self.folder = Path(folder)
-            given = {
-                "start_from": self.start_from,
-                "shards": self.cluster.shards,
-                "more": self.more,
-                "defaults": self.defaults,
-                "rate": self.rate,
-            }
-            path.write_text(CONFIG.format(properties=", ".join(PROPERTIES), threads=", ".join(THREADS), **given))
+            path.write_text(self.configured())
             config = configuration.load(path)
             async with anyio.create_task_group() as tasks:
                 for number in range(self.workers):
@@ -107,6 +108,13 @@ class Story:
                 tasks.cancel_scope.cancel()
         self.start = self.clock.now()
         return self.judge()
+
+    def configured(self) -> str:
+        """One account for each provider of the world."""
+        names = {"rate": self.rate, "properties": ", ".join(PROPERTIES), "threads": ", ".join(THREADS)}
+        accounts = "".join(ACCOUNT[provider].format(**names) for provider in self.world.providers)
+        given = {"start_from": self.start_from, "shards": self.cluster.shards, "defaults": self.defaults, "more": self.more}
+        return CONFIG.format(accounts=accounts, **given)
 
     async def _settle(self) -> None:
         """Some quiet time, and more of it while something is still to come, which faults and back-off may delay."""

@@ -166,8 +166,9 @@ def test_credentials_and_cookies_go_nowhere_else(tmp_path: Path) -> None:
         found.sendall(answers[1])
 
     with server(answer) as url:
-        statuses = anyio.run(ask, url)
+        statuses = anyio.run(ask, url.replace("127.0.0.1", "localhost"))  # a cookie jar keeps none of a bare address
     assert statuses == [200, 302]
+    assert seen
     assert asked == [b"200", b"302"]
     assert b"ookie" not in b"".join(seen)
 

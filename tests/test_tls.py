@@ -98,3 +98,6 @@ def test_a_proxy_of_the_account_or_of_the_environment_is_used(server: HTTPServer
     monkeypatch.setenv("HTTP_PROXY", proxy)
     assert fetched(tmp_path, "http://provider.invalid") == b"[]"
     assert Handler.asked == ["http://provider.invalid/x"] * 2
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    assert fetched(tmp_path, proxy) == b"[]"
+    assert Handler.asked[2:] == ["/x"]

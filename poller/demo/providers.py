@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -14,7 +14,8 @@ import jwt
 
 from ..model import SECOND, Instant
 from ..providers.common import rfc3339, text_of
-from .world import FONE, HEYMARKET, NEVER, PROPERTIES, STUUT, THREADS, Sms, World
+from .shelf import Sms
+from .world import FONE, HEYMARKET, NEVER, PROPERTIES, STUUT, World
 
 TOKEN, SECRET_ID, SECRET_KEY, ACCOUNT_SID, FONE_TOKEN = (
     "demo-stuut-token",
@@ -104,13 +105,13 @@ class Providers:
                 return Answer(404, b'{"detail":"Not found"}')
 
     def _stuut(self, thread: str, now: Instant) -> Answer:
-        if (STUUT, thread) not in self.world.messages and thread not in THREADS:
+        shelf = self.world.shelves.get((STUUT, thread))
+        if shelf is None:
             return Answer(404, b'{"detail":"Not found"}')
-        listed = self.world.shown(STUUT, thread, now)
-        rows = [_stuut_row(sms, self._at) for sms in (listed[-self.world.switches.cap :] if self.world.switches.cap else listed)]
+        listed = shelf.between(0, NEVER, now)
+        rows = [_drawn(sms, self._at, _stuut_row) for sms in (listed[-self.world.switches.cap :] if self.world.switches.cap else listed)]
         self._in_order(rows)
-        self._count_rows(STUUT, rows)
-        return _json({"data": rows} if self.world.switches.envelope else rows)
+        return self._list(STUUT, rows, "data" if self.world.switches.envelope else None)
 
     def _in_order(self, rows: list[Any]) -> None:
         """By the switch's reading of what no page documents; given oldest first."""
@@ -119,33 +120,36 @@ class Providers:
         elif self.world.switches.order == "descending":
             rows.reverse()
 
-    def _count_rows(self, provider: str, rows: list[Any]) -> None:
+    def _list(self, provider: str, rows: list[bytes], name: str | None = None) -> Answer:
+        """The rows as they are, bare or wrapped, counted."""
         self.rows[provider] = self.rows.get(provider, 0) + len(rows)
+        body = b"[" + b",".join(rows) + b"]"
+        return Answer(200, body if name is None else b'{"%s":%s}' % (name.encode(), body))
 
-    def _before(self, asked: dict[str, Any], now: Instant, *, counted: bool = False) -> list[Sms]:
-        """By the switch's reading of the cursor, oldest first; equal timestamps in no stable order."""
+    def _range(self, asked: dict[str, Any]) -> tuple[Instant, Instant]:
+        """By the switch's reading of the cursor."""
         cursor, reading = rfc3339(asked.get("created_at")), self.world.switches.cursor
-        since, until = 0, NEVER
-        if cursor is not None and reading == "after":
-            since = cursor.instant
-        elif cursor is not None and reading != "ignored":
-            until = cursor.instant + (reading == "inclusive")
-        rows = self.world.between(HEYMARKET, "team", since, until, now, counted=counted)
-        return rows if counted else sorted(rows, key=lambda sms: (sms.created, self._random.random()))
+        if cursor is None or reading == "ignored":
+            return 0, NEVER
+        return (cursor.instant, NEVER) if reading == "after" else (0, cursor.instant + (reading == "inclusive"))
 
     def _heymarket(self, asked: dict[str, Any], now: Instant) -> Answer:
-        limit = min(int(asked.get("limit", 30)), self.world.switches.limit_max)
-        rows = self._before(asked, now)
+        limit, team = min(int(asked.get("limit", 30)), self.world.switches.limit_max), self.world.shelves[HEYMARKET, "team"]
+        since, until = self._range(asked)
         if asked.get("order") == "updated_at":
-            rows = sorted(rows, key=lambda sms: sms.changed(self._at))
+            rows = team.changed(since, until, now, limit, self._at)
+        else:
+            rows = team.newest(since, until, now, limit, self._random)
+        return self._list(HEYMARKET, self._heymarket_rows(rows))
+
+    def _heymarket_rows(self, found: list[Sms]) -> list[bytes]:
         unit = _UNITS[self.world.switches.printed]
-        found = [_heymarket_row(sms, self._at, unit) for sms in reversed(rows[-limit:])]
-        self._count_rows(HEYMARKET, found)
-        return _json(found)
+        return [_drawn(sms, self._at, _heymarket_row, unit) for sms in found]
 
     def _count(self, asked: dict[str, Any], now: Instant) -> Answer:
-        lag = round(self._lag(now) * self.world.switches.count_lag_s * SECOND)
-        count = len(self._before(asked, now - lag, counted=True))
+        most, team = round(self.world.switches.count_lag_s * SECOND), self.world.shelves[HEYMARKET, "team"]
+        team.settle(now - most)
+        count = team.count(*self._range(asked), now - round(self._lag(now) * most))
         return _json(str(count) if self.world.switches.count_as_string else count)
 
     @staticmethod
@@ -155,31 +159,27 @@ class Providers:
 
     def _conversation(self, query: dict[str, str], now: Instant) -> Answer:
         until = int(query["timestamp"]) * SECOND if "timestamp" in query else NEVER
-        rows = [s for s in self.world.between(HEYMARKET, "team", 0, until, now) if s.other == "+" + query.get("phoneNumber", "")]
-        return _json([_heymarket_row(sms, self._at, _UNITS[self.world.switches.printed]) for sms in reversed(rows[-50:])])
+        rows = self.world.shelves[HEYMARKET, "team"].between(0, until, now)
+        rows = [sms for sms in rows if sms.other == "+" + query.get("phoneNumber", "")][-50:]
+        return self._list(HEYMARKET, self._heymarket_rows(rows[::-1]))
 
     def _fone(self, sid: str, asked: dict[str, Any], now: Instant) -> Answer:
-        if (FONE, sid) not in self.world.messages and sid not in PROPERTIES:
+        shelf, by = self.world.shelves.get((FONE, sid)), self.world.switches.filter
+        if shelf is None:
             return Answer(400, b'{"ResponseStatus":{"ErrorCode":"InvalidProperty","Message":"unknown property"}}')
-        since, until, by = int(asked["Date_From"]) * SECOND, int(asked["Date_To"]) * SECOND, self.world.switches.filter
-        if by == "scheduled":
-            rows = [sms for sms in self.world.shown(FONE, sid, now) if since <= sms.stamp(by) < until]
-        else:
-            rows = self.world.between(FONE, sid, since, until, now)
+        since, until = int(asked["Date_From"]) * SECOND, int(asked["Date_To"]) * SECOND
+        rows = (shelf.scheduled if by == "scheduled" else shelf.between)(since, until, now)
         if "Direction" in asked:
             rows = [sms for sms in rows if sms.inbound == (asked["Direction"] == "Receive")]
         self._in_order(rows)
         skip, count = int(asked.get("Results_Skip", 0)), min(int(asked.get("Results_Count", 200)), 2 * self.world.switches.limit_max)
-        found = [_fone_row(sms, self._at, received=by == "received") for sms in rows[skip : skip + count]]
-        self._count_rows(FONE, found)
-        return _json({"Messages": found})
+        return self._list(FONE, [_drawn(sms, self._at, _fone_row, by == "received") for sms in rows[skip : skip + count]], "Messages")
 
     def _fone_one(self, sid: str, now: Instant) -> Answer:
-        for provider, stream in self.world.messages:
-            if provider == FONE:
-                found = next((sms for sms in self.world.messages[provider, stream] if sms.id == sid and sms.shown(now)), None)
-                if found is not None:
-                    return _json({"Message": _fone_row(found, self._at)})
+        for name in PROPERTIES:
+            found = self.world.shelves[FONE, name].get(sid, now)
+            if found is not None:
+                return Answer(200, b'{"Message":%s}' % _drawn(found, self._at, _fone_row, self.world.switches.filter == "received"))
         return Answer(404, b'{"ResponseStatus":{"ErrorCode":"NotFound"}}')
 
 
@@ -203,6 +203,14 @@ def _time(instant: Instant | None, unit: Instant = 1) -> str | None:
     return None if instant is None else text_of(instant // unit * unit)
 
 
+def _drawn(sms: Sms, now: Instant, draw: Callable[..., dict[str, Any]], *given: Any) -> bytes:
+    """The row as JSON, made anew only where something of it changed."""
+    state = sms.step(now), sms.classified is not None and sms.classified <= now
+    if sms.drawn[0] != state:
+        sms.drawn = state, json.dumps(draw(sms, now, *given)).encode()
+    return sms.drawn[1]
+
+
 def _stuut_row(sms: Sms, now: Instant) -> dict[str, Any]:
     ours, classified = "+14155550100", sms.classified is not None and sms.classified <= now
     return {
@@ -222,7 +230,7 @@ def _heymarket_row(sms: Sms, now: Instant, unit: Instant) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _fone_row(sms: Sms, now: Instant, *, received: bool = False) -> dict[str, Any]:
+def _fone_row(sms: Sms, now: Instant, received: bool) -> dict[str, Any]:
     row: dict[str, Any] = {
         "MessageSid": sms.id, "From": sms.other if sms.inbound else "+61400000001", "To": "+61400000001" if sms.inbound else sms.other,
         "Text": sms.text, "DeliveryReceipt": sms.receipt, "NumSegments": 0 if sms.inbound else 1, "Status": sms.status(now),

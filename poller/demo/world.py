@@ -7,61 +7,15 @@ the truth that the judge compares with what was published.
 from __future__ import annotations
 
 import random
-from bisect import bisect_left, insort
-from dataclasses import dataclass, field
 
 from ..model import DAY, SECOND, Instant
+from .shelf import Shelf, Sms
 from .switches import Switches
 
 STUUT, HEYMARKET, FONE = "stuut", "heymarket", "fonedynamics"
 THREADS = ("thr_1", "thr_2", "thr_3")
 PROPERTIES = ("PR1", "PR2")
 WORDS = ("Your parcel is on its way", "Thanks!", "See you at ten", "Invoice attached", "Please call back", "Yes", "STOP")
-
-
-@dataclass(order=True)
-class Sms:
-    """One message. ``steps`` are (instant, status) in the vendor's words; the first is its creation. Instants are the provider's."""
-
-    created: Instant
-    id: str = field(compare=True)
-    provider: str = field(compare=False, default="")
-    stream: str = field(compare=False, default="")
-    visible: Instant = field(compare=False, default=0)
-    """From when it is listed (our time)."""
-    away: tuple[Instant, Instant] = field(compare=False, default=(0, 0))
-    """While it is not listed after all (our time)."""
-    hole: bool = field(compare=False, default=False)
-    """Counted, and never listed."""
-    sticky: bool = field(compare=False, default=False)
-    inbound: bool = field(compare=False, default=False)
-    text: str = field(compare=False, default="")
-    other: str = field(compare=False, default="")
-    conversation: int = field(compare=False, default=0)
-    receipt: bool = field(compare=False, default=True)
-    scheduled: Instant = field(compare=False, default=0)
-    classified: Instant | None = field(compare=False, default=None)
-    steps: list[tuple[Instant, str]] = field(compare=False, default_factory=list)
-
-    def status(self, at: Instant) -> str:
-        """In the vendor's words."""
-        return next(status for since, status in reversed(self.steps) if since <= at or since == self.created)
-
-    def changed(self, at: Instant) -> Instant:
-        """When the status last changed, as far as the provider tells."""
-        return self.created if self.sticky else next(since for since, _ in reversed(self.steps) if since <= at or since == self.created)
-
-    def when(self, status: str, at: Instant) -> Instant | None:
-        """When it reached a status, if it has."""
-        return next((since for since, each in self.steps if each == status and since <= at), None)
-
-    def shown(self, now: Instant, *, counted: bool = False) -> bool:
-        """Whether it is listed, or counted, at our time ``now``."""
-        return self.visible <= now and not self.away[0] <= now < self.away[1] and (counted or not self.hole)
-
-    def stamp(self, name: str) -> Instant:
-        """What a filter on created, scheduled or received tests."""
-        return self.scheduled if name == "scheduled" else self.created
 
 
 LIVES = {
@@ -90,10 +44,14 @@ class World:
     ) -> None:
         self.switches, self.start = switches or Switches(), start
         self._random = random.Random(seed)
-        self._providers = providers
+        self.providers = providers
         self._per_second, self._now, self._number = per_second, start, 0
         self._frozen = False
-        self.messages: dict[tuple[str, str], list[Sms]] = {}
+        self.shelves = {
+            (provider, stream): Shelf()
+            for provider, streams in ((STUUT, THREADS), (HEYMARKET, ("team",)), (FONE, PROPERTIES))
+            for stream in streams
+        }
         self._due = start + SECOND // 2
         for _ in range(backlog):
             self._invent(start - round(self._random.random() * backlog_s * SECOND), backlog=True)
@@ -128,21 +86,11 @@ class World:
 
     def all(self) -> list[Sms]:
         """Every message, seen or not."""
-        return [sms for each in self.messages.values() for sms in each]
-
-    def shown(self, provider: str, stream: str, now: Instant) -> list[Sms]:
-        """What the provider shows now, oldest first."""
-        return [sms for sms in self.messages.get((provider, stream), ()) if sms.shown(now)]
-
-    def between(self, provider: str, stream: str, since: Instant, until: Instant, now: Instant, *, counted: bool = False) -> list[Sms]:
-        """What it shows, or counts, with a creation in ``[since, until)`` of the provider's time, oldest first."""
-        each = self.messages.get((provider, stream), [])
-        low, high = bisect_left(each, Sms(since, "")), bisect_left(each, Sms(until, ""))
-        return [sms for sms in each[low:high] if sms.shown(now, counted=counted)]
+        return [sms for shelf in self.shelves.values() for sms in shelf]
 
     def _invent(self, at: Instant, *, backlog: bool) -> None:
         rng, switches = self._random, self.switches
-        provider = rng.choice(self._providers)
+        provider = rng.choice(self.providers)
         count = rng.randrange(2, switches.tie_rows + 1) if provider == HEYMARKET and rng.random() < switches.ties else 1
         created = self.clock(at)
         for _ in range(count):
@@ -172,7 +120,7 @@ class World:
             gone = sms.visible + round(rng.expovariate(1 / switches.vanish_s) * SECOND)
             sms.away = (gone, gone + round(rng.expovariate(1 / switches.vanish_s) * SECOND))
         self._live(sms)
-        insort(self.messages.setdefault((provider, sms.stream), []), sms)
+        self.shelves[provider, sms.stream].add(sms)
         return sms
 
     def _lateness(self, provider: str) -> Instant:

@@ -54,8 +54,8 @@ def _rfc3339(value: str) -> Time | None:
         return None
     whole = (moment - _EPOCH) // timedelta(seconds=1)
     micros = int((fraction + "000000")[:6])
-    text = f"{moment.year:04d}-{moment:%m-%dT%H:%M:%S}" + (f".{fraction}" if fraction else "") + "Z"
-    return Time(whole * SECOND + micros, text, zone is not None)
+    text = text_of(whole * SECOND)
+    return Time(whole * SECOND + micros, f"{text[:-1]}.{fraction}Z" if fraction else text, zone is not None)
 
 
 def _offset(zone: str | None) -> str:
