@@ -106,10 +106,11 @@ class Agenda:
             entry.busy, entry.not_before = False, not_before
             self._wait(entry, -math.inf)
 
-    def swept(self, stream: str, rung: int, *, began: float, now: float, period_s: float) -> None:
+    def swept(self, stream: str, rung: int, *, began: float, took_s: float, period_s: float) -> None:
         """A sweep of the rung came to its end: due again a period after its start, the first time at its own phase.
 
-        A provider so slow that a live sweep outlasts its interval still leaves the deep rungs their share of time.
+        A provider so slow that a live sweep outlasts its interval still leaves the deep rungs their share of time:
+        ``took_s`` is what the sweep's own pages took, without those of others that were served between them.
         """
         entry = self._entries.get(stream)
         if entry is None:
@@ -117,7 +118,7 @@ class Agenda:
         if rung not in entry.swept:
             entry.swept.add(rung)
             period_s *= entry.spread
-        entry.due[rung] = max(began + period_s, began + (now - began) / (1 - DEEP_SHARE))
+        entry.due[rung] = began + max(period_s, took_s / (1 - DEEP_SHARE))
 
     def plan(self, stream: str, rung: int, due: float) -> None:
         """When a rung is due next, whatever was planned."""

@@ -148,7 +148,7 @@ class Poller:
         self._agenda.add(stream_id, account.rungs, due, not_before=trouble.until if trouble else 0.0)
 
     async def _page(self, go: Go) -> None:
-        polled = self._polled[go.stream]
+        polled, began = self._polled[go.stream], self.account.clock.monotonic()
         chore = polled.chore(go.rung)
         not_before = 0.0
         try:
@@ -169,8 +169,10 @@ class Poller:
             self._troubles.over(polled.stream.id)
             if polled.is_backfill(go.rung):
                 self._filled(go, polled, ended=ended)
-            elif ended:
-                self._swept(go, polled)
+            else:
+                polled.counts[go.rung].took_s += max(self._limiter.spacing, self.account.clock.monotonic() - began)
+                if ended:
+                    self._swept(go, polled)
         finally:
             self._in_flight -= 1
             if self._polled.get(go.stream) is polled:  # else it was taken off, and a new one of that name has a page of its own
@@ -237,7 +239,7 @@ class Poller:
         self._demand.swept(go.stream, go.rung, counts.pages / counts.longer / period_s, deep=go.rung > live)
         if go.rung > live:
             period_s *= self._demand.stretch
-        self._agenda.swept(go.stream, go.rung, began=counts.began, now=now, period_s=period_s)
+        self._agenda.swept(go.stream, go.rung, began=counts.began, took_s=counts.took_s, period_s=period_s)
         self._watch_stretch()
         if go.rung == live:
             self._learn()

@@ -87,6 +87,8 @@ class Counts:
     """What a sweep in hand has found so far in this worker."""
 
     began: float
+    took_s: float = 0.0
+    """What its own pages took: each the time of its request, or its place in the rate limit."""
     pages: int = 0
     rows: int = 0
     events: int = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import NamedTuple
 
 import anyio
@@ -11,6 +12,7 @@ from poller.demo.switches import Switches
 from poller.demo.world import HEYMARKET, World
 from poller.model import DAY, HOUR, MINUTE, SECOND, Instant
 from poller.providers.common import rfc3339
+from poller.telemetry import AccountFacts, PageFacts, Telemetry
 
 from .fake_kafka import FakeCluster
 from .story import START, Story
@@ -84,25 +86,58 @@ def measured(overlap: str, *, days: float = 30.0, rate: float = 0.02) -> Seen:
     )
 
 
-def backlog(*, rate: float = 10.0, seconds: float = 600.0) -> tuple[int, float]:
-    """A start with an hour's backlog at ten messages a second and Heymarket's own limit: new rows, and their longest wait in seconds."""
-    story = Days(2, crash_s=None, cluster=FakeCluster(1))
-    story.setup("2m", days=seconds / 86_400, rate=rate)
-    story.world = World(
-        2, START, Switches(late=0.0, ties=0.0), per_second=rate, backlog=round(3600 * rate), backlog_s=3600, providers=(HEYMARKET,)
-    )
-    story.providers = type(story.providers)(story.world, 2)
-    story.defaults, story.start_from = "interval: 15s, overlap: 2m, reconcile: {every: 6h, back: 7d}", "1h"
-    story.rate, story.settle_s = "400/min", 60.0
+class Waits(Telemetry):
+    """Hears how long each new message waited."""
+
+    story: Start
+
+    def account(self, provider: str, name: str) -> AccountFacts:
+        """Its facts, listened to."""
+        facts, story = super().account(provider, name), self.story
+        told = facts.page
+
+        def page(found: PageFacts) -> None:
+            age = (story.clock.now() - START) / SECOND
+            story.new += [delay for delay in found.delays_s if delay < age]
+            story.old += sum(delay >= age for delay in found.delays_s)
+            story.read_s = age if story.old < story.there else story.read_s
+            told(found)
+
+        facts.page = page  # type: ignore[method-assign]
+        return facts
+
+
+class Start(Days):
+    """A start with a backlog; nothing of what is published is kept."""
+
+    def begin(self, *, rate: float, backlog_h: float, seconds: float) -> None:
+        """Heymarket's own limit; ``overlap`` as short as keeps live polling within a quarter of it."""
+        self.there, self.old, self.read_s = round(backlog_h * 3600 * rate), 0, 0.0
+        self.new: list[float] = []
+        quiet = Switches(late=0.0, ties=0.0)
+        self.world = World(2, START, quiet, per_second=rate, backlog=self.there, backlog_s=backlog_h * 3600, providers=(HEYMARKET,))
+        self.providers = type(self.providers)(self.world, 2)
+        self.defaults, self.start_from = "interval: 15s, overlap: 4m", f"{round(backlog_h * 60)}m"
+        self.rate, self.seconds, self.settle_s = "400/min", seconds, 0.0
+        self.cluster.public = deque(maxlen=0)  # type: ignore[assignment]
+
+    def telemetry(self) -> Telemetry:
+        """That listens."""
+        told = Waits(version="start", level=self.level, json=True)
+        told.story = self
+        return told
+
+    async def _settle(self) -> None:
+        """Nothing is judged here."""
+
+
+def backlog(*, rate: float = 10.0, hours: float = 24.0, seconds: float = 7200.0) -> tuple[int, float, float, int, int]:
+    """New messages and the longest that one waited (seconds); when the last of the backlog was read (seconds), how much of it, of how much."""
+    polling.LOOK_S = 60.0
+    story = Start(2, crash_s=None, cluster=FakeCluster(1))
+    story.begin(rate=rate, backlog_h=hours, seconds=seconds)
     story.play()
-    new = {sms.id: sms.visible for sms in story.world.all() if sms.visible > START}
-    waits = [
-        (time.instant - new[id_]) / SECOND
-        for event in story.published()
-        if event.type.startswith("sms.message.created") and (id_ := event.key.rpartition("/")[2]) in new
-        if (time := rfc3339(event.value["observed_at"]))
-    ]
-    return len(waits), max(waits)
+    return len(story.new), max(story.new), story.read_s, story.old, story.there
 
 
 def run(overlap: str) -> Seen:

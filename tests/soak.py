@@ -236,13 +236,14 @@ def promised() -> int:
     """Thirty days with three overlaps, and a start with a backlog; how many rows were unseen or seen too late."""
     with multiprocessing.get_context("spawn").Pool(os.cpu_count()) as pool:
         found = pool.map(promises.run, promises.OVERLAPS, chunksize=1)
-        new, longest = pool.apply(promises.backlog)
+        new, longest, took, read, there = pool.apply(promises.backlog)
     for each in found:
         print(
             f"30 days, overlap {each.overlap}: {each.rows - each.unseen} of {each.rows} rows seen, {each.over} later than promised "
             f"(the latest at {each.worst:.2f} of its promise); an import of {promises.IMPORT_ROWS} old rows moved overlap by {each.moved:.0%}"
         )
-    print(f"start with a backlog at 10 msg/s: {new} new rows, the longest wait {longest:.1f} s (interval 15 s)")
+    print(f"start with a day's backlog at 10 msg/s: {new} new rows, the longest wait {longest:.1f} s (interval 15 s);")
+    print(f"{read} of {there} rows of the backlog read within {took / 60:.0f} minutes")
     return sum(each.unseen + each.over for each in found)
 
 

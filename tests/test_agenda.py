@@ -39,7 +39,7 @@ def test_the_shallowest_due_rung_goes_first_between_any_two_pages() -> None:
     """While a deep sweep is in hand, a live rung that becomes due is served before its next page."""
     plan = agenda("a")
     assert go(plan, 0.0).rung == 0
-    plan.swept("a", 0, began=0.0, now=0.1, period_s=1.0)
+    plan.swept("a", 0, began=0.0, took_s=0.0, period_s=1.0)
     plan.done("a")
     assert go(plan, 0.1).rung == 1
     plan.done("a")
@@ -90,7 +90,7 @@ def test_deep_rungs_keep_their_share_under_a_live_load_without_end() -> None:
         choice = go(plan, now)
         served[min(choice.rung, 1)] += 1
         if choice.rung == 0:
-            plan.swept(choice.stream, 0, began=now, now=now, period_s=1.0)
+            plan.swept(choice.stream, 0, began=now, took_s=0.0, period_s=1.0)
         plan.done(choice.stream)
     assert 0.28 <= served[1] / 2000 <= 0.32
 
@@ -102,7 +102,7 @@ def test_live_rungs_are_not_held_up_where_there_is_room() -> None:
         now = float(turn)
         live = [choice for _ in range(2) for choice in [go(plan, now)]]
         for choice in live:
-            plan.swept(choice.stream, choice.rung, began=now, now=now, period_s=1.0 if choice.rung == 0 else 1e6)
+            plan.swept(choice.stream, choice.rung, began=now, took_s=0.0, period_s=1.0 if choice.rung == 0 else 1e6)
             plan.done(choice.stream)
     entry = plan.entry("a")
     assert entry is not None
@@ -114,19 +114,19 @@ def test_the_second_sweep_falls_at_the_streams_own_phase(seed: int) -> None:
     """A rung's second sweep comes within one period of the first, at a fraction that belongs to the stream."""
     plan = agenda(f"s{seed}")
     go(plan, 0.0)
-    plan.swept(f"s{seed}", 0, began=0.0, now=0.0, period_s=100.0)
+    plan.swept(f"s{seed}", 0, began=0.0, took_s=0.0, period_s=100.0)
     entry = plan.entry(f"s{seed}")
     assert entry is not None
     assert 0 < entry.due[0] <= 100.0
     again = agenda(f"s{seed}")
-    again.swept(f"s{seed}", 0, began=0.0, now=0.0, period_s=100.0)
+    again.swept(f"s{seed}", 0, began=0.0, took_s=0.0, period_s=100.0)
     assert again.entry(f"s{seed}").due[0] == entry.due[0]  # pyright: ignore[reportOptionalMemberAccess]
 
 
 def test_a_sweep_longer_than_its_interval_leaves_time_to_the_deep_rungs() -> None:
-    """The next live sweep is due no earlier than its start plus its length over 0.7."""
+    """The next live sweep is due no earlier than its start plus what its pages took over 0.7."""
     plan = agenda("a")
-    plan.swept("a", 0, began=0.0, now=70.0, period_s=1.0)
+    plan.swept("a", 0, began=0.0, took_s=70.0, period_s=1.0)
     entry = plan.entry("a")
     assert entry is not None
     assert abs(entry.due[0] - 100.0) < 1e-9
@@ -148,7 +148,7 @@ def test_ten_thousand_streams_are_served_in_turn() -> None:
     for turn in range(10_000):
         choice = go(plan, float(turn) / 1000)
         seen.add(choice.stream)
-        plan.swept(choice.stream, choice.rung, began=turn / 1000, now=turn / 1000, period_s=1e6)
+        plan.swept(choice.stream, choice.rung, began=turn / 1000, took_s=0.0, period_s=1e6)
         plan.done(choice.stream, not_before=1e6)
     assert len(seen) == 10_000
 

@@ -53,8 +53,8 @@ class World:
             for stream in streams
         }
         self._due = start + SECOND // 2
-        for _ in range(backlog):
-            self._invent(start - round(self._random.random() * backlog_s * SECOND), backlog=True)
+        for age in sorted((self._random.random() * backlog_s for _ in range(backlog)), reverse=True):
+            self._invent(start - round(age * SECOND), backlog=True)
 
     def clock(self, now: Instant) -> Instant:
         """The providers' clock."""
