@@ -12,6 +12,7 @@ import argparse
 import multiprocessing
 import os
 import random
+import subprocess
 import sys
 from collections import Counter
 from functools import partial
@@ -20,6 +21,7 @@ from typing import Any, NamedTuple
 
 import anyio
 import httpx
+import pytest
 import trio
 
 from poller import ledger, polling
@@ -35,7 +37,7 @@ from poller.worker import Worker
 from . import cost, holes, promises
 from .chaos_sim import Invented
 from .fake_kafka import FakeCluster
-from .soak_mutants import MUTANTS
+from .soak_mutants import LAWS, MUTANTS
 from .story import START, Story
 from .trial import faults
 
@@ -168,8 +170,15 @@ def table(found: list[Played]) -> str:
 
 
 def mutants() -> int:
-    """Each must be found by one of a few histories."""
+    """Each must be found: by the test of its law, or by one of a few histories."""
     alive = []
+    for name, (_, test) in LAWS.items():
+        script = f"import sys, pytest; from tests.soak_mutants import LAWS; LAWS[{name!r}][0](); sys.exit(pytest.main(['-qx', {test!r}]))"
+        red = subprocess.run([sys.executable, "-c", script], capture_output=True, check=False).returncode == int(
+            pytest.ExitCode.TESTS_FAILED
+        )
+        print(f"{name}: {'' if red else 'not '}found by {test}", flush=True)
+        alive += [] if red else [name]
     with multiprocessing.get_context("spawn").Pool(os.cpu_count(), maxtasksperchild=1) as pool:
         for name in MUTANTS:
             for tried, each in enumerate(pool.imap_unordered(played, [(seed, name) for seed in MUTANT_SEEDS]), 1):
@@ -179,7 +188,7 @@ def mutants() -> int:
             else:
                 alive.append(name)
                 print(f"{name}: not found by {len(MUTANT_SEEDS)} histories", flush=True)
-    print(f"{len(MUTANTS)} mutants: {len(alive)} not found")
+    print(f"{len(MUTANTS) + len(LAWS)} mutants: {len(alive)} not found")
     return int(bool(alive))
 
 

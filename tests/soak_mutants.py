@@ -1,6 +1,7 @@
 """Rules of completeness broken on purpose, one at a time; ``python -m tests.soak --mutants`` must find each.
 
-A mark that is too late needs slow sweeps and luck to lose a row in a history: the law in ``test_window.py`` finds it.
+``MUTANTS`` are found by a history that loses or doubles a message. ``LAWS`` need luck for that (a mark that is a
+minute late loses only what shows itself in that minute): each has a test of the rule itself, which must go red.
 """
 
 from __future__ import annotations
@@ -11,10 +12,12 @@ from typing import Any
 from msgspec.structs import replace
 
 from poller import chores, polling, sweep, window
+from poller.agenda import Agenda
 from poller.diff import stream_tag
 from poller.ledger import Ledger
 from poller.model import BadRow, Instant, Row
 from poller.providers import Page, Request, heymarket_walk
+from poller.providers.heymarket import Heymarket
 
 
 def first_known_id() -> None:
@@ -121,3 +124,70 @@ MUTANTS: dict[str, Callable[[], None]] = {
         short_page_is_last,
     )
 }  # fmt: skip
+
+
+def _advanced(change: Callable[..., Any]) -> None:
+    """``change(cursor, account, index, after, answer)`` is the cursor after a page instead."""
+    original = sweep._advanced
+
+    def changed(account: Any, polled: Any, index: int, after: Any, answer: Any, delta: Any) -> Any:
+        return change(original(account, polled, index, after, answer, delta), account, index, after, answer)
+
+    sweep._advanced = changed
+
+
+def _marked(cursor: Any, index: int, complete: Instant) -> Any:
+    marks = list(cursor.marks)
+    marks[index] = replace(marks[index], complete=complete)
+    return replace(cursor, marks=tuple(marks))
+
+
+def mark_at_the_end() -> None:
+    """A mark is when its sweep ended."""
+    _advanced(lambda cursor, account, index, after, answer: cursor if answer.next else _marked(cursor, index, account.clock.now()))
+
+
+def mark_of_a_part() -> None:
+    """A mark moves with the first page of a sweep."""
+    _advanced(lambda cursor, account, index, after, answer: _marked(cursor, index, after.started))
+
+
+def mark_from_rows() -> None:
+    """A mark is the newest date that was listed."""
+
+    def newest(cursor: Any, account: Any, index: int, after: Any, answer: Any) -> Any:
+        dates = [row.created for row in answer.rows if isinstance(row, Row)]
+        return cursor if answer.next or not dates else _marked(cursor, index, max(dates))
+
+    _advanced(newest)
+
+
+def hands_down_unasked() -> None:
+    """A rung hands its debt down although the next one's window begins too late."""
+    window._next_takes = lambda rungs, index, cursor, since: index + 1 < len(rungs)
+
+
+def deep_first() -> None:
+    """A deep sweep in hand is not interrupted by a live rung that falls due."""
+    Agenda._pick = lambda self: 1 if self._top(1) else 0 if self._top(0) else None  # type: ignore[method-assign]
+
+
+def position_from_updated() -> None:
+    """A message's position moves with its last change, so an old one that changes is above the floor again."""
+    read = Heymarket.read_row
+
+    def moved(self: Heymarket, row: Row) -> Any:
+        seen = read(self, row)
+        return replace(seen, position=max(seen.position, seen.stamp)) if hasattr(seen, "position") else seen
+
+    Heymarket.read_row = moved  # type: ignore[method-assign]
+
+
+LAWS: dict[str, tuple[Callable[[], None], str]] = {
+    "mark_at_the_end": (mark_at_the_end, "tests/test_marks.py"),
+    "mark_of_a_part": (mark_of_a_part, "tests/test_marks.py"),
+    "mark_from_rows": (mark_from_rows, "tests/test_marks.py"),
+    "hands_down_unasked": (hands_down_unasked, "tests/test_window.py"),
+    "deep_first": (deep_first, "tests/test_agenda.py"),
+    "position_from_updated": (position_from_updated, "tests/test_providers_exam.py"),
+}
