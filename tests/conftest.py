@@ -8,9 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from poller.demo.broker import Cluster
 from poller.demo.jars import fetch
+
+settings.register_profile("untimed", parent=settings(), deadline=None)
+settings.load_profile("untimed")  # a busy machine is no fault
 
 
 @pytest.fixture(scope="session")

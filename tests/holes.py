@@ -23,6 +23,7 @@ from poller.providers.looks import CELL
 from .story import START
 
 DEPTH, EVERY = 7 * DAY, 6 * HOUR
+PROMISED_H = 2 * EVERY / HOUR
 STEP = 10 * MINUTE
 REQUEST = 3 * SECOND
 """How long one request of the audit's budget takes."""
@@ -124,3 +125,13 @@ def _judged(planted: list[Sms], raised: list[tuple[Instant, Gap]], requests: int
     false = sum(len(times) for cell, times in alarms.items() if cell not in cells)
     twice = sum(len(times) > 1 for cell, times in alarms.items() if cell in cells)
     return Found(len(cells), len(hours), twice, false, sorted(hours), requests)
+
+
+def whole(seed: int) -> int:
+    """Fone Dynamics, thirty days of ordinary misbehaviour."""
+    return tilings(seed, days=30.0)
+
+
+def torn(seed: int) -> int:
+    """The same with a filter that loses rows."""
+    return tilings(seed, days=5.0, torn=True)
