@@ -40,9 +40,9 @@ from .soak_mutants import LAWS, MUTANTS
 from .story import START, Story
 from .trial import faults
 
-BACK_H, EVERY_H, HOURS = 12, 3, 24.0
+BACK_H, EVERY_H, HOURS = 6, 1.5, 12.0
 DEFAULTS = (
-    f"interval: {{interval}}, overlap: {{overlap}}, status_horizon: 10h, reconcile: {{{{every: {EVERY_H}h, back: {BACK_H}h}}}}, timeout: 5s"
+    f"interval: {{interval}}, overlap: {{overlap}}, status_horizon: {BACK_H * 50}m, reconcile: {{{{every: {EVERY_H * 60:.0f}m, back: {BACK_H}h}}}}, timeout: 5s"
 )
 OUTAGES = 4
 CAUSES = {
@@ -98,9 +98,9 @@ class Listening(Telemetry):
 
 
 class Soak(Story):
-    """A history of a day and more with outages."""
+    """A history of half a day and more, and of outages."""
 
-    def __init__(self, seed: int, switches: Switches | None = None, *, hours: float = HOURS, rate: float = 0.008) -> None:
+    def __init__(self, seed: int, switches: Switches | None = None, *, hours: float = HOURS, rate: float = 0.012) -> None:
         rng = random.Random(seed)
         self.hours = hours
         chosen = switches or wild(rng, depth_s=BACK_H * 3600, hours=hours)
