@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import AsyncIterable
 
 import anyio
 
@@ -25,6 +26,7 @@ STOP_S = 20.0
 """A clean stop takes at most this long."""
 
 RETRY_S = 2.0
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _JSON = {"auto": None, "json": True, "console": False}
 
 
@@ -33,15 +35,17 @@ async def run(config: Config) -> None:
     check_references(config)
     quiet()
     telemetry = Telemetry(version=__version__, level=config.log.level, json=_JSON[config.log.format])
-    with Store(config.directory) as store:
-        await _Daemon(config, store, telemetry).run()
+    with anyio.open_signal_receiver(*SIGNALS) as received, Store(config.directory) as store:
+        await _Daemon(config, store, telemetry, received).run()
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)  # a clean stop that is told to stop once more is still one
 
 
 class _Daemon:
     """What lives as long as the process."""
 
-    def __init__(self, config: Config, store: Store, telemetry: Telemetry) -> None:
-        self._config, self._store, self._telemetry = config, store, telemetry
+    def __init__(self, config: Config, store: Store, telemetry: Telemetry, received: AsyncIterable[signal.Signals]) -> None:
+        self._config, self._store, self._telemetry, self._received = config, store, telemetry, received
         self._clock = SystemClock()
         self._started = self._clock.now()
         self._worker: Worker | None = None
@@ -66,10 +70,9 @@ class _Daemon:
             tasks.cancel_scope.cancel()
 
     async def _signals(self) -> None:
-        with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as received:
-            async for number in received:
-                self._telemetry.stopping(signal.Signals(number).name)
-                self._stop.set()
+        async for number in self._received:
+            self._telemetry.stopping(signal.Signals(number).name)
+            self._stop.set()
 
     async def _work(self) -> None:
         kafka = Kafka(connection_of(self._config))

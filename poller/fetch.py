@@ -10,7 +10,6 @@ from __future__ import annotations
 import ssl
 import urllib.request
 from collections.abc import Callable
-from email.utils import parsedate_to_datetime
 from pathlib import Path
 from types import TracebackType
 from urllib.parse import urlencode, urlsplit
@@ -23,9 +22,10 @@ from . import __version__
 from .clock import SystemClock
 from .credentials import Credentials
 from .errors import BadPage, PollerError, Unreachable
-from .model import SECOND, Instant
+from .model import Instant
 from .provider_clock import ProviderClock
 from .providers import Authorization, Request, Response
+from .providers.common import http_date
 
 Transport = httpx.AsyncBaseTransport
 
@@ -138,14 +138,6 @@ class Fetcher:
                 raise BadPage(f"the answer is larger than {RESPONSE_BYTES_MAX >> 20} MiB")
             parts.append(part)
         return b"".join(parts)
-
-
-def http_date(text: str | None) -> Instant | None:
-    """An HTTP date (RFC 9110 section 5.6.7) as an instant; None when it is none."""
-    try:
-        return None if text is None else round(parsedate_to_datetime(text).timestamp()) * SECOND
-    except (ValueError, TypeError, IndexError, OverflowError):
-        return None
 
 
 def _environment_proxy(base_url: str) -> str | None:

@@ -116,6 +116,8 @@ class Polled:
     chore_failures: dict[int, int] = field(default_factory=dict)
     chore_events: dict[int, int] = field(default_factory=dict)
     """What the last run of a chore gave."""
+    fleeting: dict[int, Request] = field(default_factory=dict)
+    """What a sweep asks next that may not be kept."""
     pages: dict[int, Repeat] = field(default_factory=dict)
     """The last page of each index."""
     lookups: Lookups | None = None
@@ -197,7 +199,7 @@ async def page(account: Account, polled: Polled, index: int) -> bool:
         raise EndlessPagination(f"a sweep did not end within {PAGES_MAX} pages")
     asked, sent = ledger.meta.commit, account.clock.now()
     try:
-        answer, received = await ask(account, polled, index, sweep.request)
+        answer, received = await ask(account, polled, index, polled.fleeting.pop(index, sweep.request))
     except BadPage:
         ledger.keep_cursor(stream.id, _without(cursor, index))
         raise
@@ -333,12 +335,15 @@ def _advanced(account: Account, polled: Polled, index: int, after: Sweep, answer
         cursor = replace(cursor, memo=answer.memo)
     if delta.events:
         cursor = replace(cursor, changed=max(cursor.changed, account.provider_clock.earliest(account.clock.now())))
+    if answer.next is not None and answer.next.fleeting:
+        polled.fleeting[index] = answer.next
+    elif answer.next is not None:
+        after = replace(after, request=answer.next)
     if polled.is_backfill(index):
-        next_sweep = after if answer.next is None else replace(after, request=answer.next)
-        return backfill.page(cursor, next_sweep, ended=answer.next is None, rows=answer.count, events=len(delta.events))
+        return backfill.page(cursor, after, ended=answer.next is None, rows=answer.count, events=len(delta.events))
     if answer.next is None:
         return window.complete(polled.rungs, index, cursor, after)
-    return replace(cursor, sweeps={**cursor.sweeps, index: replace(after, request=answer.next)})
+    return replace(cursor, sweeps={**cursor.sweeps, index: after})
 
 
 def _without(cursor: Cursor, index: int) -> Cursor:

@@ -28,6 +28,9 @@ disable_created_metrics()
 PA = ("provider", "account")
 SECONDS = (0.005, 0.02, 0.1, 0.5, 2.0, 10.0, 60.0)
 AGES = (1.0, 5.0, 15.0, 60.0, 300.0, 3600.0, 21600.0, 86400.0, 604800.0)
+SAID_MAX = 10_000
+"""So many things are said once; then they are said again."""
+
 OUTCOMES = ("ok", "empty", "throttled", "auth", "error")
 
 
@@ -204,13 +207,18 @@ class AccountFacts:
         self._log.warning("trouble", stream=stream, kind=error.kind, what=str(error), next_try_s=round(wait_s, 1))
 
     def gap(self, stream: str, gap: Gap) -> None:
-        """A range of which nobody can say that all of it was seen."""
+        """A range of which nobody can say that all of it was seen; said once for each range, however often it is swept again."""
+        told = (stream, f"{gap.reason} {gap.since} {gap.until}")
+        if told in self._said:
+            return
+        if len(self._said) < SAID_MAX:
+            self._said.add(told)
         self._metrics.gaps.labels(*self._pa, gap.reason).inc()
         self._log.warning("possible gap", stream=stream, reason=gap.reason, since=rfc3339(gap.since), until=rfc3339(gap.until))
 
     def oddity(self, stream: str, kind: str) -> None:
         """A tolerated peculiarity; said once per stream."""
-        if (stream, kind) not in self._said and len(self._said) < 10_000:
+        if (stream, kind) not in self._said and len(self._said) < SAID_MAX:
             self._said.add((stream, kind))
             self._log.info("oddity", stream=stream, kind=kind)
 

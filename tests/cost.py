@@ -15,7 +15,7 @@ import anyio
 from poller import polling, window
 from poller.demo.switches import Switches
 from poller.demo.world import HEYMARKET, World
-from poller.model import SECOND, BadRow, Row
+from poller.model import SECOND, BadRow, Instant, Row
 from poller.providers import Page, Request, heymarket_walk
 from poller.telemetry import AccountFacts, SweepFacts, Telemetry
 
@@ -112,10 +112,10 @@ def measured(rate: float, depth: int, periods: int, stuck: int) -> Cost:
             story.tally["hint rows"] += rows * (b"updated_at" in body)
         return found
 
-    def inside(request: Request, rows: list[Row | BadRow]) -> Page:
+    def inside(request: Request, rows: list[Row | BadRow], now: Instant | None = None) -> Page:
         if request.step["kind"] == "walk":
             story.tally["inside"] += sum(isinstance(row, Row) and row.created >= request.step["since"] for row in rows)
-        return read(request, rows)
+        return read(request, rows, now)
 
     story.providers.answer, heymarket_walk.read = counted, inside  # type: ignore[method-assign]
     story.play(story.measure)  # type: ignore[arg-type]

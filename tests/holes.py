@@ -54,7 +54,7 @@ class Kit(Providers):
     def page(self, request: Request, now: Instant) -> Response:
         """One answer to an adapter's request."""
         query = "&".join(f"{name}={value}" for name, value in request.query)
-        prefix = "/heymarket" if "messages/all" in request.path else "/fonedynamics"
+        prefix = "/heymarket" if request.path.startswith("/v1/messages") else "/fonedynamics"
         found = self.answer(request.method, f"{prefix}{request.path}?{query}", {}, request.body or b"", now)
         if found.status in (kit.HANG, kit.RESET):
             return Response(500, {}, b"")

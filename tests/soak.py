@@ -41,9 +41,7 @@ from .story import START, Story
 from .trial import faults
 
 BACK_H, EVERY_H, HOURS = 6, 1.5, 12.0
-DEFAULTS = (
-    f"interval: {{interval}}, overlap: {{overlap}}, status_horizon: {BACK_H * 50}m, reconcile: {{{{every: {EVERY_H * 60:.0f}m, back: {BACK_H}h}}}}, timeout: 5s"
-)
+DEFAULTS = f"interval: {{interval}}, overlap: {{overlap}}, status_horizon: {BACK_H * 50}m, reconcile: {{{{every: {EVERY_H * 60:.0f}m, back: {BACK_H}h}}}}, timeout: 5s"
 OUTAGES = 4
 CAUSES = {
     "list_may_be_capped": ("cap",),

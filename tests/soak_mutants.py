@@ -110,8 +110,8 @@ def short_page_is_last() -> None:
     """A page that is shorter than was asked for ends the walk."""
     read = heymarket_walk.read
 
-    def ends(request: Request, rows: list[Row | BadRow]) -> Page:
-        page = read(request, rows)
+    def ends(request: Request, rows: list[Row | BadRow], now: Instant | None = None) -> Page:
+        page = read(request, rows, now)
         return replace(page, next=None) if len(rows) < request.step.get("length", 0) else page
 
     heymarket_walk.read = ends

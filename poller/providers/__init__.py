@@ -39,6 +39,8 @@ class Request(Struct, frozen=True, omit_defaults=True):
     body: bytes | None = None
     """JSON, sent with ``content-type: application/json``."""
     step: Json = {}
+    fleeting: bool = False
+    """It holds what no state may (a phone number): it is never kept, and after a restart the request before it is asked again."""
 
 
 class Response(Struct, frozen=True):

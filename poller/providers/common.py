@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from datetime import UTC, datetime, timedelta
@@ -75,6 +76,14 @@ def epoch(value: object) -> Time | None:
     if micros >= EPOCH_MAX * SECOND:
         return None
     return Time(micros, text_of(micros))
+
+
+def http_date(text: str | None) -> Instant | None:
+    """An HTTP date (RFC 9110 section 5.6.7) as an instant; None when it is none."""
+    try:
+        return None if text is None else round(parsedate_to_datetime(text).timestamp()) * SECOND
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
 
 
 def text_of(instant: Instant) -> str:
@@ -179,7 +188,17 @@ def accept(response: Response, *, gone: frozenset[int] = frozenset({403, 404}), 
 def _json_body(response: Response) -> bytes:
     if "html" in response.headers.get("content-type", "").lower():
         raise Unreachable("the provider answered a web page instead of data")
-    return response.body
+    return mended(response.body)
+
+
+_ESCAPE = re.compile(rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)", re.DOTALL)
+
+
+def mended(body: bytes) -> bytes:
+    """JSON without half surrogate pairs (an emoji cut in two): UTF-8 has no form for them, and one would spoil the whole answer."""
+    if b"\\ud" not in body and b"\\uD" not in body:
+        return body
+    return _ESCAPE.sub(lambda found: b"\\ufffd" if found[1] else found[0], body)
 
 
 def retry_after(response: Response) -> float | None:
@@ -260,10 +279,32 @@ def listed(body: bytes, names: tuple[str, ...]) -> tuple[list[bytes], dict[str, 
     raise BadPage("the answer is not a list of messages")
 
 
+def count_of(body: bytes) -> int:
+    """A count, printed as a string or as a number. Raises Unreachable for what is not JSON, BadPage for what is no number."""
+    try:
+        return int(msgspec.json.decode(body, type=int | str))
+    except msgspec.ValidationError:
+        raise BadPage("the answer is not a count") from None
+    except msgspec.DecodeError:
+        raise Unreachable("the answer is not whole JSON") from None
+    except ValueError:
+        raise BadPage("the answer is not a count") from None
+
+
 def decoded(raw: bytes) -> dict[str, Any] | BadRow:
-    """A row as an object."""
+    """A row as an object; a number too large for one is kept as its text."""
     try:
         value = msgspec.json.decode(raw)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        value = _leniently(raw)
+    if value is None:
         return BadRow("not_json", "", raw)
     return value if isinstance(value, dict) else BadRow("not_an_object", "", raw)
+
+
+def _leniently(raw: bytes) -> Any:
+    """By the standard library, which is slower and has no limits of number; None for what is no JSON either."""
+    try:
+        return json.loads(raw, parse_float=lambda text: float(text) if math.isfinite(float(text)) else text)
+    except (ValueError, RecursionError):
+        return None

@@ -14,10 +14,9 @@ import jwt
 import msgspec
 from msgspec import Struct
 
-from ..errors import BadPage
 from ..model import MINUTE, SECOND, BadRow, Instant, Message, Observation, Problem, Row, Stream
 from . import Authorization, Chore, Json, Page, Request, Response, Skipped, View, Window, heymarket_audit, heymarket_walk
-from .common import accept, clean, decoded, distinct, flag, identity, optional_id, phone, rfc3339, tidy, words
+from .common import accept, clean, count_of, decoded, distinct, flag, http_date, identity, optional_id, phone, rfc3339, tidy, words
 
 STATUSES = {
     "pending": "queued", "queued": "queued", "accepted": "queued", "sending": "queued", "receiving": "queued",
@@ -27,6 +26,9 @@ STATUSES = {
 FINAL = frozenset({"delivered", "read", "failed", "undelivered", "received"})
 COMMENTS = frozenset({"comment", "private", "private_comment", "internal", "note"})
 CHANNELS = frozenset({"sms", "mms", "email"})
+NO_SUCH_TALK = frozenset({400, 403, 404, 422})
+"""A conversation that cannot be read says nothing of the team."""
+
 CHANGES_MIN = 25
 """The shortest page of newest changes; it grows with what happens."""
 
@@ -68,14 +70,16 @@ class Heymarket(Struct, frozen=True):
             again = heymarket_walk.refused(request, response)
             if again is not None:
                 return Page([], again)
+        if kind == "talk" and response.status in NO_SUCH_TALK:
+            return heymarket_walk.read(request, [])
         body = accept(response)
         if kind == "count":
-            return heymarket_walk.counted(request, read_count(body))
+            return heymarket_walk.counted(request, count_of(body))
         rows = [row_of(raw) for raw in heymarket_walk.rows_of(body)]
         if kind == "changes":
             memo = None if request.step["same"] else request.step["memo"]
             return Page(rows, memo=memo, oddities=("changes_not_in_order",) * (not _by_update(rows)))
-        return heymarket_walk.read(request, rows)
+        return heymarket_walk.read(request, rows, http_date(response.headers.get("date")))
 
     @property
     def chores(self) -> tuple[Chore, ...]:
@@ -127,14 +131,6 @@ def sign(secret_id: str, secret_key: str, issued: int) -> str:
     return jwt.encode(
         {"iss": secret_id, "iat": issued}, f"{secret_id}||{secret_key}".encode(), algorithm="HS256", headers={"alg": "HS256", "typ": "JWT"}
     )
-
-
-def read_count(body: bytes) -> int:
-    """A count, printed as a string or as a number."""
-    try:
-        return int(msgspec.json.decode(body, type=int | str))
-    except (msgspec.DecodeError, ValueError):
-        raise BadPage("the answer is not a count") from None
 
 
 def _message(id_: str, value: dict[str, Any], created: str, updated: str | None) -> tuple[Message, tuple[str, ...]]:

@@ -16,15 +16,13 @@ from typing import Protocol
 
 import msgspec
 
-from ..errors import BadPage
 from ..model import HOUR, Instant, Row
 from . import Json, Page, Request, Response, View, Window, heymarket_walk, looks
-from .common import accept, text_of
+from .common import accept, count_of, text_of
 
 BLOCK: Instant = HOUR
 TRIES_MAX = 5
 IDS_MAX = 100_000
-SPANS_MAX = 32
 REASON = "counted_not_listed"
 
 
@@ -66,19 +64,12 @@ def read(reader: Reader, request: Request, response: Response) -> Page:
     step = request.step
     if step["phase"] in ("upper", "lower"):
         return _walked(reader, request, response)
-    step = {**step, "got": [*step["got"], _number(accept(response))]}
+    step = {**step, "got": [*step["got"], count_of(accept(response))]}
     if len(step["got"]) < len(step["ask"]):
         return Page([], _count(step))
     if step["phase"] == "before":
         return Page([], _walk({**step, "phase": "upper", "upper": [], "oldest": step["span"][0]}, step["span"]))
     return _verdict(step) if step["phase"] == "after" else _watched(step)
-
-
-def _number(body: bytes) -> int:
-    try:
-        return int(msgspec.json.decode(body, type=int | str))
-    except (msgspec.DecodeError, ValueError):
-        raise BadPage("the answer is not a count") from None
 
 
 def _walk(step: Json, span: list[Instant]) -> Request:
@@ -129,7 +120,10 @@ def _blocked(memo: Json, span: list[Instant], counted: int) -> Json:
 
 
 def _watched(step: Json) -> Page:
-    """Halve what changed until single blocks are left: one that grew is walked, one that shrank is only noted."""
+    """Halve what changed until single blocks are left: one that grew is walked, one that shrank is only noted.
+
+    Each half to its end before the other, so that what was found is remembered whenever a run is cut off.
+    """
     memo = step["memo"]
     blocks = [list(block) for block in memo["blocks"]]
     if "spans" not in step:
@@ -137,7 +131,7 @@ def _watched(step: Json) -> Page:
     else:
         low, high, below, above = step["spans"][0]
         middle = (low + high) // 2
-        spans = [*step["spans"][1:], [low, middle, below, step["got"][0]], [middle, high, step["got"][0], above]]
+        spans = [[low, middle, below, step["got"][0]], [middle, high, step["got"][0], above], *step["spans"][1:]]
     todo, left = list(memo["todo"]), []
     for low, high, below, above in spans:
         if above - below == sum(block[2] for block in blocks[low:high]):
@@ -149,7 +143,7 @@ def _watched(step: Json) -> Page:
         else:
             blocks[low][2] = above - below
     memo = {**memo, "blocks": blocks, "todo": todo}
-    if not left or len(left) > SPANS_MAX:
+    if not left:
         return Page([], memo=memo)
     low, high = left[0][:2]
     return Page([], _count({**step, "memo": memo, "spans": left, "ask": [blocks[(low + high) // 2][0]], "got": []}), memo=memo)

@@ -5,12 +5,14 @@ Rules, each safe under every reading of the vendor's pages:
 - Only descending. The next cursor is the latest date among the last three rows plus one printed
   unit (the coarsest seen), so that a page that ends inside a group of equal dates, dates cut
   off to the second, and one or two old-dated imports at its end lose nothing; re-read rows are
-  the price.
+  the price. A page that is out of order or jumps may end with more of them: then half of it counts as its end.
 - A walk that does not get past one date asks for longer pages; then counts both ends of that
   date and reads the conversations seen there; what is still short is a possible gap.
 - It ends when a whole page is older than the window, or the last thirty rows of one in order, or when it is empty; never at a short page.
 - A page is asked as long as what is left of the window is likely to need, with those thirty.
-- Most rows newer than the cursor, or the same page again, means the cursor was not honoured.
+- Most rows newer than the cursor, or the same page again, means the cursor was not honoured. Rows dated ahead of now (a
+  bulk schedule) say nothing of that, nor of where a page ends.
+- What asks for conversations by their numbers is fleeting: it is never kept, and after a restart the page before it is read again.
 """
 
 from __future__ import annotations
@@ -18,12 +20,13 @@ from __future__ import annotations
 import hashlib
 import math
 import re
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
 
 from ..errors import BadPage, CursorIgnored
-from ..model import DAY, SECOND, BadRow, Gap, Instant, Row
+from ..model import DAY, HOUR, MINUTE, SECOND, BadRow, Gap, Instant, Row
 from . import Json, Page, Request, Response, Window
 from .common import listed, optional_id, text_of, words
 
@@ -35,7 +38,12 @@ OLDER_ROWS = 30
 """So many older rows at the end of a page in order end a walk: the vendor's own page, all of it older."""
 
 GROUP_MAX = 5_000
-INVERSIONS_SHARE = 0.1
+LAGS: Instant = HOUR
+"""Counts of what is older are taken to be up to date."""
+
+INVERSIONS_SHARE, SHUFFLED_SHARE = 0.1, 0.4
+JUMP = 4
+"""A page whose last rows lie so many times further back than as many of its others jumps."""
 
 
 def begin(window: Window, memo: Json) -> Request:
@@ -75,8 +83,8 @@ def rows_of(body: bytes) -> list[bytes]:
     return listed(body, ("messages", "data"))[0]
 
 
-def read(request: Request, rows: list[Row | BadRow]) -> Page:
-    """The page and what to ask next."""
+def read(request: Request, rows: list[Row | BadRow], now: Instant | None = None) -> Page:
+    """The page and what to ask next. ``now``: when the provider answered, as far as it says."""
     step = request.step
     if step["kind"] == "talk":
         return _after_talk(step, rows)
@@ -86,11 +94,8 @@ def read(request: Request, rows: list[Row | BadRow]) -> Page:
         return Page(rows, None, memo=_memo(step, total))
     if not good:
         raise BadPage("no row of the page has a date")
-    fingerprint, newer = _same(good), sum(row.created > _bound(step) + SECOND for row in good)
-    if newer * 2 > len(good):
-        raise CursorIgnored("rows are newer than the cursor")
-    if newer and fingerprint == step.get("page"):
-        raise CursorIgnored("the same page came again")
+    fingerprint = _same(good)
+    _honoured(step, good, fingerprint, now)
     step = {
         **step,
         "asked": True,
@@ -99,11 +104,22 @@ def read(request: Request, rows: list[Row | BadRow]) -> Page:
         "total": total,
     }
     oddities = ("non_monotonic_page",) if _unsorted(good) else ()
-    following = next((c for keep in range(LAST_ROWS, 0, -1) if (c := _cursor(good, keep, step["unit"])) < _bound(step)), None)
+    reached = [row for row in good if row.created <= _bound(step)] or good
+    following = _following(reached, step["unit"], _bound(step))
     if following is None:
-        return _stuck(step, rows, good, oddities)
+        return _stuck(step, rows, reached, oddities)
     step = {**step, "cursor": following, "page": fingerprint, "limit": _usual(step)}
     return Page(rows, _ask(step, _left(good, following - step["since"])), oddities=oddities)
+
+
+def _honoured(step: Json, good: list[Row], fingerprint: str, now: Instant | None) -> None:
+    """Most rows newer than the cursor, or the same page again: it was not honoured. What is dated ahead of now says nothing."""
+    present = [row for row in good if now is None or row.created <= now + MINUTE]
+    newer = sum(row.created > _bound(step) + SECOND for row in present)
+    if newer * 2 > len(present):
+        raise CursorIgnored("rows are newer than the cursor")
+    if newer and fingerprint == step.get("page"):
+        raise CursorIgnored("the same page came again")
 
 
 def _over(good: list[Row], since: Instant) -> bool:
@@ -129,17 +145,52 @@ def _usual(step: Json) -> int:
     return min(step["limit"], LIMIT) if step["limit"] != LIMIT_FALLBACK else LIMIT_FALLBACK
 
 
-def _cursor(good: list[Row], keep: int, unit: Instant) -> Instant:
-    """The next cursor; where a page is out of order, its last rows are taken by date."""
-    last = good[-keep:]
-    if _unsorted(good):
-        last = sorted(good, key=lambda row: -row.created)[-keep:]
-    return max(row.created for row in last) // unit * unit + unit
+def _following(rows: list[Row], unit: Instant, bound: Instant) -> Instant | None:
+    """The next cursor; None where it would not be below the bound.
+
+    The latest date among the last rows, so that old-dated ones at the end do not make it jump: a few rows of a page
+    that is in order, half of one that is not or that jumps itself; of a page in no order at all, the oldest.
+    """
+    keeps: Iterable[int] = range(LAST_ROWS, 0, -1)
+    if _shuffled(rows):
+        rows = sorted(rows, key=lambda row: -row.created)
+    elif not _steady(rows):
+        keeps = (_half(rows),)
+    return next((c for keep in keeps if (c := _cursor(rows, keep, unit)) < bound), None)
+
+
+def _cursor(rows: list[Row], keep: int, unit: Instant) -> Instant:
+    """Just above the latest of the last rows."""
+    return max(row.created for row in rows[-keep:]) // unit * unit + unit
+
+
+def _half(rows: list[Row]) -> int:
+    return max(LAST_ROWS, min(OLDER_ROWS, len(rows) // 2))
+
+
+def _steady(rows: list[Row]) -> bool:
+    """Whether a page is in order, and does not jump at its end further than its other rows let expect."""
+    if _inversions(rows):
+        return False
+    half = _half(rows)
+    if len(rows) < 2 * half:
+        return True
+    edge = max(row.created for row in rows[-half:])
+    usual = (rows[0].created - edge) * half // (len(rows) - half)
+    return edge - max(row.created for row in rows[-LAST_ROWS:]) <= JUMP * usual + MINUTE
+
+
+def _inversions(rows: list[Row]) -> int:
+    """How many rows are newer than the one before them, by more than what a cut-off date explains."""
+    return sum(later.created > earlier.created + SECOND for earlier, later in zip(rows, rows[1:], strict=False))
+
+
+def _shuffled(rows: list[Row]) -> bool:
+    return len(rows) > LAST_ROWS and _inversions(rows) > SHUFFLED_SHARE * len(rows)
 
 
 def _unsorted(good: list[Row]) -> bool:
-    inversions = sum(later.created > earlier.created for earlier, later in zip(good, good[1:], strict=False))
-    return inversions > max(2, INVERSIONS_SHARE * len(good))
+    return _inversions(good) > max(2, INVERSIONS_SHARE * len(good))
 
 
 _FRACTION = re.compile(rb'"(?:date|created_at)"\s*:\s*"[^"]*?:\d\d(?:[.,](\d+))?(?:[Zz+-]|")')
@@ -164,8 +215,8 @@ def _stuck(step: Json, rows: list[Row | BadRow], good: list[Row], oddities: tupl
     edge = max(row.created for row in good) // step["unit"] * step["unit"]
     group = _group(step, [row for row in good if row.created >= edge])
     step = {**step, "group": group, "page": _same(good)}
-    full = len(rows) >= max(LIMIT_FALLBACK, min(step["most"], step.get("length", LIMIT_MAX)))
-    if not full:
+    full = len(rows) > LAST_ROWS and 2 * len(rows) >= min(step["most"], step.get("length", LIMIT_MAX))
+    if not full:  # the end of the list; a page that lacks a few rows which we may not see is none
         return Page(rows, _past(step, good), oddities=oddities)
     if len(group) > step.get("got", 0) and step["limit"] < LIMIT_MAX:
         return Page(rows, _ask({**step, "got": len(group), "limit": min(LIMIT_MAX, step["limit"] * 2)}), oddities=oddities)
@@ -196,7 +247,7 @@ def _count(step: Json) -> Request:
     """Ask for the count before the group's end, then before its beginning."""
     at = step["edge"] + step["unit"] if not step["ends"] else step["edge"]
     body = msgspec.json.encode({"created_at": text_of(at)})
-    return Request("POST", f"{PATH}/count", body=body, step={**step, "kind": "count"})
+    return Request("POST", f"{PATH}/count", body=body, step={**step, "kind": "count"}, fleeting=True)
 
 
 def counted(request: Request, count: int) -> Page:
@@ -211,13 +262,14 @@ def _settled(step: Json, rows: list[Row | BadRow]) -> Page:
     """Go on below the group when it is whole or nothing is left to try; what is short is a possible gap."""
     expected, edge = step["ends"][0] - step["ends"][1], step["edge"]
     past = _leave(step, edge)
-    if len(step["group"]) >= expected:
+    listed, settled = len(step["group"]), edge < step["now"] - LAGS
+    if listed == expected or (settled and 0 < expected < listed):  # a young count that is too low lags: it proves nothing
         return Page(rows, past)
     if step["talks"]:
         phone, inbox = step["talks"][0]
         until = -(-(edge + step["unit"]) // SECOND) + 1
         query = (("phoneNumber", phone), ("inboxID", inbox), ("timestamp", str(until)))
-        return Page(rows, Request("GET", "/v1/messages", query, step={**step, "kind": "talk", "talks": step["talks"][1:]}))
+        return Page(rows, Request("GET", "/v1/messages", query, step={**step, "kind": "talk", "talks": step["talks"][1:]}, fleeting=True))
     return Page(rows, past, gaps=(Gap("tie_group", edge, edge + step["unit"]),))
 
 

@@ -53,7 +53,7 @@ class Stuut(Struct, frozen=True):
 
     def first_page(self, stream: Stream, window: Window, memo: Json) -> Request:
         """The whole thread."""
-        return Request("GET", _path(stream), step={"page": 0, "ids": [], "memo": memo})
+        return Request("GET", _path(stream), step={"ids": [], "memo": memo})
 
     def read_page(self, request: Request, response: Response) -> Page:
         """All messages of the thread, or one page of them."""
@@ -65,24 +65,25 @@ class Stuut(Struct, frozen=True):
             return Page(rows, following, oddities=("incomplete_answer",))
         memo: Json = request.step.get("memo", {})
         gaps = _capped(memo, rows)
-        remembered = _remembered(rows, said=bool(gaps or memo.get("said")))
-        return Page(rows, None, memo=remembered if remembered != memo else None, gaps=gaps)
+        remembered = _remembered(memo, rows, said=bool(gaps or memo.get("said")))
+        short = ("incomplete_answer",) * ((_whole(around.get("total_records")) or 0) > len(set(ids)))
+        return Page(rows, None, memo=remembered if remembered != memo else None, gaps=gaps, oddities=short)
 
     def _next(self, request: Request, rows: list[Row | BadRow], around: dict[str, msgspec.Raw], ids: list[str]) -> Request | None:
-        """The next page of an answer that says it is not whole."""
-        page = request.step.get("page", 0)
+        """The next page of an answer that says it is not whole; the first is asked again, so that all have one length."""
+        page, known = request.step.get("page"), set(request.step.get("ids", []))
         total = _whole(around.get("total_records"))
-        more = bytes(around.get("next_page", b"null")).strip() != b"null" or (total is not None and total > len(ids))
+        more = bytes(around.get("next_page", b"null")).strip() != b"null" or (total is not None and total > len(set(ids)))
         if not more or not rows:
             return None
-        known = set(request.step.get("ids", []))
         if page and all(row.id in known for row in rows if isinstance(row, Row)):
             raise CursorIgnored("the same page came again")
+        following = 0 if page is None else page + 1
         return Request(
             "GET",
             request.path,
-            (("page", str(page + 1)), ("limit", str(LIMIT))),
-            step={**request.step, "page": page + 1, "ids": ids},
+            (("page", str(following)), ("limit", str(LIMIT))),
+            step={**request.step, "page": following, "ids": ids},
         )
 
     @property
@@ -179,24 +180,38 @@ def _whole(raw: msgspec.Raw | None) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
-def _remembered(rows: list[Row | BadRow], *, said: bool) -> Json:
-    """What tells a capped list from a whole one at the next poll: both of its ends."""
+def _remembered(memo: Json, rows: list[Row | BadRow], *, said: bool) -> Json:
+    """What tells a capped list from a whole one at the next poll: both of its ends, its length, and whether it moved at one length."""
     good = sorted((row.created, row.id) for row in rows if isinstance(row, Row))
+    told = {"said": True} if said else {}
     if not good:
-        return {"said": True} if said else {}
-    return {"first": good[0][1], "last": good[-1][1], "oldest": good[0][0]} | ({"said": True} if said else {})
+        return told
+    moved = {"moved": memo.get("moved", 0) + 1} if _moved(memo, rows) else {"moved": memo["moved"]} if _still(memo, rows) else {}
+    return {"first": good[0][1], "last": good[-1][1], "oldest": good[0][0], "rows": len(good)} | moved | told
+
+
+def _still(memo: Json, rows: list[Row | BadRow]) -> bool:
+    """Whether a list that has moved is as it was at the last poll, as far as its ends tell."""
+    now = {row.id for row in rows if isinstance(row, Row)}
+    return "moved" in memo and memo.get("rows") == len(now) and memo["first"] in now and memo["last"] in now
+
+
+def _moved(memo: Json, rows: list[Row | BadRow]) -> bool:
+    """Whether the oldest vanished while a newer one appeared, and the length of the list stayed."""
+    good = [row for row in rows if isinstance(row, Row)]
+    newest = max(((row.created, row.id) for row in good), default=(0, ""))[1]
+    same = len(good) in ROUND or len(good) == memo.get("rows")
+    return same and "first" in memo and memo["first"] not in {row.id for row in good} and newest != memo["last"]
 
 
 def _capped(memo: Json, rows: list[Row | BadRow]) -> tuple[Gap, ...]:
-    """A round number of messages, of which the oldest vanished while a newer one appeared, looks like a cap: said once.
+    """A list that moves at one length looks like a cap: at a round length at once, at another when it moves again; said once.
 
     While the newest of the last list is listed, nothing was skipped between the two; else what lay between was never seen.
     """
     good = [row for row in rows if isinstance(row, Row)]
-    now = {row.id for row in good}
-    newest = max(((row.created, row.id) for row in good), default=(0, ""))[1]
-    if len(good) not in ROUND or "first" not in memo or memo["first"] in now or newest == memo["last"]:
+    if not _moved(memo, rows) or (len(good) not in ROUND and not memo.get("moved")):
         return ()
-    if memo.get("said") and memo["last"] in now:
+    if memo.get("said") and memo["last"] in {row.id for row in good}:
         return ()
     return (Gap("list_may_be_capped", memo["oldest"] if memo.get("said") else 0, min(row.created for row in good)),)

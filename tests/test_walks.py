@@ -1,0 +1,215 @@
+"""Whole walks against small servers that list what a vendor's page leaves open: every row is found, or the range is flagged."""
+
+from __future__ import annotations
+
+import json
+import random
+from datetime import UTC, datetime
+from email.utils import format_datetime
+from typing import Any
+
+import pytest
+
+from poller.demo.switches import Switches
+from poller.demo.world import HEYMARKET, World
+from poller.errors import Unreachable
+from poller.model import SECOND, Gap, Instant, Row, Stream
+from poller.providers import Page, Request, Response, Window, heymarket_walk
+from poller.providers.common import rfc3339, text_of
+from poller.providers.fonedynamics import FoneDynamics
+from poller.providers.heymarket import Heymarket
+from poller.providers.registry import PROVIDERS, adapter_of
+from poller.providers.stuut import Stuut
+
+from .fake_kafka import FakeCluster
+from .story import START, Story
+
+NOW: Instant = 1_790_000_000 * SECOND
+REQUESTS_MAX = 3_000
+Listed = tuple[int, Instant, Instant]
+"""Id, where the server lists it, and the date that it prints."""
+
+
+def response(value: Any) -> Response:
+    """JSON, and the provider's clock."""
+    date = format_datetime(datetime.fromtimestamp(NOW / SECOND, UTC), usegmt=True)
+    return Response(200, {"content-type": "application/json", "date": date}, json.dumps(value).encode())
+
+
+class Team:
+    """A Heymarket team. ``hidden`` rows count for a page's length and are never shown; ``lag`` hides young rows from counts."""
+
+    def __init__(self, rows: list[Listed], *, cap: int, hidden: frozenset[int] = frozenset(), lag: Instant = 0) -> None:
+        self.rows, self.cap, self.hidden, self.lag = sorted(rows, key=lambda row: -row[1]), cap, hidden, lag
+        self.requests = 0
+
+    def answer(self, request: Request) -> Response:
+        """As the vendor's page says: descending, before the cursor."""
+        self.requests += 1
+        asked = json.loads(request.body or b"{}")
+        until = rfc3339(asked.get("created_at"))
+        below = [row for row in self.rows if until is None or row[1] < until.instant]
+        if request.path == "/v1/messages":
+            return Response(404, {}, b"{}")
+        if request.path.endswith("/count"):
+            return response(sum(at <= NOW - self.lag for _, at, _ in below))
+        shown = [row for row in below[: min(self.cap, asked["limit"])] if row[0] not in self.hidden]
+        return response(
+            [{"id": id_, "date": text_of(date), "type": "inbound", "text": "hi", "phone": "14155550123"} for id_, _, date in shown]
+        )
+
+
+def walked(team: Team, since: Instant) -> tuple[set[int], list[Gap]]:
+    """A walk to its end: the ids that were listed, and what was flagged."""
+    adapter, request = Heymarket(), heymarket_walk.begin(Window(since, None, NOW), {})
+    found, gaps = set[int](), list[Gap]()
+    while request is not None:
+        assert team.requests < REQUESTS_MAX
+        page: Page = adapter.read_page(request, team.answer(request))
+        found |= {int(row.id) for row in page.rows if isinstance(row, Row)}
+        gaps += page.gaps
+        request = page.next
+    return found, gaps
+
+
+def ordinary(count: int, spacing: Instant = SECOND // 2, first: int = 1) -> list[Listed]:
+    """Rows whose dates are where they are listed."""
+    return [(first + n, NOW - n * spacing, NOW - n * spacing) for n in range(1, count)]
+
+
+@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize(("cap", "imports"), [(30, 3), (30, 6), (30, 12), (100, 12), (100, 20), (100, 28)])
+def test_old_dated_imports_end_no_walk_and_hide_no_row(cap: int, imports: int, seed: int) -> None:
+    """Fewer than half a page of them, at most thirty, in whatever order of their dates."""
+    rng = random.Random(seed)
+    at = NOW - rng.randrange(60, 200) * SECOND
+    dates = [at - rng.randrange(1500, 2100) * SECOND for _ in range(imports)]
+    if seed % 2:
+        dates.sort()
+    rows = ordinary(1200) + [(5000 + n, at + n, date) for n, date in enumerate(dates)]
+    found, gaps = walked(Team(rows, cap=cap), NOW - 500 * SECOND)
+    assert {id_ for id_, _, date in rows if date >= NOW - 500 * SECOND} <= found
+    assert not gaps
+
+
+@pytest.mark.parametrize("group", [45, 150, 250])
+@pytest.mark.parametrize("cap", [10, 20, 30, 100])
+@pytest.mark.parametrize("hidden", [frozenset[int](), frozenset({2003})], ids=["all shown", "one hidden"])
+def test_a_group_with_one_date_is_whole_or_flagged(group: int, cap: int, hidden: frozenset[int]) -> None:
+    """Whatever a page may hold, and although a row of it is filtered out after the limit: never skipped in silence."""
+    tied = [(2000 + n, NOW - 30 * SECOND, NOW - 30 * SECOND) for n in range(group)]
+    rows = ordinary(200, SECOND // 10) + tied + [(5000 + n, NOW - (31 + n) * SECOND, NOW - (31 + n) * SECOND) for n in range(40)]
+    found, gaps = walked(Team(rows, cap=cap, hidden=hidden), NOW - 60 * SECOND)
+    lost = {id_ for id_, _, date in rows if date >= NOW - 60 * SECOND} - found - hidden
+    assert lost <= {id_ for id_, _, _ in tied}
+    assert not lost or [gap.reason for gap in gaps] == ["tie_group"]
+
+
+def test_a_count_that_lags_proves_no_group_whole() -> None:
+    """Counted less than was listed already: the group is flagged."""
+    rows = ordinary(60) + [(2000 + n, NOW - 20 * SECOND, NOW - 20 * SECOND) for n in range(45)]
+    found, gaps = walked(Team(rows, cap=30, lag=600 * SECOND), NOW - 60 * SECOND)
+    assert len(found) < len(rows)
+    assert [gap.reason for gap in gaps] == ["tie_group"]
+
+
+def test_rows_dated_ahead_stop_no_walk() -> None:
+    """A bulk schedule, listed by its creation and dated tomorrow, fills most of a page."""
+    tomorrow = NOW + 86_400 * SECOND
+    rows = ordinary(300) + [(2000 + n, NOW - 40 * SECOND + n, tomorrow + n * SECOND) for n in range(25)]
+    found, _ = walked(Team(rows, cap=30), NOW - 120 * SECOND)
+    assert {id_ for id_, _, date in rows if date >= NOW - 120 * SECOND} <= found
+
+
+def test_a_cap_that_shrinks_is_noticed() -> None:
+    """Fone Dynamics: an answer as long as a lower limit is not taken for whole because longer ones were seen before."""
+    adapter, rows = FoneDynamics(), [{"MessageSid": f"M{n}", "Created": NOW // SECOND - n, "Status": "Received"} for n in range(1, 180)]
+    window = Window(NOW - 200 * SECOND, NOW, NOW)
+    request: Request | None = adapter.first_page(Stream("fonedynamics", "a", "PR1"), window, {"most": 200})
+    found, requests = set[str](), 0
+    while request is not None:
+        asked, requests = dict(request.query), requests + 1
+        inside = [row for row in rows if int(asked["Date_From"]) <= row["Created"] < int(asked["Date_To"])]
+        skip = int(asked.get("Results_Skip", 0))
+        page = adapter.read_page(request, response({"Messages": inside[skip : skip + 50]}))
+        found |= {row.id for row in page.rows if isinstance(row, Row)}
+        request = page.next
+    assert len(found) == len(rows)
+    assert requests < 20
+
+
+@pytest.mark.parametrize("longest", [50, 100, 200], ids=lambda longest: f"at most {longest}")
+def test_a_paged_thread_is_read_whole(longest: int) -> None:
+    """Stuut, should it page: every page has one length, whatever the first answer's was."""
+    adapter, rows = Stuut(), [{"id": f"m{n}", "created_at": text_of(NOW - n * SECOND)} for n in range(292)]
+    request: Request | None = adapter.first_page(Stream("stuut", "a", "t"), Window(0, None, NOW), {})
+    found: set[str] = set()
+    while request is not None:
+        asked = dict(request.query)
+        number, length = int(asked.get("page", 0)), min(longest, int(asked.get("limit", 50)))
+        cut = rows[number * length : (number + 1) * length]
+        more = number + 1 if (number + 1) * length < len(rows) else None
+        page = adapter.read_page(request, response({"data": cut, "total_records": len(rows), "next_page": more}))
+        found |= {row.id for row in page.rows if isinstance(row, Row)}
+        request = page.next
+    assert len(found) == len(rows)
+
+
+@pytest.mark.parametrize(("cap", "polls"), [(50, 2), (40, 3)], ids=["round", "any length"])
+def test_a_capped_thread_is_flagged(cap: int, polls: int) -> None:
+    """Stuut lists only its newest rows: at a round length it is told by the second poll, at another one poll later; said once."""
+    adapter, memo, flags = Stuut(), dict[str, Any](), list[int]()
+    for poll in range(1, 6):
+        rows = [{"id": f"m{n}", "created_at": text_of(NOW + n * SECOND)} for n in range(poll, poll + cap)]
+        page = adapter.read_page(adapter.first_page(Stream("stuut", "a", "t"), Window(0, None, NOW), memo), response(rows))
+        memo = page.memo if page.memo is not None else memo
+        flags += [poll] * len(page.gaps)
+    assert flags == [polls]
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_half_a_surrogate_pair_spoils_no_answer(provider: str) -> None:
+    """An emoji that was cut in two, escaped: its row is read with a replacement, and all others as they are."""
+    rows = [
+        b'{"id":%d,"MessageSid":"%d","date":"2026-09-21T14:12:50Z","created_at":"2026-09-21T14:12:50Z","Created":1790000000,"text":"%s"}'
+        % (n, n, text)
+        for n, text in enumerate((rb"cut \ud83d", rb"\ude00", rb"whole \uD83D\uDE00", rb"no escape: \\ud83d"), 1)
+    ]
+    adapter = adapter_of(provider)
+    request = adapter.first_page(Stream(provider, "a", "s"), Window(NOW - 60 * SECOND, NOW + 60 * SECOND, NOW), {})
+    page = adapter.read_page(request, Response(200, {}, b"[" + b",".join(rows) + b"]"))
+    read = [row.raw for row in page.rows if isinstance(row, Row)]
+    assert [rb"cut \ufffd" in read[0], rb"\ufffd" in read[1], read[2:] == rows[2:]] == [True, True, True]
+
+
+def test_a_number_too_large_for_one_spoils_no_row() -> None:
+    """Free-form members may hold what no float can."""
+    row = Row("1", NOW, b'{"id":1,"date":"2026-09-21T14:12:50Z","type":"inbound","custom":{"data":[1e400]}}')
+    seen = Heymarket().read_row(row)
+    assert seen.message.provider_data["custom"] == {"data": ["1e400"]}  # pyright: ignore[reportAttributeAccessIssue]
+
+
+@pytest.mark.parametrize("body", [b'"10', b""])
+def test_a_cut_count_is_asked_again(body: bytes) -> None:
+    """It is no count of another shape: the provider could not be reached whole."""
+    request = Request("POST", f"{heymarket_walk.PATH}/count", step={"kind": "count", "ends": []})
+    with pytest.raises(Unreachable):
+        Heymarket().read_page(request, Response(200, {}, body))
+
+
+def test_conversations_that_are_read_for_a_group_leave_no_number_in_the_state() -> None:
+    """The numbers that are asked for are in no record of the state topic, and the groups are found all the same."""
+    story = Story(5, crash_s=20.0, seconds=120.0, cluster=FakeCluster(1))
+    switches = Switches(limit_max=30, ties=0.5, tie_rows=60, printed="seconds", late=0.0)
+    story.world = World(5, START, switches, per_second=0.3, backlog=20, backlog_s=1800.0, providers=(HEYMARKET,))
+    story.providers = type(story.providers)(story.world, 5)
+    talks, answer = list[str](), story.providers.answer
+
+    def heard(method: str, target: str, *more: Any) -> Any:
+        talks.extend([target] * ("phoneNumber" in target))
+        return answer(method, target, *more)
+
+    story.providers.answer = heard  # type: ignore[method-assign]
+    assert not story.play().duplicates
+    assert len(talks) > 10
+    assert not [record for record, _ in story.cluster.state[0] if b"1415555" in (record.value or b"")]
