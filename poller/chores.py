@@ -19,7 +19,7 @@ WAIT_S, WAIT_MAX_S = 15.0, 6 * 3600.0
 
 def remember(account: Account, polled: Polled, interval: Instant) -> None:
     """Where single messages can be asked for: those that are not final, as the state has them."""
-    if not any(chore.name == LOOKUP for chore in account.adapter.chores):
+    if polled.lookups is not None or not any(chore.name == LOOKUP for chore in account.adapter.chores):
         return
     polled.lookups = Lookups(interval=interval, horizon=account.status_horizon)
     now, cursor = account.provider_clock.earliest(account.clock.now()), account.committer.ledger.cursor(polled.stream.id)

@@ -88,6 +88,8 @@ class Delta(Struct):
     rejected: dict[str, int] = {}
     stale: set[str] = set()
     """Ids of which an older copy was shown."""
+    behind: int = 0
+    """How many of these show a status that comes later in a message's life: the provider's stamps contradict it."""
 
 
 class Scope(Struct, frozen=True):
@@ -204,6 +206,7 @@ def diff(known: Mapping[bytes, Seen], observations: list[Observation], scope: Sc
             continue
         if old is not None and not _newer(seen, old, scope):
             delta.stale.add(id_)
+            delta.behind += STATUS_RANK[seen.message.status] > STATUS_RANK[old.status]
             continue
         events, new = _observe(old, seen, present, marks, scope, prints)
         if events:

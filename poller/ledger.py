@@ -139,6 +139,9 @@ class Ledger:
 
         The entry must be queued for a transaction; it is None when nothing changed (unless ``always``).
         """
+        known = self.cursor(scope.stream.id)
+        if known is not None and known.floor > scope.floor:  # it rose while the page was in flight, and ids below it are forgotten
+            scope = replace(scope, floor=known.floor)
         delta = diff(self._seen(keys(observations, scope.stream.account_key)), observations, scope, self._prints)
         self._reject(scope, bad, delta)
         cursor = advance(delta)

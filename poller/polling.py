@@ -17,6 +17,7 @@ from .agenda import Agenda, Go, due_from_marks, quiet_period
 from .backfill import Asked
 from .diff import stream_tag
 from .errors import ProviderError, RateLimited, Unauthorized
+from .lookups import Lookups
 from .model import SECOND, Instant, Stream
 from .pacing import Demand, RateLimiter, Wait, round_s
 from .providers import LOOKUP
@@ -59,6 +60,8 @@ class Poller:
         self._limiter = RateLimiter(rate[0], rate[1], burst=burst, now=account.clock.monotonic())
         self._agenda = Agenda(live_rung=window.live(account.rungs))
         self._polled: dict[str, Polled] = {}
+        self._looked_up: dict[str, Lookups | None] = {}
+        """What streams that were taken off the list wait for, should they come back."""
         self._troubles = Troubles(account.committer.ledger, account.key, account.clock, interval_s)
         self._in_flight = 0
         self._wake = anyio.Event()
@@ -117,7 +120,7 @@ class Poller:
         for gone in self._polled.keys() - wanted.keys():
             self._agenda.remove(gone)
             self._demand.forget(gone)
-            del self._polled[gone]
+            self._looked_up[gone] = self._polled.pop(gone).lookups
             self._troubles.forget(gone)
         for stream_id in wanted.keys() - self._polled.keys():
             self._add(wanted[stream_id])
@@ -126,6 +129,7 @@ class Poller:
     def _add(self, stream: Stream) -> None:
         """A stream that begins here: where its cursor left it, or anew."""
         self._polled[stream.id] = polled = Polled(stream, self.account.rungs)
+        polled.lookups = self._looked_up.pop(stream.id, None)
         chores.remember(self.account, polled, round(self._interval_s * SECOND))
         self._troubles.take_over(stream.id)
         self._reladder(polled)

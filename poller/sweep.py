@@ -30,8 +30,8 @@ from .providers.common import exhausted
 from .telemetry import AccountFacts, PageFacts
 from .window import Cursor, Rung, Sweep
 
-PAGES_MAX = 20_000
-"""Pages of one sweep; a provider that never comes to an end is told from a long backlog by this."""
+PAGES_MAX = 200_000
+"""Pages of one sweep; a provider that never comes to an end is told from a long backlog by this (ten messages a second for weeks)."""
 
 LARGE_ROW_BYTES = 300 * 1024
 """Only rows above this can give a record over the limit: what normalization adds is far smaller."""
@@ -375,7 +375,7 @@ def tell(account: Account, polled: Polled, index: int, answer: Page, cursor: Cur
     for gap in answer.gaps:
         account.facts.gap(stream_id, gap)
         polled.note(gap.reason)
-    for oddity in answer.oddities:
+    for oddity in (*answer.oddities, *["status_with_older_stamp"] * bool(delta.behind)):
         account.facts.oddity(stream_id, oddity)
         polled.note(oddity)
 

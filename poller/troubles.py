@@ -71,8 +71,8 @@ class Troubles:
         return trouble, wait
 
     def over(self, stream_id: str) -> None:
-        """A page of the stream is durable: neither it nor its account is in trouble."""
-        if self.account is not None:
+        """A page of the stream is durable: it is not in trouble, and neither is its account, unless that was said while the page was in flight."""
+        if self.account is not None and self.account.until <= self._clock.monotonic():
             self.account = None
             self._ledger.keep_waits(self._key, None)
         if self._streams.pop(stream_id, None) is not None:

@@ -158,9 +158,12 @@ def adopt(rungs: tuple[Rung, ...], cursor: Cursor) -> Cursor:
     """The cursor under today's ladder; the same cursor when the ladder did not change.
 
     A rung begins from the oldest of the marks whose ages it takes over, with the wider bounds;
-    one that reaches deeper than any mark begins from all of them.
+    one that reaches deeper than any mark begins from all of them. Marks that cover their rungs
+    already stay as they are: taken over again at every hand-over they would widen each other.
     """
-    marks = tuple(_inherit(rung, cursor.marks) for rung in rungs)
+    known = cursor.marks
+    mine = len(known) == len(rungs) and all(m.inner <= r.inner and m.reach >= r.reach for r, m in zip(rungs, known, strict=True))
+    marks = known if mine else tuple(_inherit(rung, known) for rung in rungs)
     sweeps = {i: s for i, s in cursor.sweeps.items() if i < len(rungs) and _bounds(rungs[i]) == (s.inner, s.reach)}
     debts = {min(i, len(rungs) - 1): owed for i, owed in cursor.debts.items()}
     return replace(cursor, marks=marks, sweeps=sweeps, debts=debts)

@@ -205,6 +205,15 @@ def test_rows_below_the_floor_are_dropped_unless_known() -> None:
     assert types(diff.diff(known, [changed], scope(1, floor=NOW), PRINTS)) == ["updated"]
 
 
+def test_a_later_status_with_an_older_stamp_is_counted_and_changes_nothing() -> None:
+    """The provider's stamps decide (its replicas may be stale); where they contradict the life of a message, it is noticed."""
+    known: dict[bytes, Seen] = {}
+    step(known, [observation(status="sent", stamp=NOW + 10)])
+    delta = step(known, [observation(status="delivered", stamp=NOW + 9)], 1)
+    assert (delta.events, delta.behind) == ([], 1)
+    assert step(known, [observation(status="queued", stamp=NOW)], 2).behind == 0
+
+
 def test_the_position_never_goes_back() -> None:
     """Forgetting looks at the latest creation-like stamp ever shown."""
     known: dict[bytes, Seen] = {}

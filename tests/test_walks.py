@@ -121,6 +121,59 @@ def test_rows_dated_ahead_stop_no_walk() -> None:
     assert {id_ for id_, _, date in rows if date >= NOW - 120 * SECOND} <= found
 
 
+@pytest.mark.parametrize("imports", [1, 2])
+def test_an_old_row_at_the_end_of_a_page_of_one_date_makes_no_jump(imports: int) -> None:
+    """A broadcast fills the page but for its last rows, which are old-dated imports."""
+    tied = [(2000 + n, NOW - 30 * SECOND, NOW - 30 * SECOND) for n in range(100 - imports)]
+    old = [(5000 + n, NOW - 30 * SECOND - 1 - n, NOW - 90_000 * SECOND) for n in range(imports)]
+    rows = tied + old + [(6000 + n, NOW - (31 + n) * SECOND, NOW - (31 + n) * SECOND) for n in range(300)]
+    found, gaps = walked(Team(rows, cap=100), NOW - 200 * SECOND)
+    lost = {id_ for id_, _, date in rows if date >= NOW - 200 * SECOND} - found
+    assert not lost or (gaps and lost <= {id_ for id_, _, _ in tied})
+
+
+def test_the_rows_of_one_group_prove_nothing_of_the_next() -> None:
+    """Two groups in one walk, the second longer than any page."""
+    rows = ordinary(20)
+    for first, size, age in ((2000, 150, 20), (4000, 250, 40)):
+        rows += [(first + n, NOW - age * SECOND, NOW - age * SECOND) for n in range(size)]
+    found, gaps = walked(Team(rows, cap=200), NOW - 60 * SECOND)
+    assert len(found) < len(rows)
+    assert [gap.since for gap in gaps] == [NOW - 40 * SECOND]
+
+
+def test_a_group_ends_no_stream_where_longer_pages_and_counts_are_refused() -> None:
+    """400 to a longer page and to a count: the group is flagged, and what lies below it is found."""
+    tied = [(2000 + n, NOW - 30 * SECOND, NOW - 30 * SECOND) for n in range(45)]
+    rows = ordinary(30) + tied + [(5000 + n, NOW - (31 + n) * SECOND, NOW - (31 + n) * SECOND) for n in range(40)]
+    team = Team(rows, cap=30)
+    answer = team.answer
+
+    def refusing(request: Request) -> Response:
+        longer = json.loads(request.body or b"{}").get("limit", 0) > 30
+        return Response(400, {}, b"{}") if longer or request.path.endswith("count") else answer(request)
+
+    team.answer = refusing  # type: ignore[method-assign]
+    found, gaps = walked(team, NOW - 60 * SECOND)
+    assert {id_ for id_, _, date in rows if date >= NOW - 60 * SECOND} - found <= {id_ for id_, _, _ in tied}
+    assert [gap.reason for gap in gaps] == ["tie_group"]
+
+
+@pytest.mark.parametrize("rows", [0, 5], ids=["alone", "at the end"])
+def test_a_row_without_a_date_at_the_end_of_a_history_ends_the_walk(rows: int) -> None:
+    """It becomes a dead letter, and the sweep comes to its end."""
+    team = Team(ordinary(rows + 1), cap=30)
+    answer = team.answer
+
+    def with_tail(request: Request) -> Response:
+        found = json.loads(answer(request).body)
+        return response([*found, {"id": 77, "text": "no date"}] if len(found) < 30 else found)
+
+    team.answer = with_tail  # type: ignore[method-assign]
+    found, _ = walked(team, NOW - 86_400 * SECOND)
+    assert len(found) == rows
+
+
 def test_a_cap_that_shrinks_is_noticed() -> None:
     """Fone Dynamics: an answer as long as a lower limit is not taken for whole because longer ones were seen before."""
     adapter, rows = FoneDynamics(), [{"MessageSid": f"M{n}", "Created": NOW // SECOND - n, "Status": "Received"} for n in range(1, 180)]

@@ -176,6 +176,16 @@ def test_a_changed_ladder_loses_nothing(seed: int) -> None:
                 assert covered(done, created, mark.complete)
 
 
+def test_hand_overs_after_a_change_of_the_ladder_widen_nothing_further() -> None:
+    """However often a cursor is taken over before its rungs were swept under the new ladder."""
+    cursor, _ = play(LADDER, 3, 0.5)
+    other = window.build(interval=15 * SECOND, overlap=14 * MINUTE, status_horizon=72 * HOUR, every=6 * HOUR, back=7 * DAY)
+    once = window.adopt(other, cursor)
+    for now in range(4):
+        once, _ = sweep(other, 0, once, START + DAY + now * MINUTE)
+        assert window.adopt(other, once) == once
+
+
 def test_the_same_ladder_changes_nothing() -> None:
     """A restart under the same configuration goes on with the very same cursor."""
     cursor, _ = play(LADDER, 3, 0.5)

@@ -69,7 +69,7 @@ class FoneDynamics(Struct, frozen=True):
     def first_page(self, stream: Stream, window: Window, memo: Json, **only: str) -> Request:
         """The newest slice of the window; ``only`` filters, for an audit (never combined with paging by Status)."""
         since, now = window.since // SECOND, window.now // SECOND
-        until = max(since + 1, (window.until if window.until is not None else window.now + self.ahead) // SECOND)
+        until = max(since + 1, -(-(window.until if window.until is not None else window.now + self.ahead) // SECOND))
         todo = _slices(since, until, now, memo)
         step: Json = {
             "path": _path(stream),

@@ -26,8 +26,8 @@ STATUSES = {
 FINAL = frozenset({"delivered", "read", "failed", "undelivered", "received"})
 COMMENTS = frozenset({"comment", "private", "private_comment", "internal", "note"})
 CHANNELS = frozenset({"sms", "mms", "email"})
-NO_SUCH_TALK = frozenset({400, 403, 404, 422})
-"""A conversation that cannot be read says nothing of the team."""
+REFUSED = frozenset({400, 403, 404, 422})
+"""Said of one conversation, or of counts, it says nothing of the team."""
 
 CHANGES_MIN = 25
 """The shortest page of newest changes; it grows with what happens."""
@@ -70,8 +70,8 @@ class Heymarket(Struct, frozen=True):
             again = heymarket_walk.refused(request, response)
             if again is not None:
                 return Page([], again)
-        if kind == "talk" and response.status in NO_SUCH_TALK:
-            return heymarket_walk.read(request, [])
+        if response.status in REFUSED and kind in ("talk", "count"):
+            return heymarket_walk.read(request, []) if kind == "talk" else heymarket_walk.uncounted(request)
         body = accept(response)
         if kind == "count":
             return heymarket_walk.counted(request, count_of(body))

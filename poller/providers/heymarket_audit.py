@@ -84,7 +84,7 @@ def _walked(reader: Reader, request: Request, response: Response) -> Page:
     page = reader.read_page(msgspec.structs.replace(request, step=step["inner"]), response)
     ids = sorted(looks.ids_of(page.rows).union(step[step["phase"]]))[:IDS_MAX]
     listed = [row.created for row in page.rows if isinstance(row, Row)]
-    oldest = min([step["oldest"], *listed]) if step["phase"] == "upper" else step["oldest"]
+    oldest = max(step["span"][0] - BLOCK, min([step["oldest"], *listed])) if step["phase"] == "upper" else step["oldest"]
     step = {**step, step["phase"]: ids, "oldest": oldest}
     if page.next is not None:
         following = msgspec.structs.replace(page.next, step={**step, "inner": page.next.step})

@@ -49,7 +49,16 @@ JUMP = 4
 def begin(window: Window, memo: Json) -> Request:
     """The first request of a walk over the window."""
     limit = int(memo.get("limit", LIMIT))
-    step: Json = {"kind": "walk", "since": window.since, "now": window.now, "limit": limit, "unit": 1, "most": 0, "memo": memo}
+    step: Json = {
+        "kind": "walk",
+        "since": window.since,
+        "now": window.now,
+        "limit": limit,
+        "usual": limit,
+        "unit": 1,
+        "most": 0,
+        "memo": memo,
+    }
     step |= {"cursor": window.until, "live": window.until is None, "total": 0}
     span = (window.now if window.until is None else window.until) - window.since
     return _ask(step, memo["rate"] * span / SECOND if "rate" in memo else None)
@@ -67,14 +76,18 @@ def _ask(step: Json, expected: float | None = None) -> Request:
 
 
 def refused(request: Request, response: Response) -> Request | None:
-    """What to ask instead after a 400: with the cursor that the older page requires, or a shorter page."""
+    """What to ask instead after a 400: with the cursor that the older page requires, a shorter page, or no longer one of a group."""
     step = request.step
-    if response.status not in (400, 422) or step.get("asked"):
+    if response.status not in (400, 422):
+        return None
+    if "got" in step:
+        return _count({**step, "ends": [], "talks": []})
+    if step.get("asked"):
         return None
     if step["cursor"] is None:
         return _ask({**step, "cursor": step["now"] + DAY})
     if step["limit"] > LIMIT_FALLBACK:
-        return _ask({**step, "limit": LIMIT_FALLBACK})
+        return _ask({**step, "limit": LIMIT_FALLBACK, "usual": LIMIT_FALLBACK})
     return None
 
 
@@ -93,7 +106,7 @@ def read(request: Request, rows: list[Row | BadRow], now: Instant | None = None)
     if not rows or (good and _over(good, step["since"])):
         return Page(rows, None, memo=_memo(step, total))
     if not good:
-        raise BadPage("no row of the page has a date")
+        return _undated(step, rows, total)
     fingerprint = _same(good)
     _honoured(step, good, fingerprint, now)
     step = {
@@ -108,8 +121,18 @@ def read(request: Request, rows: list[Row | BadRow], now: Instant | None = None)
     following = _following(reached, step["unit"], _bound(step))
     if following is None:
         return _stuck(step, rows, reached, oddities)
-    step = {**step, "cursor": following, "page": fingerprint, "limit": _usual(step)}
+    step = {name: value for name, value in step.items() if name not in ("group", "got")}
+    step |= {"cursor": following, "page": fingerprint, "limit": _usual(step)}
     return Page(rows, _ask(step, _left(good, following - step["since"])), oddities=oddities)
+
+
+def _undated(step: Json, rows: list[Row | BadRow], total: int) -> Page:
+    """No row of the page says where it is: a longer page may, unless the list ends here."""
+    if len(rows) < LIMIT_FALLBACK:
+        return Page(rows, None, memo=_memo(step, total))
+    if step["limit"] >= LIMIT_MAX or len(rows) < step.get("length", 0):
+        raise BadPage("no row of the page has a date")
+    return Page(rows, _ask({**step, "limit": min(LIMIT_MAX, step["limit"] * 2)}))
 
 
 def _honoured(step: Json, good: list[Row], fingerprint: str, now: Instant | None) -> None:
@@ -142,7 +165,7 @@ def _bound(step: Json) -> Instant:
 
 def _usual(step: Json) -> int:
     """Back to the usual page once a long group is passed."""
-    return min(step["limit"], LIMIT) if step["limit"] != LIMIT_FALLBACK else LIMIT_FALLBACK
+    return int(step.get("usual", LIMIT))
 
 
 def _following(rows: list[Row], unit: Instant, bound: Instant) -> Instant | None:
@@ -177,7 +200,7 @@ def _steady(rows: list[Row]) -> bool:
         return True
     edge = max(row.created for row in rows[-half:])
     usual = (rows[0].created - edge) * half // (len(rows) - half)
-    return edge - max(row.created for row in rows[-LAST_ROWS:]) <= JUMP * usual + MINUTE
+    return edge - min(row.created for row in rows[-LAST_ROWS:]) <= JUMP * usual + MINUTE
 
 
 def _inversions(rows: list[Row]) -> int:
@@ -219,8 +242,9 @@ def _stuck(step: Json, rows: list[Row | BadRow], good: list[Row], oddities: tupl
     if not full:  # the end of the list; a page that lacks a few rows which we may not see is none
         return Page(rows, _past(step, good), oddities=oddities)
     if len(group) > step.get("got", 0) and step["limit"] < LIMIT_MAX:
-        return Page(rows, _ask({**step, "got": len(group), "limit": min(LIMIT_MAX, step["limit"] * 2)}), oddities=oddities)
-    step = {**step, "edge": edge, "talks": _talks(good)}
+        step |= {"edge": edge, "got": len(group), "limit": min(LIMIT_MAX, step["limit"] * 2)}
+        return Page(rows, _ask(step), oddities=oddities)
+    step |= {"edge": edge, "talks": _talks(good)}
     return Page(rows, _count({**step, "ends": []}), oddities=oddities)
 
 
@@ -235,12 +259,14 @@ def _past(step: Json, good: list[Row]) -> Request:
 
 
 def _leave(step: Json, edge: Instant) -> Request:
-    """The page before ``edge``; one unit lower where the cursor was there already and includes its own date."""
-    cursor = edge if edge < _bound(step) else edge - step["unit"]
+    """The page before ``edge``; just below it where the cursor was there already and includes its own date."""
+    cursor = edge if edge < _bound(step) else edge - 1
     if cursor >= _bound(step):
         raise CursorIgnored("the walk does not get below one date")
-    kept = {name: step[name] for name in ("kind", "since", "now", "unit", "most", "asked", "memo", "live", "total") if name in step}
-    return _ask({**kept, "kind": "walk", "cursor": cursor, "limit": LIMIT})
+    kept = {
+        name: step[name] for name in ("kind", "since", "now", "unit", "most", "asked", "memo", "live", "total", "usual") if name in step
+    }
+    return _ask({**kept, "kind": "walk", "cursor": cursor, "limit": _usual(step)})
 
 
 def _count(step: Json) -> Request:
@@ -256,6 +282,12 @@ def counted(request: Request, count: int) -> Page:
     if len(step["ends"]) < 2:
         return Page([], _count(step))
     return _settled(step, [])
+
+
+def uncounted(request: Request) -> Page:
+    """The provider will not count: nobody can say whether the group is whole."""
+    edge, unit = request.step["edge"], request.step["unit"]
+    return Page([], _leave(request.step, edge), gaps=(Gap("tie_group", edge, edge + unit),))
 
 
 def _settled(step: Json, rows: list[Row | BadRow]) -> Page:
@@ -295,7 +327,7 @@ def _talks(good: list[Row]) -> list[list[str]]:
 def _memo(step: Json, total: int) -> Json | None:
     """What to know the next time: the page length that was accepted where the usual one was refused, and how much is sent just now."""
     memo: Json = {**step.get("memo", {})}
-    if step["limit"] == LIMIT_FALLBACK:
+    if _usual(step) == LIMIT_FALLBACK:
         memo["limit"] = LIMIT_FALLBACK
     if step.get("live"):
         memo["rate"] = float(f"{total * SECOND / max(SECOND, step['now'] - step['since']):.2g}")

@@ -9,6 +9,7 @@ once. A look that agrees clears the cell, and withdraws what was said of it. The
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 from ..model import HOUR, MINUTE, BadRow, Gap, Instant, Row
@@ -25,8 +26,8 @@ Span = list[Instant]
 
 
 def ids_of(rows: list[Row | BadRow]) -> set[str]:
-    """What a page listed."""
-    return {row.id for row in rows if row.id is not None}
+    """What a page listed; a row without an id, which is counted like any other, by its bytes."""
+    return {row.id if row.id is not None else hashlib.blake2b(row.raw, digest_size=16).hexdigest() for row in rows}
 
 
 def below(instant: Instant) -> Instant:
