@@ -38,7 +38,7 @@ kills: .venv/ready  ## N kills at seeded points of a transaction (N=200)
 chaos-sim: .venv/ready  ## N short histories of crashing and freezing workers on virtual time (N=10000)
 	@exec $(BIN)/python -m tests.chaos_sim $(or $(N),10000)
 
-soak: .venv/ready  ## N days of a hostile provider with outages on virtual time, audits over 30 days, and what it costs (N=1000)
+soak: .venv/ready  ## N histories of a hostile provider with outages on virtual time, audits over 30 days, promises, and what it costs (N=1000)
 	@exec $(BIN)/python -m tests.soak $(or $(N),1000) --audits --promises --costs
 
 mutants: .venv/ready  ## laws of the protocol and of completeness broken on purpose: each must be found
