@@ -28,10 +28,12 @@ class Death(Exception):
     """The process dies here."""
 
 
-async def polled_for(trial: Trial, seconds: float) -> None:
-    """A worker that runs for a while and stops cleanly."""
-    process = trial.start()
-    await anyio.sleep(seconds)
+async def polled_for(trial: Trial, transactions: int) -> None:
+    """A worker that runs until it has committed so often, and stops cleanly."""
+    before, process = trial.commits(), trial.start()
+    with anyio.fail_after(60):
+        while trial.commits() < before + transactions:
+            await anyio.sleep(0.05)
     process.send_signal(signal.SIGTERM)
     assert await anyio.to_thread.run_sync(process.wait, 25) == 0
 
@@ -65,7 +67,7 @@ async def test_the_number_of_shards_changes_and_nothing_else(
     quiet()
     trial = Trial(tmp_path, kafka.bootstrap, names, seed=3)
     async with trial.providers():
-        await polled_for(trial, 4)
+        await polled_for(trial, 40)
         deaths = 0
         for step in (2, 9, 13, 20):
             try:
@@ -76,7 +78,7 @@ async def test_the_number_of_shards_changes_and_nothing_else(
         done = poller("reshard", "--config", str(trial.config()), "--shards", "7")
         assert done.returncode == 0, done
         trial.shards = 7
-        await polled_for(trial, 4)
+        await polled_for(trial, 40)
         assert await reshard(trial, 3, monkeypatch) > 100
         trial.shards = 3
         verdict = await trial.settle()
@@ -110,7 +112,7 @@ async def test_a_lost_state_topic_is_made_again_from_what_was_published(kafka: C
     quiet()
     trial = Trial(tmp_path, kafka.bootstrap, names, seed=6)
     async with trial.providers():
-        await polled_for(trial, 5)
+        await polled_for(trial, 20)
         refused = poller("rebuild", "--config", str(trial.config()))
         assert refused.returncode == 69
         assert "not empty" in refused.stderr
