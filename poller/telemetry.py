@@ -142,6 +142,9 @@ class Telemetry:
         self.log.warning(what, **facts)
 
 
+CLOCKS_DIFFER_S = 60.0
+
+
 class AccountFacts:
     """The facts of one account, bound once."""
 
@@ -160,6 +163,7 @@ class AccountFacts:
         self._late_age = metrics.late_age.labels(provider)
         self._requests: dict[str, Any] = {}
         self._said: set[tuple[str, str]] = set()
+        self._clocks_differ = False
 
     def requested(self, code: str, seconds: float) -> None:
         """One HTTP request; ``code`` is the status, or the kind of failure."""
@@ -227,6 +231,13 @@ class AccountFacts:
         self._log.warning(
             "look-back stretched", stretch=round(stretch, 1), fix="raise rate_limit, lower reconcile.back, or raise reconcile.every"
         )
+
+    def clocks(self, offset_s: float) -> None:
+        """How far the provider's clock is ahead of ours; said once when they come to differ by more than a minute."""
+        differ = abs(offset_s) > CLOCKS_DIFFER_S
+        if differ and not self._clocks_differ:
+            self._log.warning("clocks differ", provider_ahead_s=round(offset_s), fix="see that this host keeps time")
+        self._clocks_differ = differ
 
     def overlap(self, seconds: float, reason: str) -> None:
         """The learned overlap changed."""

@@ -21,6 +21,8 @@ from msgspec.structs import replace
 from .model import MINUTE, SECOND, Instant
 from .providers import Json, Request, Window
 
+Range = tuple[Instant, Instant]
+
 RATIO = 4
 """Each rung reaches this many times deeper than the one before it."""
 
@@ -97,11 +99,11 @@ class Cursor(Struct, frozen=True):
     changed: Instant
     """Query time at which the newest change of this stream was seen."""
     sweeps: dict[int, Sweep] = {}
-    debts: dict[int, tuple[Instant, Instant]] = {}
+    debts: dict[int, Range] = {}
     memo: Json = {}
     waits: tuple[str, int, Instant] | None = None
     backfill: Backfill | None = None
-    complete: tuple[tuple[Instant, Instant], ...] = ()
+    complete: tuple[Range, ...] = ()
     """Ranges below ``start`` that backfills have published completely."""
 
 
@@ -147,9 +149,9 @@ def begin(rungs: tuple[Rung, ...], *, floor: Instant, now: Instant) -> Cursor:
     marks = [Mark(rung.inner, rung.reach, now) for rung in rungs]
     marks[-1] = Mark(marks[-1].inner, max(marks[-1].reach, now - floor), now)
     owed = {
-        index: (max(floor, now - mark.reach), now - mark.inner)
+        index: (max(floor, now - mark.reach), now - max(mark.inner, 0))
         for index, mark in enumerate(marks)
-        if mark.inner > 0 and now - mark.inner > floor
+        if mark.reach > 0 and now - max(mark.inner, 0) > floor
     }
     return Cursor(floor=floor, start=floor, marks=tuple(marks), watermark=min(floor, now), changed=now, debts=owed)
 
@@ -157,15 +159,18 @@ def begin(rungs: tuple[Rung, ...], *, floor: Instant, now: Instant) -> Cursor:
 def adopt(rungs: tuple[Rung, ...], cursor: Cursor) -> Cursor:
     """The cursor under today's ladder; the same cursor when the ladder did not change.
 
-    A rung begins from the oldest of the marks whose ages it takes over, with the wider bounds;
-    one that reaches deeper than any mark begins from all of them. Marks that cover their rungs
+    A rung begins from the oldest of the marks whose ages it takes over, with the wider bounds, and the deepest one also
+    from what no rung reaches any more; one that reaches deeper than any mark begins from all of them. Marks that cover their rungs
     already stay as they are: taken over again at every hand-over they would widen each other.
     """
     known = cursor.marks
     mine = len(known) == len(rungs) and all(m.inner <= r.inner and m.reach >= r.reach for r, m in zip(rungs, known, strict=True))
-    marks = known if mine else tuple(_inherit(rung, known) for rung in rungs)
+    reaches = [rung.reach for rung in rungs[:-1]] + [max(mark.reach for mark in known) + rungs[-1].reach]
+    marks = known if mine else tuple(_inherit(rung, reach, known) for rung, reach in zip(rungs, reaches, strict=True))
     sweeps = {i: s for i, s in cursor.sweeps.items() if i < len(rungs) and _bounds(rungs[i]) == (s.inner, s.reach)}
-    debts = {min(i, len(rungs) - 1): owed for i, owed in cursor.debts.items()}
+    debts: dict[int, Range] = {}
+    for index, owed in cursor.debts.items():
+        _owe(debts, index if mine else _heir(rungs, known[index]), owed)
     return replace(cursor, marks=marks, sweeps=sweeps, debts=debts)
 
 
@@ -173,9 +178,21 @@ def _bounds(rung: Rung) -> tuple[Instant, Instant]:
     return rung.inner, rung.reach
 
 
-def _inherit(rung: Rung, marks: tuple[Mark, ...]) -> Mark:
-    heirs = [mark for mark in marks if mark.inner < rung.reach and rung.inner < mark.reach] or list(marks)
+def _inherit(rung: Rung, reach: Instant, marks: tuple[Mark, ...]) -> Mark:
+    heirs = [mark for mark in marks if mark.inner < reach and rung.inner < mark.reach] or list(marks)
     return Mark(min(m.inner for m in heirs), max(m.reach for m in heirs), min(m.complete for m in heirs))
+
+
+def _heir(rungs: tuple[Rung, ...], mark: Mark) -> int:
+    """The first rung that takes over ages of a mark, and so begins its next window no later than the mark's rung would have."""
+    return next((i for i, rung in enumerate(rungs) if mark.inner < rung.reach and rung.inner < mark.reach), len(rungs) - 1)
+
+
+def _owe(debts: dict[int, Range], index: int, owed: Range) -> None:
+    """Add a range to what a rung owes, unless it is empty."""
+    if owed[0] < owed[1]:
+        since, until = debts.get(index, owed)
+        debts[index] = (min(since, owed[0]), max(until, owed[1]))
 
 
 def live(rungs: tuple[Rung, ...]) -> int:
@@ -226,19 +243,23 @@ def _next_takes(rungs: tuple[Rung, ...], index: int, cursor: Cursor, since: Inst
 def complete(rungs: tuple[Rung, ...], index: int, cursor: Cursor, sweep: Sweep) -> Cursor:
     """The cursor after the rung's sweep came to its end: its mark moves to the sweep's own start, debts are settled.
 
-    Only here does a mark move, and never by anything that was read in rows.
+    Only here does a mark move, and never by anything that was read in rows. What the rung owed below the sweep's window
+    is owed by the next one, what it owed above it stays.
     """
-    rung = rungs[index]
+    rung, since = rungs[index], sweep.since
     marks = list(cursor.marks)
     marks[index] = Mark(rung.inner, rung.reach, sweep.started)
     debts = dict(cursor.debts)
+    owed = debts.pop(index, None)
     if sweep.handed:
-        before = _since(rung, cursor.marks[index], cursor.marks[index].complete)
-        since, until = debts.get(index + 1, (before, sweep.since))
-        debts[index + 1] = (min(since, before), max(until, sweep.since))
-    owed = debts.get(index)
-    if owed is not None and (sweep.until is None or sweep.until >= owed[1]):
-        del debts[index]
+        since = _since(rung, cursor.marks[index], cursor.marks[index].complete)
+        _owe(debts, index + 1, (since, sweep.since))
+    if owed is not None:
+        low, high = max(owed[0], cursor.floor), owed[1]
+        if index + 1 < len(rungs):
+            _owe(debts, index + 1, (low, min(high, since)))
+        if sweep.until is not None:
+            _owe(debts, index, (max(low, sweep.until), high))
     sweeps = {i: s for i, s in cursor.sweeps.items() if i != index}
     watermark = cursor.watermark if debts else max(cursor.watermark, marks[live(rungs)].complete)
     return replace(cursor, marks=tuple(marks), sweeps=sweeps, debts=debts, watermark=watermark)

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from poller import sweep
 from poller.demo.switches import Switches
-from poller.demo.world import STUUT, World
+from poller.demo.world import FONE, HEYMARKET, STUUT, World
 from poller.known import GENERATION_MAX, Known, mark_of, repeat_of
 from poller.model import BadRow, Row
-from poller.providers import Page, Request, Response
+from poller.providers import Page, Request, Response, fonedynamics, heymarket
 from poller.providers.stuut import Stuut
 from poller.sweep import Account, Polled
 
@@ -95,3 +95,30 @@ def test_an_identical_page_costs_no_parsing(monkeypatch: pytest.MonkeyPatch) -> 
     assert polls > 10 * len(set(parsed))
     assert len(parsed) < polls / 3, (len(parsed), polls)
     assert sum(counted) > 10 * 40
+
+
+@pytest.mark.parametrize("module", [heymarket, fonedynamics])
+def test_a_page_with_the_same_bytes_is_read_once(monkeypatch: pytest.MonkeyPatch, module: Any) -> None:
+    """While a list does not change, windows move on and its rows are counted at every poll, but hardly any is read again."""
+    provider = {heymarket: HEYMARKET, fonedynamics: FONE}[module]
+    story, read, counted = Story(3, crash_s=None, seconds=60.0, settle_s=10.0), list[bytes](), list[int]()
+    story.world = World(
+        3, START, Switches(late=0.0, status_s=1.0, ties=0.0), per_second=1e-6, backlog=40, backlog_s=50.0, providers=(provider,)
+    )
+    story.providers = type(story.providers)(story.world, 3)
+    story.defaults = "interval: 1s, overlap: 30m, reconcile: {every: 1h, back: 24h}, timeout: 5s"
+    row_of, told = module.row_of, sweep.tell
+
+    def reading(raw: bytes) -> Row | BadRow:
+        read.append(raw)
+        return row_of(raw)
+
+    def telling(account: Account, polled: Polled, index: int, answer: Page, *rest: Any) -> None:
+        counted.append(answer.count)
+        told(account, polled, index, answer, *rest)
+
+    monkeypatch.setattr(module, "row_of", reading)
+    monkeypatch.setattr(sweep, "tell", telling)
+    assert story.play().good
+    assert sum(counted) > 1000, sum(counted)
+    assert len(read) < sum(counted) / 5, (len(read), sum(counted))

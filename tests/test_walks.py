@@ -12,8 +12,8 @@ import pytest
 
 from poller.demo.switches import Switches
 from poller.demo.world import HEYMARKET, World
-from poller.errors import Unreachable
-from poller.model import SECOND, Gap, Instant, Row, Stream
+from poller.errors import StreamGone, Unreachable
+from poller.model import DAY, SECOND, Gap, Instant, Row, Stream
 from poller.providers import Page, Request, Response, Window, heymarket_walk
 from poller.providers.common import rfc3339, text_of
 from poller.providers.fonedynamics import FoneDynamics
@@ -240,6 +240,32 @@ def test_a_number_too_large_for_one_spoils_no_row() -> None:
     row = Row("1", NOW, b'{"id":1,"date":"2026-09-21T14:12:50Z","type":"inbound","custom":{"data":[1e400]}}')
     seen = Heymarket().read_row(row)
     assert seen.message.provider_data["custom"] == {"data": ["1e400"]}  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def test_a_refusal_of_what_lies_ahead_of_now_stops_no_property() -> None:
+    """A provider that takes no future dates is asked on for the past, and a property that is unknown is found out there."""
+    adapter, stream = FoneDynamics(), Stream("fonedynamics", "a", "p")
+    refusal = Response(400, {}, b'{"ResponseStatus":{"ErrorCode":"x","Message":"y"}}')
+    ahead = adapter.first_page(stream, Window(NOW + 300 * SECOND, NOW + 14 * DAY, NOW), {})
+    assert adapter.read_page(ahead, refusal).next is None
+    live = adapter.first_page(stream, Window(NOW - 600 * SECOND, NOW + 300 * SECOND, NOW), {})
+    past = adapter.read_page(live, refusal).next
+    assert past is not None
+    assert past.query[:2] == (("Date_From", str(NOW // SECOND - 600)), ("Date_To", str(NOW // SECOND)))
+    with pytest.raises(StreamGone):
+        adapter.read_page(past, refusal)
+
+
+@pytest.mark.parametrize("provider", ["stuut", "heymarket", "fonedynamics"])
+def test_a_number_too_large_for_one_spoils_no_page(provider: str) -> None:
+    """A page with such a row is read like any other, and so are the conversations of a group."""
+    raw = b'{"id":1,"MessageSid":"1","date":"2026-09-21T14:12:50Z","created_at":"2026-09-21T14:12:50Z","Created":1790000000,"odd":1e999'
+    raw += b',"phone":"14155550100","conversation":{"inbox":7}}'
+    adapter = adapter_of(provider)
+    request = adapter.first_page(Stream(provider, "a", "s"), Window(NOW - 60 * SECOND, NOW + 60 * SECOND, NOW), {})
+    page = adapter.read_page(request, Response(200, {}, b"[" + raw + b"]"))
+    assert page.rows == [Row("1", page.rows[0].created, raw)]  # pyright: ignore[reportAttributeAccessIssue]
+    assert heymarket_walk._talks([Row("1", NOW, raw)]) == [["14155550100", "7"]]
 
 
 @pytest.mark.parametrize("body", [b'"10', b""])

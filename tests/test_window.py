@@ -24,7 +24,7 @@ def sweep(
     """One whole sweep of a rung in an instant. ``ahead``: a mutant, whose mark is later than the sweep's first request."""
     chosen = window.window(rungs, index, cursor, earliest=now, latest=now, slack=slack)
     if chosen is None:
-        empty = Sweep(now, None, 0, 0, now, Request("GET", "/"), started=now)
+        empty = Sweep(cursor.floor, None, 0, 0, now, Request("GET", "/"), started=now)
         return window.complete(rungs, index, cursor, empty), None
     span, handed = chosen
     rung = rungs[index]
@@ -174,6 +174,31 @@ def test_a_changed_ladder_loses_nothing(seed: int) -> None:
             created = mark.complete - rung.inner - round((rung.reach - rung.inner) * part)
             if created > now - depth and created >= cursor.floor:
                 assert covered(done, created, mark.complete)
+
+
+@given(st.integers(0, 2**32))
+def test_the_watermark_is_never_ahead_of_what_was_looked_for(seed: int) -> None:
+    """Whatever the sweeps' order, outages and changes of the ladder: all from the floor up to the watermark was covered, and in the end nothing is owed."""
+    rng, now, done = random.Random(seed), START, list[Sweep]()
+    ladders = [
+        window.build(interval=15 * SECOND, overlap=overlap * MINUTE, status_horizon=HOUR, every=6 * HOUR, back=back * DAY)
+        for overlap, back in ((3, 7), (10, 7), (25, 2), (100, 7))
+    ]
+    rungs = rng.choice(ladders)
+    cursor = window.begin(rungs, floor=START - rng.choice((HOUR, DAY, 30 * DAY)), now=START)
+    for _ in range(rng.randrange(60)):
+        now += rng.choice((SECOND, MINUTE, HOUR, HOUR, 20 * HOUR))
+        if rng.random() < 0.15:
+            rungs = rng.choice(ladders)
+            cursor = window.adopt(rungs, cursor)
+        cursor, seen = sweep(rungs, min(rng.randrange(len(rungs)), rng.randrange(len(rungs))), cursor, now)
+        done += [seen] if seen is not None else []
+        span = cursor.watermark - cursor.start
+        assert all(covered(done, created, created) for created in (cursor.start + span * part // 97 for part in range(97)) if span)
+    for index in [*range(len(rungs))] * 2:
+        now += HOUR
+        cursor, _ = sweep(rungs, index, cursor, now)
+    assert not cursor.debts
 
 
 def test_hand_overs_after_a_change_of_the_ladder_widen_nothing_further() -> None:

@@ -143,9 +143,13 @@ class Trial:
 
     async def settle(self, instance: str = "worker", seconds: float = 60.0, **environment: str) -> Verdict:
         """The providers fall silent; one undisturbed daemon catches up; what was published is judged."""
+        before = self.commits()
         process = self.start(instance, **environment)
         self.world.freeze(now())
         try:
+            with anyio.move_on_after(seconds):
+                while self.commits() == before and process.poll() is None:
+                    await anyio.sleep(0.05)
             return await anyio.to_thread.run_sync(self._read, seconds)
         finally:
             process.send_signal(signal.SIGTERM)

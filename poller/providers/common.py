@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from functools import lru_cache
-from typing import Any
+from functools import lru_cache, wraps
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -246,6 +247,23 @@ def _seconds(response: Response, name: str) -> float | None:
 
 ROWS_MAX = 100_000
 """Rows of one answer; no provider's page is within two orders of magnitude."""
+
+PAGES_KEPT, PAGE_BYTES_KEPT = 256, 128 << 10
+"""How many pages are remembered, and up to which size: 32 MiB at most."""
+
+T = TypeVar("T")
+
+
+def read_once(read: Callable[[bytes], T]) -> Callable[[bytes], T]:
+    """For what depends on a page's bytes alone: the same page need not be read again."""
+    remembered = lru_cache(maxsize=PAGES_KEPT)(read)
+
+    @wraps(read)
+    def reading(body: bytes) -> T:
+        return remembered(body) if len(body) <= PAGE_BYTES_KEPT else read(body)
+
+    return reading
+
 
 _raws = msgspec.json.Decoder(list[msgspec.Raw])
 _object = msgspec.json.Decoder(dict[str, msgspec.Raw])

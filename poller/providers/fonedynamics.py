@@ -18,7 +18,7 @@ from msgspec import Struct
 from ..errors import BadPage, CursorIgnored, Unreachable
 from ..model import DAY, HOUR, SECOND, BadRow, Gap, Instant, Message, Observation, Problem, Row, Stream
 from . import LOOKUP, Authorization, Chore, Json, Page, Request, Response, Skipped, View, Window, fonedynamics_audit, looks
-from .common import accept, clean, decoded, distinct, epoch, identity, listed, number, phone, words
+from .common import accept, clean, decoded, distinct, epoch, identity, listed, number, phone, read_once, words
 
 STATUSES = {"processing": "queued", "submitted": "sent", "delivered": "delivered", "failed": "failed", "received": "received"}
 STAMPS = ("created", "scheduled", "submitted", "delivered", "received")
@@ -30,6 +30,9 @@ FILL = 0.75
 
 SLICES_MAX = 512
 _NO_SUCH = frozenset({400, 403, 404, 410})
+_NO_FUTURE = frozenset({400, 422})
+"""Said of a slice that lies wholly ahead of now: what is sent later is found when its time has come."""
+
 PASSES_MAX = 6
 SECOND_IDS_MAX = 20_000
 
@@ -81,6 +84,7 @@ class FoneDynamics(Struct, frozen=True):
             "span": until - since,
             "memo": memo,
             "part": "ahead" if until - now > DAY // SECOND else "rate",
+            "now": now,
             **({"only": only} if only else {}),
         }
         return self._ask(step)
@@ -92,12 +96,13 @@ class FoneDynamics(Struct, frozen=True):
             return Page([])
         if step.get("kind") == "tilings":
             return fonedynamics_audit.read(self, request, response)
+        if response.status in _NO_FUTURE and "now" in step and step["slice"][0] >= step["now"]:
+            return msgspec.structs.replace(self._done(step, []), oddities=("future_refused",))
         body = accept(response, other_gone=True)
         if step.get("kind") == "lookup":
             return Page([row_of(raw) for raw in _single(body)])
-        raws = _messages(body)
-        rows = [row_of(raw) for raw in raws]
-        _honoured(rows, raws, step["slice"])
+        rows = list(_rows(body))
+        _honoured(_stamps(body), step["slice"])
         step = {**step, "most": max(step.get("most", 0), len(rows)), "total": step.get("total", 0) + (0 if step["skip"] else len(rows))}
         if "ids" in step:
             return self._second(step, rows)
@@ -119,7 +124,7 @@ class FoneDynamics(Struct, frozen=True):
     def _done(self, step: Json, rows: list[Row | BadRow], gaps: tuple[Gap, ...] = ()) -> Page:
         """This slice is exhausted: the next one, or the end."""
         if step["todo"]:
-            kept = {name: step[name] for name in ("path", "most", "total", "span", "memo", "part", "only") if name in step}
+            kept = {name: step[name] for name in ("path", "most", "total", "span", "memo", "part", "now", "only") if name in step}
             following = self._ask({**kept, "slice": step["todo"][-1], "todo": step["todo"][:-1], "skip": 0})
             return Page(rows, following, gaps=gaps)
         rate = step["total"] / max(1, step.get("span", 1))
@@ -258,18 +263,26 @@ def _single(body: bytes) -> list[bytes]:
     return [bytes(members["message"])] if "message" in members else [body]
 
 
-def _honoured(rows: list[Row | BadRow], raws: list[bytes], window: list[int]) -> None:
+@read_once
+def _rows(body: bytes) -> tuple[Row | BadRow, ...]:
+    """The rows of an answer."""
+    return tuple(row_of(raw) for raw in _messages(body))
+
+
+@read_once
+def _stamps(body: bytes) -> tuple[tuple[Instant, ...], ...]:
+    """Every stamp of each good row."""
+    values = (decoded(row.raw) for row in _rows(body) if isinstance(row, Row))
+    found = ([epoch(each) for name, each in value.items() if name.lower() in STAMPS] for value in values if isinstance(value, dict))
+    return tuple(tuple(stamp.instant for stamp in stamps if stamp is not None) for stamps in found)
+
+
+def _honoured(stamps: tuple[tuple[Instant, ...], ...], window: list[int]) -> None:
     """Rows whose every stamp lies outside the window that was asked for: the filter was ignored."""
-    good = [raw for row, raw in zip(rows, raws, strict=True) if isinstance(row, Row)]
-    strangers = sum(not _inside(raw, window) for raw in good)
-    if strangers * 2 > len(good):
+    since, until = window[0] * SECOND, window[1] * SECOND
+    strangers = sum(not any(since <= stamp < until for stamp in each) for each in stamps)
+    if strangers * 2 > len(stamps):
         raise CursorIgnored("rows lie outside the window that was asked for")
-
-
-def _inside(raw: bytes, window: list[int]) -> bool:
-    value = msgspec.json.decode(raw)
-    stamps = (epoch(each) for name, each in value.items() if name.lower() in STAMPS)
-    return any(window[0] * SECOND <= stamp.instant < window[1] * SECOND for stamp in stamps if stamp is not None)
 
 
 def row_of(raw: bytes) -> Row | BadRow:

@@ -16,7 +16,22 @@ from msgspec import Struct
 
 from ..model import MINUTE, SECOND, BadRow, Instant, Message, Observation, Problem, Row, Stream
 from . import Authorization, Chore, Json, Page, Request, Response, Skipped, View, Window, heymarket_audit, heymarket_walk
-from .common import accept, clean, count_of, decoded, distinct, flag, http_date, identity, optional_id, phone, rfc3339, tidy, words
+from .common import (
+    accept,
+    clean,
+    count_of,
+    decoded,
+    distinct,
+    flag,
+    http_date,
+    identity,
+    optional_id,
+    phone,
+    read_once,
+    rfc3339,
+    tidy,
+    words,
+)
 
 STATUSES = {
     "pending": "queued", "queued": "queued", "accepted": "queued", "sending": "queued", "receiving": "queued",
@@ -75,10 +90,10 @@ class Heymarket(Struct, frozen=True):
         body = accept(response)
         if kind == "count":
             return heymarket_walk.counted(request, count_of(body))
-        rows = [row_of(raw) for raw in heymarket_walk.rows_of(body)]
+        rows = list(_rows(body))
         if kind == "changes":
             memo = None if request.step["same"] else request.step["memo"]
-            return Page(rows, memo=memo, oddities=("changes_not_in_order",) * (not _by_update(rows)))
+            return Page(rows, memo=memo, oddities=("changes_not_in_order",) * (not _by_update(body)))
         return heymarket_walk.read(request, rows, http_date(response.headers.get("date")))
 
     @property
@@ -119,9 +134,16 @@ class Heymarket(Struct, frozen=True):
         )
 
 
-def _by_update(rows: list[Row | BadRow]) -> bool:
+@read_once
+def _rows(body: bytes) -> tuple[Row | BadRow, ...]:
+    """The rows of a page of any kind."""
+    return tuple(row_of(raw) for raw in heymarket_walk.rows_of(body))
+
+
+@read_once
+def _by_update(body: bytes) -> bool:
     """Whether a page is sorted by update, newest first; where it is not, it is no hint of what changed."""
-    briefs = [_brief.decode(row.raw) for row in rows if isinstance(row, Row)]
+    briefs = [_brief.decode(row.raw) for row in _rows(body) if isinstance(row, Row)]
     stamps = [stamp.instant for brief in briefs if (stamp := rfc3339(brief.updated)) is not None]
     return all(later <= sooner for sooner, later in zip(stamps, stamps[1:], strict=False))
 

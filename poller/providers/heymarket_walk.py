@@ -21,14 +21,13 @@ import hashlib
 import math
 import re
 from collections.abc import Iterable
-from typing import Any
 
 import msgspec
 
 from ..errors import BadPage, CursorIgnored
 from ..model import DAY, HOUR, MINUTE, SECOND, BadRow, Gap, Instant, Row
 from . import Json, Page, Request, Response, Window
-from .common import listed, optional_id, text_of, words
+from .common import decoded, listed, optional_id, text_of, words
 
 PATH = "/v1/messages/all"
 LIMIT, LIMIT_FALLBACK, LIMIT_MAX = 100, 30, 1000
@@ -315,7 +314,9 @@ def _talks(good: list[Row]) -> list[list[str]]:
     """The conversations seen in the group, as phone number and inbox."""
     talks: dict[tuple[str, str], None] = {}
     for row in good:
-        value: Any = msgspec.json.decode(row.raw)
+        value = decoded(row.raw)
+        if isinstance(value, BadRow):
+            continue
         talk = value.get("conversation")
         inbox = optional_id(talk.get("inbox")) if isinstance(talk, dict) else None
         number = words(value.get("phone")) or words(value.get("target"))
