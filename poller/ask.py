@@ -96,13 +96,15 @@ class _Watch:
 async def _done(watch: _Watch, asked: Asked) -> Backfill:
     """Ask until it is taken up, then show progress until it is done."""
     began, asked_at, said = anyio.current_time(), -AGAIN_S, ""
+    progress: _Progress | None = None
     while True:
         cursor = await watch.look()
         held = cursor.backfill if cursor is not None else None
         if held is not None and held.id == asked.id:
             if held.done:
                 return held
-            line = _progress(held, anyio.current_time() - began)
+            progress = progress or _Progress(held, anyio.current_time())
+            line = progress.line(held, anyio.current_time())
         elif held is not None and not held.done:
             line = "another backfill of this stream is under way; this one follows it"
         else:
@@ -116,15 +118,31 @@ async def _done(watch: _Watch, asked: Asked) -> Backfill:
         await anyio.sleep(LOOK_S)
 
 
-def _progress(held: Backfill, seconds: float) -> str:
-    """How far it is, and how long it may still take, by the part of the range that is behind it."""
-    line = f"{held.pages} pages, {held.rows} rows, {held.events} events"
+class _Progress:
+    """How far a backfill is, how fast, and how long it may still take: by what happened since it was first looked at (seconds)."""
+
+    def __init__(self, held: Backfill, now: float) -> None:
+        self._pages, self._behind, self._now = held.pages, _behind(held), now
+
+    def line(self, held: Backfill, now: float) -> str:
+        """For people."""
+        said, behind, seconds = f"{held.pages} pages, {held.rows} rows, {held.events} events", _behind(held), now - self._now
+        if behind > 0:
+            said += f"; {behind:.0%}"
+        if held.pages > self._pages and seconds > 0:
+            said += f", {(held.pages - self._pages) / seconds * 60:.0f} pages a minute"
+        if behind > self._behind and seconds > 0:
+            said += f", about {(1 - behind) * seconds / (behind - self._behind):.0f} s left"
+        return said
+
+
+def _behind(held: Backfill) -> float:
+    """Which part of the range is behind it, between 0 and 1; where the provider reads from newest to oldest."""
     step = held.sweep.request.step if held.sweep is not None else {}
     reached = step.get("cursor") or (step["slice"][1] * SECOND if "slice" in step else None)
-    if reached is None or reached >= held.until:
-        return line
-    part = min(1.0, (held.until - reached) / (held.until - held.since))
-    return f"{line}; {part:.0%}, about {seconds / part - seconds:.0f} s left"
+    if reached is None:
+        return 0.0
+    return min(1.0, max(0.0, (held.until - reached) / (held.until - held.since)))
 
 
 def _ranges(parts: Iterable[Range]) -> str:

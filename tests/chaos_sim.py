@@ -249,7 +249,7 @@ def main() -> int:
     parser.add_argument("--mutant", choices=MUTANTS, default="")
     given = parser.parse_args()
     seeds = range(given.count) if given.seed is None else [given.seed]
-    failed, outside = [], 0
+    failed, outside, number = [], 0, 0
     os.environ["PYTHONHASHSEED"] = "0"  # of the processes that play: the order of sets is part of a history
     with multiprocessing.get_context("spawn").Pool(os.cpu_count()) as pool:
         for number, (seed, wrong, outsiders) in enumerate(pool.imap_unordered(history, [(seed, given.mutant) for seed in seeds]), 1):
@@ -257,9 +257,11 @@ def main() -> int:
             if wrong:
                 failed.append(seed)
                 print(f"seed {seed}: {'; '.join(wrong)[:300]}", flush=True)
+            if failed and given.mutant:
+                break  # it is found
             if number % 100 == 0:
                 print(f"{number} of {len(seeds)} histories", file=sys.stderr, flush=True)
-    print(f"{len(seeds)} histories{', mutant ' + given.mutant if given.mutant else ''}: {len(failed)} failed")
+    print(f"{number} histories{', mutant ' + given.mutant if given.mutant else ''}: {len(failed)} failed")
     print(f"requests of workers that the group had given up: {outside}")
     return int(bool(failed))
 

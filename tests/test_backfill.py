@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import subprocess
 from pathlib import Path
 
 import anyio
@@ -13,13 +14,15 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from poller import backfill, window
+from poller.ask import _Progress
 from poller.backfill import Asked
 from poller.codec import asked_key, encode_state
 from poller.demo.broker import Cluster
 from poller.demo.world import PROPERTIES, THREADS
 from poller.model import DAY, HOUR, MINUTE, SECOND
 from poller.port import Stored
-from poller.window import Cursor
+from poller.providers import Request
+from poller.window import Backfill, Cursor, Sweep
 from poller.worker import shard_of
 
 from .story import START, Story
@@ -65,6 +68,17 @@ def test_a_second_request_waits_and_the_same_one_changes_nothing() -> None:
     assert backfill.running(begun) is not None
 
 
+def test_progress_says_how_far_how_fast_and_how_long() -> None:
+    """By what happened since it was first looked at, also where another command had begun it."""
+    held = [
+        Backfill("a", 0, 100, Sweep(0, 100, 0, 0, 100, Request("POST", "/", step={"cursor": cursor})), pages, 2 * pages, pages)
+        for cursor, pages in ((100, 0), (60, 4), (50, 5))
+    ]
+    assert _Progress(held[0], 7.0).line(held[0], 7.0) == "0 pages, 0 rows, 0 events"
+    assert _Progress(held[0], 0.0).line(held[1], 20.0) == "4 pages, 8 rows, 4 events; 40%, 12 pages a minute, about 30 s left"
+    assert _Progress(held[1], 0.0).line(held[2], 10.0) == "5 pages, 10 rows, 5 events; 50%, 6 pages a minute, about 50 s left"
+
+
 @pytest.mark.parametrize("crash_s", [None, 6.0])
 def test_a_backfill_publishes_what_live_polling_began_too_late_for(crash_s: float | None) -> None:
     """Whatever crashes meanwhile: all messages of the range once, the second time nothing."""
@@ -104,7 +118,14 @@ async def test_the_command_asks_the_running_worker(kafka: Cluster, names: dict[s
         dry = await command(STREAMS[0], "--dry-run")
         assert dry.stdout.startswith("would begin with POST /v1/messages/all"), dry
         assert (await command("heymarket/main/nobody")).returncode == 78
-        first = [await command(stream) for stream in STREAMS]
+        first: list[subprocess.CompletedProcess[str]] = []
+
+        async def fill(stream: str) -> None:
+            first.append(await command(stream))
+
+        async with anyio.create_task_group() as tasks:
+            for stream in STREAMS:
+                tasks.start_soon(fill, stream)
         assert not any(done.returncode for done in first), first
         assert sum(int(done.stdout.split()[4]) for done in first) > 30
         again = await command(STREAMS[0])

@@ -73,9 +73,9 @@ def test_a_message_scheduled_beyond_the_look_back_gets_its_status() -> None:
     """By a filter on created no window shows it any more: it is looked up by duty; without look-ups it stays behind (negative control)."""
 
     def stale(chores: tuple[Chore, ...] | None) -> int:
-        switches = replace_switches(scheduled=0.5, scheduled_s=3 * 3600.0, filter="created", status_s=30.0, late=0.0)
-        story = Story(2, switches=switches, crash_s=None, seconds=4 * 3600.0, settle_s=1200.0)
-        story.defaults = "interval: 30s, overlap: 5m, reconcile: {every: 10m, back: 40m}, status_horizon: 20m, timeout: 5s"
+        switches = replace_switches(scheduled=0.5, scheduled_s=2 * 3600.0, filter="created", status_s=30.0, late=0.0)
+        story = Story(2, switches=switches, crash_s=None, seconds=2.5 * 3600.0, settle_s=1200.0)
+        story.defaults = "interval: 1m, overlap: 5m, reconcile: {every: 10m, back: 40m}, status_horizon: 20m, timeout: 5s"
         story.world._per_second, story.world._providers = 0.02, (FONE,)
         original = FoneDynamics.chores
         if chores is not None:

@@ -78,7 +78,7 @@ async def test_the_number_of_shards_changes_and_nothing_else(
         done = poller("reshard", "--config", str(trial.config()), "--shards", "7")
         assert done.returncode == 0, done
         trial.shards = 7
-        await polled_for(trial, 40)
+        await polled_for(trial, 15)
         assert await reshard(trial, 3, monkeypatch) > 100
         trial.shards = 3
         verdict = await trial.settle()

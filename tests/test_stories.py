@@ -123,11 +123,8 @@ def test_the_stories_can_fail_restore_before_fence() -> None:
             for member in list(members.values()):
                 member.tell(frozenset(range(story.cluster.shards)))
 
-    faults = 0
-    for seed in range(4):
-        verdict = Story(seed, workers=2, crash_s=None, log=LateFence).play(steal)
-        faults += len(verdict.duplicates) + len(verdict.out_of_order)
-    assert faults
+    verdicts = (Story(seed, workers=2, crash_s=None, log=LateFence).play(steal) for seed in range(4))
+    assert any(verdict.duplicates or verdict.out_of_order for verdict in verdicts)
 
 
 def test_two_workers_that_both_believe_to_own_everything_still_publish_once() -> None:
