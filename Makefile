@@ -20,8 +20,8 @@ help:  ## say what there is
 demo: .venv/ready  ## everything at once: providers, Kafka, daemon, a kill, and the proof (SECONDS=60)
 	@exec $(BIN)/poller demo --seconds $(SECONDS)
 
-test: .venv/ready  ## the whole suite, with a real Kafka
-	@exec $(BIN)/python -m pytest
+test: .venv/ready  ## the whole suite, with a real Kafka: one process for its tests, one for all others
+	@exec $(BIN)/python -m pytest -n 2 --dist loadgroup
 
 lint: .venv/ready  ## style, types, layers
 	@$(BIN)/ruff check poller tests

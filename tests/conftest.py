@@ -17,6 +17,17 @@ settings.register_profile("untimed", parent=settings(), deadline=None)
 settings.load_profile("untimed")  # a busy machine is no fault
 
 
+BROKERS = {"kafka", "behind_proxy", "door"}
+"""Fixtures that start a broker."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """All tests with a broker run in one process, so that there is one broker at a time and they do not starve each other."""
+    for item in items:
+        if BROKERS.intersection(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.xdist_group("kafka"))
+
+
 @pytest.fixture(scope="session")
 def kafka() -> Iterator[Cluster]:
     """A broker of its own, warmed up by its first answers."""

@@ -13,6 +13,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+pytestmark = pytest.mark.xdist_group("kafka")
+
 
 def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
     """`poller demo`, with its temporary folder inside ours."""

@@ -14,7 +14,7 @@ from poller.port import Log, Record, Stored
 
 from .fake_kafka import FakeCluster, FakeLog
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.xdist_group("kafka")]
 
 
 @pytest.fixture(params=["fake", "real"])
