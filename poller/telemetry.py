@@ -234,7 +234,7 @@ class AccountFacts:
 
     def clocks(self, offset_s: float) -> None:
         """How far the provider's clock is ahead of ours; said once when they come to differ by more than a minute."""
-        differ = abs(offset_s) > CLOCKS_DIFFER_S
+        differ = abs(offset_s) > CLOCKS_DIFFER_S / (1 + self._clocks_differ)
         if differ and not self._clocks_differ:
             self._log.warning("clocks differ", provider_ahead_s=round(offset_s), fix="see that this host keeps time")
         self._clocks_differ = differ

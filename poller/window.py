@@ -167,7 +167,8 @@ def adopt(rungs: tuple[Rung, ...], cursor: Cursor) -> Cursor:
     mine = len(known) == len(rungs) and all(m.inner <= r.inner and m.reach >= r.reach for r, m in zip(rungs, known, strict=True))
     reaches = [rung.reach for rung in rungs[:-1]] + [max(mark.reach for mark in known) + rungs[-1].reach]
     marks = known if mine else tuple(_inherit(rung, reach, known) for rung, reach in zip(rungs, reaches, strict=True))
-    sweeps = {i: s for i, s in cursor.sweeps.items() if i < len(rungs) and _bounds(rungs[i]) == (s.inner, s.reach)}
+    same = [i for i in cursor.sweeps if mine or (i < len(rungs) - 1 and i < len(known) and marks[i] == known[i])]
+    sweeps = {i: s for i in same if _bounds(rungs[i]) == ((s := cursor.sweeps[i]).inner, s.reach)}
     debts: dict[int, Range] = {}
     for index, owed in cursor.debts.items():
         _owe(debts, index if mine else _heir(rungs, known[index]), owed)
@@ -180,7 +181,7 @@ def _bounds(rung: Rung) -> tuple[Instant, Instant]:
 
 def _inherit(rung: Rung, reach: Instant, marks: tuple[Mark, ...]) -> Mark:
     heirs = [mark for mark in marks if mark.inner < reach and rung.inner < mark.reach] or list(marks)
-    return Mark(min(m.inner for m in heirs), max(m.reach for m in heirs), min(m.complete for m in heirs))
+    return Mark(min(rung.inner, *(m.inner for m in heirs)), max(rung.reach, *(m.reach for m in heirs)), min(m.complete for m in heirs))
 
 
 def _heir(rungs: tuple[Rung, ...], mark: Mark) -> int:

@@ -71,7 +71,7 @@ def epoch(value: object) -> Time | None:
             value = float(value) if len(value) < 32 else math.nan
         except ValueError:
             return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value <= 0:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1 << 62:
         return None
     micros = round(value * 1000) if value > 1e11 else round(value * SECOND)
     if micros >= EPOCH_MAX * SECOND:
@@ -248,8 +248,8 @@ def _seconds(response: Response, name: str) -> float | None:
 ROWS_MAX = 100_000
 """Rows of one answer; no provider's page is within two orders of magnitude."""
 
-PAGES_KEPT, PAGE_BYTES_KEPT = 256, 128 << 10
-"""How many pages are remembered, and up to which size: 32 MiB at most."""
+PAGES_KEPT, PAGE_BYTES_KEPT = 64, 64 << 10
+"""How many pages are remembered, and up to which size."""
 
 T = TypeVar("T")
 

@@ -251,7 +251,7 @@ def _members(body: bytes) -> dict[str, msgspec.Raw] | None:
         return {name.lower(): raw for name, raw in msgspec.json.decode(body, type=dict[str, msgspec.Raw]).items()}
     except (msgspec.ValidationError, RecursionError):
         return None
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         raise Unreachable("the answer is not whole JSON") from None
 
 

@@ -175,7 +175,7 @@ def _path(stream: Stream) -> str:
 def _whole(raw: msgspec.Raw | None) -> int | None:
     try:
         value = None if raw is None else msgspec.json.decode(raw)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         return None
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
