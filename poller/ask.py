@@ -13,7 +13,7 @@ from collections.abc import Iterable
 
 import anyio
 
-from .backfill import QUOTA_SHARE, Asked, Range, missing
+from .backfill import QUOTA_SHARE, Asked, missing
 from .clock import SystemClock
 from .codec import asked_key, cursor_key, decode_state, encode_state, rfc3339
 from .config import Account, Config
@@ -23,7 +23,7 @@ from .kafka import Kafka, quiet
 from .model import MINUTE, SECOND, Instant, Stream
 from .providers import Window
 from .providers.registry import adapter_of
-from .window import Backfill, Cursor
+from .window import Backfill, Cursor, Range
 from .worker import shard_of, stream_names
 
 LOOK_S = 1.0

@@ -12,12 +12,10 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from .model import Instant
-from .window import Backfill, Cursor, Sweep
+from .window import Backfill, Cursor, Range, Sweep
 
 QUOTA_SHARE = 0.2
 """What a backfill may take of an account's rate limit."""
-
-Range = tuple[Instant, Instant]
 
 
 class Asked(Struct, frozen=True):

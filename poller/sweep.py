@@ -199,10 +199,12 @@ async def page(account: Account, polled: Polled, index: int) -> bool:
         raise EndlessPagination(f"a sweep did not end within {PAGES_MAX} pages")
     asked, sent = ledger.meta.commit, account.clock.now()
     try:
-        answer, received = await ask(account, polled, index, polled.fleeting.pop(index, sweep.request))
+        answer, received = await ask(account, polled, index, polled.fleeting.get(index, sweep.request))
     except BadPage:
+        polled.fleeting.pop(index, None)
         ledger.keep_cursor(stream.id, _without(cursor, index))
         raise
+    polled.fleeting.pop(index, None)
     started = sweep.started or account.provider_clock.earliest(sent)
     after = replace(sweep, started=started, pages=sweep.pages + 1, rows=sweep.rows + answer.count)
     observations, bad, skipped, unread = read_rows(account, polled, answer, every=polled.is_backfill(index))

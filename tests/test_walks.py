@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from poller.demo.providers import Answer
 from poller.demo.switches import Switches
 from poller.demo.world import HEYMARKET, World
 from poller.errors import StreamGone, Unreachable
@@ -274,6 +275,26 @@ def test_a_cut_count_is_asked_again(body: bytes) -> None:
     request = Request("POST", f"{heymarket_walk.PATH}/count", step={"kind": "count", "ends": []})
     with pytest.raises(Unreachable):
         Heymarket().read_page(request, Response(200, {}, body))
+
+
+def test_half_of_the_counts_and_conversations_of_a_group_may_fail() -> None:
+    """What failed is asked again, not the whole chain from its page: the walk comes through, and nothing behind the group is missed."""
+    story, rng = Story(5, crash_s=None, seconds=120.0, settle_s=600.0, cluster=FakeCluster(1)), random.Random(5)
+    switches = Switches(limit_max=30, ties=0.5, tie_rows=60, printed="seconds", late=0.0)
+    story.world = World(5, START, switches, per_second=0.3, backlog=20, backlog_s=1800.0, providers=(HEYMARKET,))
+    story.providers = type(story.providers)(story.world, 5)
+    failed, answer = list[str](), story.providers.answer
+
+    def heard(method: str, target: str, *more: Any) -> Any:
+        if ("phoneNumber" in target or target.endswith("/count")) and rng.random() < 0.5:
+            failed.append(target)
+            return Answer(*rng.choice(((500, b"oops", "text/plain"), (200, b'[{"id":"cut', "application/json"))))
+        return answer(method, target, *more)
+
+    story.providers.answer = heard  # type: ignore[method-assign]
+    verdict = story.play()
+    assert len(failed) > 20
+    assert verdict.good, verdict
 
 
 def test_conversations_that_are_read_for_a_group_leave_no_number_in_the_state() -> None:

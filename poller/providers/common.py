@@ -300,12 +300,12 @@ def listed(body: bytes, names: tuple[str, ...]) -> tuple[list[bytes], dict[str, 
 def count_of(body: bytes) -> int:
     """A count, printed as a string or as a number. Raises Unreachable for what is not JSON, BadPage for what is no number."""
     try:
-        return int(msgspec.json.decode(body, type=int | str))
-    except msgspec.ValidationError:
-        raise BadPage("the answer is not a count") from None
-    except msgspec.DecodeError:
+        value = msgspec.json.decode(body)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         raise Unreachable("the answer is not whole JSON") from None
-    except ValueError:
+    try:
+        return msgspec.convert(value, int, strict=False)
+    except msgspec.ValidationError:
         raise BadPage("the answer is not a count") from None
 
 
