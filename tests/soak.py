@@ -28,7 +28,7 @@ from poller.demo.judge import Flag, Verdict
 from poller.demo.switches import Switches, named, wild
 from poller.demo.world import World
 from poller.errors import PollerError
-from poller.model import DAY, Gap
+from poller.model import DAY, SECOND, Gap
 from poller.store import Store
 from poller.telemetry import AccountFacts, Telemetry
 from poller.worker import Worker
@@ -68,6 +68,8 @@ class Played(NamedTuple):
     requests: int
     plain: int
     """Messages that were expected."""
+    beyond: int
+    """Messages beyond the promise: never listed within the look-back while anybody polled."""
 
 
 class Listening(Telemetry):
@@ -139,12 +141,23 @@ class Soak(Story):
         ledger.secrets = Invented(self.seed)  # type: ignore[assignment]
         polling.LOOK_S = 60.0  # nothing is configured anew here, and every second of days would be looked at
         verdict = self.play()
+        beyond = [key for key in verdict.missing if key.rpartition("/")[2] in self.beyond_reach()]
+        verdict = verdict._replace(missing=[key for key in verdict.missing if key not in beyond])
         wrong = [f"{len(each)} {what}: {each[:3]}" for what, each in self.by_kind(verdict).items() if each]
         wrong += faults(self.published())
         thrown = named(self.world.switches)
         wrong += [f"false alarm: {reason}" for reason in self.gaps if not any(switch in thrown for switch in CAUSES.get(reason, thrown))]
         asked = sum(self.providers.requests.values())
-        return Played(self.seed, thrown, verdict, wrong, self.gaps, asked, verdict.messages_expected)
+        return Played(self.seed, thrown, verdict, wrong, self.gaps, asked, verdict.messages_expected, len(beyond))
+
+    def beyond_reach(self) -> set[str]:
+        """What had vanished when polling began again after an outage, and came back older than the look-back."""
+        back, ends = round(BACK_H * 3600 * SECOND), [START + round(end * SECOND) for _, end in self.outages]
+        return {
+            sms.id
+            for sms in self.world.all()
+            if sms.away[1] - sms.created > back and any(sms.away[0] <= end < sms.away[1] and end - sms.created > back for end in ends)
+        }
 
     @staticmethod
     def by_kind(verdict: Verdict) -> dict[str, list[str]]:
@@ -225,6 +238,7 @@ def main() -> int:
     print("flags:", ", ".join(f"{reason} {count}" for reason, count in sorted(gaps.items())) or "none")
     failed = [each.seed for each in found if each.wrong]
     print(f"{len(found)} histories, {sum(each.plain for each in found)} messages: {len(failed)} failed {failed[:20] if failed else ''}")
+    print(f"{sum(each.beyond for each in found)} more had vanished when an outage ended, and came back older than the look-back")
     if given.seed is not None:
         print(found[0])
     missed = audits() if given.audits else 0
