@@ -154,7 +154,7 @@ class BadRow(Struct, frozen=True):
     """A row that cannot be normalized; it becomes a dead letter and the rest of its page goes on.
 
     ``reason`` is a short constant (``not_an_object``, ``missing``, ``wrong_type``, ``bad_time``,
-    ``too_large``), ``field`` the provider's field name; neither ever holds a value of the row.
+    ``too_large``, ``too_deep``), ``field`` the provider's field name; neither ever holds a value of the row.
     """
 
     reason: str

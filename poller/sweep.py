@@ -230,8 +230,7 @@ async def ask(account: Account, polled: Polled, index: int, request: Request) ->
     received = account.clock.now()
     account.provider_clock.observe(fetched.date, received)
     account.facts.clocks(account.provider_clock.offset / SECOND)
-    if fetched.response.status != 429:  # a refusal says itself how long
-        account.hold(exhausted(fetched.response))
+    account.hold(exhausted(fetched.response))
     mark, last = mark_of(request, fetched.response), polled.pages.pop(index, None)
     if last is None or last.mark != mark or polled.is_backfill(index) or not account.known.has_all(last):
         answer = account.adapter.read_page(request, fetched.response)
@@ -265,7 +264,7 @@ def _longer(rung: Rung, sweep: Sweep) -> float:
 def _passed_over(account: Account, polled: Polled, index: int, cursor: Cursor) -> Cursor:
     """A rung whose window is empty is complete without a request."""
     now = account.provider_clock.earliest(account.clock.now())
-    return window.complete(polled.rungs, index, cursor, Sweep(cursor.floor, None, 0, 0, now, _NOTHING, started=now))
+    return window.complete(polled.rungs, index, cursor, Sweep(now, None, 0, 0, now, _NOTHING, started=now))
 
 
 def learn(account: Account, polled: Polled, answer: Page, observations: list[Observation], delta: Delta) -> None:

@@ -180,6 +180,7 @@ def _bounds(rung: Rung) -> tuple[Instant, Instant]:
 
 
 def _inherit(rung: Rung, reach: Instant, marks: tuple[Mark, ...]) -> Mark:
+    """From the marks of the rung's ages up to ``reach``; never narrower than the rung, or each hand-over would inherit again."""
     heirs = [mark for mark in marks if mark.inner < reach and rung.inner < mark.reach] or list(marks)
     return Mark(min(rung.inner, *(m.inner for m in heirs)), max(rung.reach, *(m.reach for m in heirs)), min(m.complete for m in heirs))
 
@@ -244,23 +245,18 @@ def _next_takes(rungs: tuple[Rung, ...], index: int, cursor: Cursor, since: Inst
 def complete(rungs: tuple[Rung, ...], index: int, cursor: Cursor, sweep: Sweep) -> Cursor:
     """The cursor after the rung's sweep came to its end: its mark moves to the sweep's own start, debts are settled.
 
-    Only here does a mark move, and never by anything that was read in rows. What the rung owed below the sweep's window
-    is owed by the next one, what it owed above it stays.
+    Only here does a mark move, and never by anything that was read in rows. What the rung owes above the sweep's window it
+    owes still; below the window there is nothing, because a rung's debt never begins before its mark's next window.
     """
-    rung, since = rungs[index], sweep.since
+    rung = rungs[index]
     marks = list(cursor.marks)
     marks[index] = Mark(rung.inner, rung.reach, sweep.started)
     debts = dict(cursor.debts)
     owed = debts.pop(index, None)
     if sweep.handed:
-        since = _since(rung, cursor.marks[index], cursor.marks[index].complete)
-        _owe(debts, index + 1, (since, sweep.since))
-    if owed is not None:
-        low, high = max(owed[0], cursor.floor), owed[1]
-        if index + 1 < len(rungs):
-            _owe(debts, index + 1, (low, min(high, since)))
-        if sweep.until is not None:
-            _owe(debts, index, (max(low, sweep.until), high))
+        _owe(debts, index + 1, (_since(rung, cursor.marks[index], cursor.marks[index].complete), sweep.since))
+    if owed is not None and sweep.until is not None:
+        _owe(debts, index, (max(owed[0], cursor.floor, sweep.until), owed[1]))
     sweeps = {i: s for i, s in cursor.sweeps.items() if i != index}
     watermark = cursor.watermark if debts else max(cursor.watermark, marks[live(rungs)].complete)
     return replace(cursor, marks=tuple(marks), sweeps=sweeps, debts=debts, watermark=watermark)

@@ -110,6 +110,7 @@ LIMITS = [
 def test_an_allowance_that_is_used_up_is_waited_for(headers: dict[str, str], wait: float | None) -> None:
     """What RateLimit headers say is believed before a 429 has to say it."""
     assert exhausted(Response(200, headers, b"[]")) == wait
+    assert exhausted(Response(429, {**headers, "retry-after": "2"}, b"")) is None
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,8 @@ import pytest
 from poller.demo.providers import Answer
 from poller.demo.switches import Switches
 from poller.demo.world import HEYMARKET, World
-from poller.errors import StreamGone, Unreachable
-from poller.model import DAY, SECOND, Gap, Instant, Row, Stream
+from poller.errors import ProviderError, Unreachable
+from poller.model import SECOND, Gap, Instant, Row, Stream
 from poller.providers import Page, Request, Response, Window, heymarket_walk
 from poller.providers.common import rfc3339, text_of
 from poller.providers.fonedynamics import FoneDynamics
@@ -243,20 +243,6 @@ def test_a_number_too_large_for_one_spoils_no_row() -> None:
     assert seen.message.provider_data["custom"] == {"data": ["1e400"]}  # pyright: ignore[reportAttributeAccessIssue]
 
 
-def test_a_refusal_of_what_lies_ahead_of_now_stops_no_property() -> None:
-    """A provider that takes no future dates is asked on for the past, and a property that is unknown is found out there."""
-    adapter, stream = FoneDynamics(), Stream("fonedynamics", "a", "p")
-    refusal = Response(400, {}, b'{"ResponseStatus":{"ErrorCode":"x","Message":"y"}}')
-    ahead = adapter.first_page(stream, Window(NOW + 300 * SECOND, NOW + 14 * DAY, NOW), {})
-    assert adapter.read_page(ahead, refusal).next is None
-    live = adapter.first_page(stream, Window(NOW - 600 * SECOND, NOW + 300 * SECOND, NOW), {})
-    past = adapter.read_page(live, refusal).next
-    assert past is not None
-    assert past.query[:2] == (("Date_From", str(NOW // SECOND - 600)), ("Date_To", str(NOW // SECOND)))
-    with pytest.raises(StreamGone):
-        adapter.read_page(past, refusal)
-
-
 @pytest.mark.parametrize("provider", ["stuut", "heymarket", "fonedynamics"])
 def test_a_number_too_large_for_one_spoils_no_page(provider: str) -> None:
     """A page with such a row is read like any other, and so are the conversations of a group."""
@@ -267,6 +253,45 @@ def test_a_number_too_large_for_one_spoils_no_page(provider: str) -> None:
     page = adapter.read_page(request, Response(200, {}, b"[" + raw + b"]"))
     assert page.rows == [Row("1", page.rows[0].created, raw)]  # pyright: ignore[reportAttributeAccessIssue]
     assert heymarket_walk._talks([Row("1", NOW, raw)]) == [["14155550100", "7"]]
+
+
+@pytest.mark.parametrize("provider", ["stuut", "heymarket", "fonedynamics"])
+@pytest.mark.parametrize("odd", [b"9" * 400, b"1e999", b"[" * 700 + b"]" * 700, b'"\\ud83d"', b'"\xff"', b"NaN"])
+def test_whatever_a_member_holds_nothing_escapes_but_the_errors_that_are_named(provider: str, odd: bytes) -> None:
+    """Every member of a row and of what is around the rows: numbers without end, nesting without end, bytes that are no text."""
+    adapter, rows = adapter_of(provider), 0
+    request = adapter.first_page(Stream(provider, "a", "s"), Window(NOW - 60 * SECOND, NOW + 60 * SECOND, NOW), {})
+    usual = {
+        "id": b"1",
+        "MessageSid": b'"1"',
+        "Created": b"1790000000",
+        "date": b'"2026-09-21T14:12:50Z"',
+        "created_at": b'"2026-09-21T14:12:50Z"',
+    }
+    for name in (
+        *usual,
+        "Scheduled",
+        "custom",
+        "classifications",
+        "status",
+        "phone",
+        "target_errors",
+        "media",
+        "updated",
+        "modified_at",
+        "NumSegments",
+    ):
+        row = b"{" + b",".join(b'"%s":%s' % (each.encode(), value) for each, value in {**usual, name: odd}.items()) + b"}"
+        for body in (b"[" + row + b"]", b'{"messages":[' + row + b'],"total_records":' + odd + b',"next_page":' + odd + b"}"):
+            try:
+                page = adapter.read_page(request, Response(200, {}, body))
+            except ProviderError:
+                continue
+            rows += len(page.rows)
+            for each in page.rows:
+                if isinstance(each, Row):
+                    adapter.read_row(each)
+    assert rows or odd in {b'"\xff"', b"NaN"}
 
 
 @pytest.mark.parametrize("body", [b'"10', b""])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
@@ -24,7 +25,7 @@ def sweep(
     """One whole sweep of a rung in an instant. ``ahead``: a mutant, whose mark is later than the sweep's first request."""
     chosen = window.window(rungs, index, cursor, earliest=now, latest=now, slack=slack)
     if chosen is None:
-        empty = Sweep(cursor.floor, None, 0, 0, now, Request("GET", "/"), started=now)
+        empty = Sweep(now, None, 0, 0, now, Request("GET", "/"), started=now)
         return window.complete(rungs, index, cursor, empty), None
     span, handed = chosen
     rung = rungs[index]
@@ -178,33 +179,81 @@ def test_a_changed_ladder_loses_nothing(seed: int) -> None:
 
 @given(st.integers(0, 2**32))
 def test_the_watermark_is_never_ahead_of_what_was_looked_for(seed: int) -> None:
-    """Whatever the sweeps' order, outages and changes of the ladder: all from the floor up to the watermark was covered, and in the end nothing is owed."""
+    """Whatever the order of sweeps, some long in hand, whatever outages, changes of the ladder, or a clock that we took to be ahead: all from the floor up to the watermark was covered, and in the end nothing is owed."""
     rng, now, done = random.Random(seed), START, list[Sweep]()
     ladders = [
         window.build(interval=15 * SECOND, overlap=overlap * MINUTE, status_horizon=HOUR, every=6 * HOUR, back=back * DAY)
         for overlap, back in ((3, 7), (10, 7), (25, 2), (100, 7))
     ]
-    rungs = rng.choice(ladders)
+    rungs, clock = rng.choice(ladders), rng.choice((0, 0, -20 * MINUTE))
     cursor = window.begin(rungs, floor=START - rng.choice((HOUR, DAY, 30 * DAY)), now=START)
     for _ in range(rng.randrange(60)):
         now += rng.choice((SECOND, MINUTE, HOUR, HOUR, 20 * HOUR))
         if rng.random() < 0.15:
             rungs = rng.choice(ladders)
             cursor = window.adopt(rungs, cursor)
-        cursor, seen = sweep(rungs, min(rng.randrange(len(rungs)), rng.randrange(len(rungs))), cursor, now)
+        index = min(rng.randrange(len(rungs)), rng.randrange(len(rungs)))
+        held = cursor.sweeps.get(index)
+        if held is not None:
+            cursor, seen = window.complete(rungs, index, cursor, held), held
+        else:
+            after, seen = sweep(rungs, index, cursor, now + clock)
+            if seen is not None and rng.random() < 0.5:
+                cursor, seen = replace(cursor, sweeps={**cursor.sweeps, index: seen}), None
+            else:
+                cursor = after
         done += [seen] if seen is not None else []
         span = cursor.watermark - cursor.start
         assert all(covered(done, created, created) for created in (cursor.start + span * part // 97 for part in range(97)) if span)
-    for index in [*range(len(rungs))] * 2:
+    for index in [*range(len(rungs))] * 3:
         now += HOUR
         cursor, _ = sweep(rungs, index, cursor, now)
     assert not cursor.debts
 
 
-def test_hand_overs_after_a_change_of_the_ladder_widen_nothing_further() -> None:
+def test_lowering_the_look_back_in_the_first_one_loses_nothing_of_it() -> None:
+    """What the deepest rung owed down to the floor is still read."""
+    shallow = window.build(interval=15 * SECOND, overlap=10 * MINUTE, status_horizon=HOUR, every=6 * HOUR, back=DAY)
+    cursor, done = window.adopt(shallow, window.begin(LADDER, floor=START - 30 * DAY, now=START)), []
+    for index in range(len(shallow)):
+        cursor, seen = sweep(shallow, index, cursor, START + MINUTE)
+        done += [seen] if seen is not None else []
+    assert all(covered(done, START - age, START) for age in range(0, 30 * DAY, 7 * HOUR))
+
+
+@given(st.integers(0, 2**32), st.sampled_from([2, 5, 7, 10, 30]))
+def test_a_sweep_in_hand_is_kept_only_where_its_rung_goes_on_as_it_was(seed: int, back: int) -> None:
+    """After a change of the ladder it ends without owing to a rung that is not there, and the watermark stays behind what was covered."""
+    rng = random.Random(seed)
+    old = window.build(interval=15 * SECOND, overlap=45 * MINUTE, status_horizon=HOUR, every=6 * HOUR, back=7 * DAY)
+    new = window.build(interval=15 * SECOND, overlap=45 * MINUTE, status_horizon=HOUR, every=back * 6 * HOUR // 7, back=back * DAY)
+    cursor, done = play(old, seed, 0.3)
+    now = max(mark.complete for mark in cursor.marks) + rng.choice((MINUTE, 20 * HOUR, 3 * DAY))
+    for index in range(len(old)):
+        chosen = window.window(old, index, cursor, earliest=now, latest=now, slack=window.SLACK)
+        if chosen is None:
+            continue
+        span, handed = chosen
+        held = Sweep(span.since, span.until, old[index].inner, old[index].reach, now, Request("GET", "/"), started=now, handed=handed)
+        cursor = replace(cursor, sweeps={**cursor.sweeps, index: held})
+    cursor = window.adopt(new, cursor)
+    for index, held in sorted(cursor.sweeps.items(), key=lambda _: rng.random()):
+        cursor = window.complete(new, index, cursor, held)
+        done.append(held)
+        assert all(owing < len(new) for owing in cursor.debts)
+    for index in sorted(range(len(new)), key=lambda _: rng.random()):
+        span = cursor.watermark - cursor.start
+        assert all(covered(done, created, created) for created in (cursor.start + span * part // 97 for part in range(97)))
+        now += MINUTE
+        cursor, seen = sweep(new, index, cursor, now)
+        done += [seen] if seen is not None else []
+
+
+@pytest.mark.parametrize("back", [2, 7, 10, 30])
+def test_hand_overs_after_a_change_of_the_ladder_widen_nothing_further(back: int) -> None:
     """However often a cursor is taken over before its rungs were swept under the new ladder."""
     cursor, _ = play(LADDER, 3, 0.5)
-    other = window.build(interval=15 * SECOND, overlap=14 * MINUTE, status_horizon=72 * HOUR, every=6 * HOUR, back=7 * DAY)
+    other = window.build(interval=15 * SECOND, overlap=14 * MINUTE, status_horizon=HOUR, every=6 * HOUR, back=back * DAY)
     once = window.adopt(other, cursor)
     for now in range(4):
         once, _ = sweep(other, 0, once, START + DAY + now * MINUTE)

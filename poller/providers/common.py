@@ -212,8 +212,11 @@ def exhausted(response: Response) -> float | None:
     """Seconds until the allowance is there again, where an answer says that nothing of it is left; None = go on.
 
     ``RateLimit-Remaining`` and ``RateLimit-Reset`` with or without ``X-``, or the one ``RateLimit`` field
-    (draft-ietf-httpapi-ratelimit-headers): a guest who listens is never told 429.
+    (draft-ietf-httpapi-ratelimit-headers): a guest who listens is never told 429, and what a 429 says
+    itself (:func:`retry_after`) goes before.
     """
+    if response.status == 429:
+        return None
     left = [response.headers.get(name, "").strip() for name in ("ratelimit-remaining", "x-ratelimit-remaining")]
     if "0" in left or _LIMIT_LEFT.search(response.headers.get("ratelimit", "")):
         return _reset(response)
@@ -317,7 +320,21 @@ def decoded(raw: bytes) -> dict[str, Any] | BadRow:
         value = _leniently(raw)
     if value is None:
         return BadRow("not_json", "", raw)
+    if raw.count(b"[") + raw.count(b"{") > NESTING_MAX and _too_deep(value):
+        return BadRow("too_deep", "", raw)
     return value if isinstance(value, dict) else BadRow("not_an_object", "", raw)
+
+
+NESTING_MAX = 100
+"""No provider's row is a tenth as deep; what reads and writes it goes one call deeper for each level."""
+
+
+def _too_deep(value: Any) -> bool:
+    level = [value]
+    for _ in range(NESTING_MAX):
+        containers = [each.values() if isinstance(each, dict) else each for each in level if isinstance(each, dict | list)]
+        level = [leaf for each in containers for leaf in each]
+    return bool(level)
 
 
 def _leniently(raw: bytes) -> Any:

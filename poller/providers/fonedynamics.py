@@ -30,9 +30,6 @@ FILL = 0.75
 
 SLICES_MAX = 512
 _NO_SUCH = frozenset({400, 403, 404, 410})
-_NO_FUTURE = frozenset({400, 422})
-"""Said of a slice that lies wholly ahead of now: what is sent later is found when its time has come."""
-
 PASSES_MAX = 6
 SECOND_IDS_MAX = 20_000
 
@@ -84,7 +81,6 @@ class FoneDynamics(Struct, frozen=True):
             "span": until - since,
             "memo": memo,
             "part": "ahead" if until - now > DAY // SECOND else "rate",
-            "now": now,
             **({"only": only} if only else {}),
         }
         return self._ask(step)
@@ -96,8 +92,6 @@ class FoneDynamics(Struct, frozen=True):
             return Page([])
         if step.get("kind") == "tilings":
             return fonedynamics_audit.read(self, request, response)
-        if response.status in _NO_FUTURE and "now" in step and step["slice"][0] >= step["now"]:
-            return msgspec.structs.replace(self._done(step, []), oddities=("future_refused",))
         body = accept(response, other_gone=True)
         if step.get("kind") == "lookup":
             return Page([row_of(raw) for raw in _single(body)])
@@ -124,7 +118,7 @@ class FoneDynamics(Struct, frozen=True):
     def _done(self, step: Json, rows: list[Row | BadRow], gaps: tuple[Gap, ...] = ()) -> Page:
         """This slice is exhausted: the next one, or the end."""
         if step["todo"]:
-            kept = {name: step[name] for name in ("path", "most", "total", "span", "memo", "part", "now", "only") if name in step}
+            kept = {name: step[name] for name in ("path", "most", "total", "span", "memo", "part", "only") if name in step}
             following = self._ask({**kept, "slice": step["todo"][-1], "todo": step["todo"][:-1], "skip": 0})
             return Page(rows, following, gaps=gaps)
         rate = step["total"] / max(1, step.get("span", 1))
