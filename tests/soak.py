@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 
 import anyio
 import httpx
+import pytest
 import trio
 
 from poller import ledger, polling
@@ -179,7 +180,7 @@ def table(found: list[Played]) -> str:
         "| switch | histories | expected | silently missing | flagged | stale | doubled or disordered | requests |",
         "|" + " --- |" * 8,
     ]
-    for switch in ["(all)", *sorted({name for each in found for name in each.switches})]:
+    for switch in sorted({"(all)" for _ in found} | {name for each in found for name in each.switches}):
         mine = [each for each in found if switch == "(all)" or switch in each.switches]
         sums = [sum(len(getattr(each.verdict, name)) for each in mine) for name in ("missing", "flagged", "stale")]
         disorder = sum(len(each.verdict.duplicates) + len(each.verdict.out_of_order) for each in mine)
@@ -193,8 +194,10 @@ def mutants() -> int:
     """Each must be found: by the test of its law, or by one of a few histories."""
     alive = []
     for name, (_, test) in LAWS.items():
-        script = f"import pytest; from tests.soak_mutants import LAWS; LAWS[{name!r}][0](); pytest.main({[*QUIETLY, test]!r})"
-        red = b" failed" in subprocess.run([sys.executable, "-c", script], capture_output=True, check=False).stdout
+        script = (
+            f"import pytest; from tests.soak_mutants import LAWS; LAWS[{name!r}][0](); raise SystemExit(pytest.main({[*QUIETLY, test]!r}))"
+        )
+        red = subprocess.run([sys.executable, "-c", script], capture_output=True, check=False).returncode == pytest.ExitCode.TESTS_FAILED
         print(f"{name}: {'' if red else 'not '}found by {test}", flush=True)
         alive += [] if red else [name]
     with multiprocessing.get_context("spawn").Pool(os.cpu_count(), maxtasksperchild=1) as pool:
