@@ -15,6 +15,8 @@ The files in the order in which a message meets them::
     window          the ladder of rungs: the only time-range arithmetic
     lateness        how late rows come, and the overlap that follows
     sweep           one window, page by page
+    polled          an account and its streams, as they are polled
+    reading         one answer: asked, read, learned from, told
     lookups         which message is asked for by its id next
     chores          what is asked beside the sweeps: hints, look-ups by id, audits
     backfill        a past range, and what is known to be published

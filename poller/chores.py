@@ -9,8 +9,9 @@ from __future__ import annotations
 from .diff import Delta, stream_tag
 from .lookups import Lookups
 from .model import SECOND, Instant
+from .polled import Account, Counts, Polled, cursor_of
 from .providers import LOOKUP, View
-from .sweep import Account, Counts, Polled, ask, cursor_of, learn, read_rows, scope_of, tell
+from .reading import ask, learn, read_rows, scope_of, tell
 from .window import Cursor
 
 WAIT_S, WAIT_MAX_S = 15.0, 6 * 3600.0

@@ -20,9 +20,10 @@ from .errors import ProviderError, RateLimited, Unauthorized
 from .lookups import Lookups
 from .model import SECOND, Instant, Stream
 from .pacing import Demand, RateLimiter, Wait, round_s
+from .polled import Account, Polled
 from .providers import LOOKUP
-from .snapshot import AccountSnapshot, RungSnapshot, StreamSnapshot
-from .sweep import Account, Polled, page
+from .snapshot import AccountSnapshot, StreamSnapshot
+from .sweep import page
 from .telemetry import SweepFacts
 from .troubles import Troubles
 
@@ -366,35 +367,9 @@ class Poller:
         return max(self._interval_s, round_s(len(self._agenda), self._demand.rate))
 
     def _stream_snapshot(self, polled: Polled, now: float) -> StreamSnapshot:
-        stream_id = polled.stream.id
-        cursor = self.account.committer.ledger.cursor(stream_id)
-        trouble, entry = self._troubles.of(stream_id), self._agenda.entry(stream_id)
-        rungs = tuple(
-            RungSnapshot(
-                reach_s=rung.reach / SECOND,
-                period_s=rung.period / SECOND,
-                last_complete=cursor.marks[index].complete if cursor and polled.last_success else None,
-                next_due_s=entry.due[index] - now if entry else None,
-                sweep_in_hand=bool(cursor and index in cursor.sweeps),
-                late_rows=polled.late.get(index, 0),
-                changes=polled.changes.get(index, 0),
-            )
-            for index, rung in enumerate(polled.rungs)
-        )
-        return StreamSnapshot(
-            id=stream_id,
-            state="waiting" if trouble else "polling" if cursor else "new",
-            reason=trouble and trouble.kind,
-            since=trouble and trouble.since,
-            next_try_s=trouble and max(0.0, trouble.until - now),
-            watermark=cursor and cursor.watermark,
-            floor=cursor and cursor.floor,
-            last_success=polled.last_success,
-            rungs=rungs,
-            waiting=None if polled.lookups is None else len(polled.lookups),
-            unconfirmed=polled.lookups.unconfirmed if polled.lookups else 0,
-            notes=dict(polled.notes),
-        )
+        id_ = polled.stream.id
+        entry, cursor = self._agenda.entry(id_), self.account.committer.ledger.cursor(id_)
+        return polled.snapshot(cursor, self._troubles.of(id_), [] if entry is None else entry.due, now)
 
 
 _OUTCOMES = {RateLimited.kind: "throttled", Unauthorized.kind: "auth"}

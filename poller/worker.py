@@ -26,6 +26,7 @@ from .fetch import Fetcher, Transport
 from .lateness import Lateness
 from .model import SECOND, Instant, addressable
 from .pacing import round_s
+from .polled import Account
 from .polling import Poller
 from .port import Log, Membership, Ownership
 from .privacy import Privacy
@@ -34,7 +35,6 @@ from .providers.registry import adapter_of
 from .shard import Settings, Shard
 from .snapshot import WorkerSnapshot
 from .store import Store
-from .sweep import Account
 from .telemetry import Telemetry
 
 SILENT = "Kafka has not answered heartbeats for half a session: polling waits"

@@ -14,9 +14,9 @@ from poller.demo.switches import Switches
 from poller.demo.world import FONE, HEYMARKET, STUUT, World
 from poller.known import GENERATION_MAX, Known, mark_of, repeat_of
 from poller.model import BadRow, Row
+from poller.polled import Account, Polled
 from poller.providers import Page, Request, Response, fonedynamics, heymarket
 from poller.providers.stuut import Stuut
-from poller.sweep import Account, Polled
 
 from .story import START, Story
 
