@@ -4,7 +4,7 @@ The files in the order in which a message meets them::
 
     cli             argv to command, errors to exit codes
     app             the composition root: opens everything, waits for Kafka, ends on SIGTERM
-    config          the configuration, resolved: config_file (its shape), yaml_lines, units, secrets, example
+    config          the configuration, resolved: config_file (its shape), yaml_lines, units, secrets, references, example
     worker          the shards that the group hands this worker, and the accounts on them
     shard           one shard's life: fence, restore, run, drain, close
     restore         the state topic into the local cache

@@ -9,7 +9,7 @@ import anyio
 
 from . import __version__, status, topics
 from .clock import SystemClock
-from .config import LOOPBACK, Config, check_references
+from .config import LOOPBACK, Config
 from .connect import connection_of
 from .errors import ConfigError, Denied, Refused, Unavailable
 from .kafka import Kafka, quiet
@@ -32,7 +32,6 @@ _JSON = {"auto": None, "json": True, "console": False}
 
 async def run(config: Config) -> None:
     """The daemon, until SIGTERM or SIGINT. Raises ConfigError for what only the operator can mend."""
-    check_references(config)
     quiet()
     telemetry = Telemetry(version=__version__, level=config.log.level, json=_JSON[config.log.format])
     with anyio.open_signal_receiver(*SIGNALS) as received, Store(config.directory) as store:

@@ -41,7 +41,7 @@ def run(*, config: ConfigPath, debug: Debug = False) -> int:
     from . import app as daemon
     from .config import load
 
-    return _async(daemon.run(load(config)))
+    return _async(daemon.run(load(config, referenced=True)))
 
 
 @app.command
@@ -66,10 +66,9 @@ def check(*, config: ConfigPath, online: bool = False, debug: Debug = False) -> 
 
     Example: poller check --config poller.yaml --online
     """
-    from .config import check_references, load
+    from .config import load
 
-    loaded = load(config)
-    check_references(loaded)
+    loaded = load(config, referenced=True)
     from .worker import too_slow
 
     for note in too_slow(loaded):

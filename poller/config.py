@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import copy
 import difflib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from .config_file import AccountFile, Admin, ConfigFile, Defaults, Kafka, Log, P
 from .errors import ConfigError
 from .model import Instant
 from .providers.registry import adapter_of
+from .references import SECURITY_SECRETS, missing
 from .secrets import SecretRef
 from .yaml_lines import Document, Place
 
@@ -98,8 +98,8 @@ def _path(place: Place) -> str:
     return text.removeprefix(".") or "(document)"
 
 
-def load(path: Path | str) -> Config:
-    """Read and check a file, without opening what it names. Raises ConfigError with every error."""
+def load(path: Path | str, *, referenced: bool = False) -> Config:
+    """Read and check a file; with ``referenced``, every file and variable that it names too. Raises ConfigError with every error."""
     path = Path(path)
     document = Document(_text(path), str(path))
     errors = _Errors(document)
@@ -108,19 +108,21 @@ def load(path: Path | str) -> Config:
     if not isinstance(document.value, dict):
         errors.add((), f"not a mapping; expected the keys kafka and accounts; fix: {EXAMPLE_HINT}")
         errors.raise_any()
+    file = None
     try:
         file = ConfigFile.model_validate(document.value)
+        defaults, written = file.defaults, dict(enumerate(file.accounts))
     except ValidationError as error:
         for each in error.errors(include_input=False, include_url=False):
             _translate(errors, each)
-        defaults, partly = _what_is_right(document.value, errors.places)
-        _resolve_all(errors, partly, defaults, path)
-        errors.raise_any()
-        raise AssertionError("a validation error names what is wrong") from None
-    accounts = _resolve_all(errors, dict(enumerate(file.accounts)), file.defaults, path)
+        defaults, written = _what_is_right(document.value, errors.places)
+    accounts = _resolve_all(errors, written, defaults, path)
+    for place, what in missing(document.value, path.parent) if referenced else ():
+        errors.add(place, what)
     errors.raise_any()
+    assert file is not None, "a validation error names what is wrong"
     _anchor(file.privacy.key, path)
-    for name in ("password", "token", "key_password"):
+    for name in SECURITY_SECRETS:
         _anchor(getattr(file.kafka.security, name), path)
     return Config(
         path=path,
@@ -335,47 +337,3 @@ def _anchor(secret: SecretRef | None, path: Path) -> None:
     """Relative paths are relative to the configuration file."""
     if secret is not None and secret.file is not None:
         secret.file = path.parent / secret.file
-
-
-def check_references(config: Config) -> None:
-    """Read every file and variable that the configuration names. Raises ConfigError with everything that is missing."""
-    lines: list[str] = []
-    document = Document(_text(config.path), str(config.path))
-    for place, secret in _secrets(config):
-        try:
-            secret.read()
-        except ConfigError as error:
-            lines.append(
-                f"{config.path}:{document.line(place)}: {_path(place)}: {error}; expected a readable secret; fix: create it, or name another"
-            )
-    for place, file in _files(config):
-        if not file.is_file():
-            lines.append(
-                f"{config.path}:{document.line(place)}: {_path(place)}: the file {file} is missing; expected a readable file; fix: create it"
-            )
-    if lines:
-        raise ConfigError(lines)
-
-
-def _secrets(config: Config) -> Iterator[tuple[Place, SecretRef]]:
-    for number, account in enumerate(config.accounts):
-        for name, secret in account.credentials.items():
-            yield ("accounts", number, "credentials", name), secret
-    for name in ("password", "token", "key_password"):
-        secret = getattr(config.kafka.security, name)
-        if secret is not None:
-            yield ("kafka", "security", name), secret
-    if config.privacy.key is not None:
-        yield ("privacy", "key"), config.privacy.key
-
-
-def _files(config: Config) -> Iterator[tuple[Place, Path]]:
-    for number, account in enumerate(config.accounts):
-        if account.streams_file is not None:
-            yield ("accounts", number, "threads" if account.provider == "stuut" else "properties", "file"), account.streams_file
-        if account.ca_file is not None:
-            yield ("accounts", number, "ca_file"), account.ca_file
-    for name in ("ca_file", "cert_file", "key_file"):
-        given = getattr(config.kafka.security, name)
-        if given is not None:
-            yield ("kafka", "security", name), config.path.parent / given

@@ -29,13 +29,14 @@ def _said(parse: Any) -> BeforeValidator:
     return BeforeValidator(validate)
 
 
-def _secret(value: object) -> SecretRef:
+def secret_at(value: object, folder: Path = Path()) -> SecretRef:
+    """A reference to a secret as it is written; a relative path is relative to ``folder``. Raises PydanticCustomError."""
     if isinstance(value, SecretRef):
         return value
     if isinstance(value, dict) and len(value) == 1:
         [(kind, where)] = value.items()
         if kind in ("env", "file") and isinstance(where, str) and where:
-            return SecretRef(env=where) if kind == "env" else SecretRef(file=Path(where))
+            return SecretRef(env=where) if kind == "env" else SecretRef(file=folder / where)
     if not isinstance(value, dict):
         raise _wrong(
             "a literal secret; expected {env: NAME} or {file: PATH}; fix: put the secret into a file or a variable and name it here"
@@ -45,7 +46,7 @@ def _secret(value: object) -> SecretRef:
 
 Duration = Annotated[Instant, _said(duration)]
 Rate = Annotated[tuple[int, float], _said(rate)]
-Secret = Annotated[Any, BeforeValidator(_secret)]
+Secret = Annotated[Any, BeforeValidator(secret_at)]
 Mode = Literal["plain", "mask", "hash", "drop"]
 TopicName = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,249}$")]
 

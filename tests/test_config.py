@@ -10,7 +10,6 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from poller import config, units
-from poller.config import check_references
 from poller.errors import ConfigError
 from poller.example import EXAMPLE
 from poller.model import HOUR, MINUTE, SECOND
@@ -118,17 +117,37 @@ def test_missing_references_come_at_once(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.delenv("HEYMARKET_ID", raising=False)
     (tmp_path / "p.yaml").write_text(EXAMPLE)
     with pytest.raises(ConfigError) as caught:
-        check_references(config.load(tmp_path / "p.yaml"))
+        config.load(tmp_path / "p.yaml", referenced=True)
     assert len(caught.value.lines) == 5
     assert all("accounts[" in line and "fix:" in line for line in caught.value.lines)
+
+
+def test_missing_references_come_with_all_other_errors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wrong value does not hide a missing secret or file; a literal secret is told once, and never shown."""
+    monkeypatch.delenv("T", raising=False)
+    (tmp_path / "p.yaml").write_text(
+        f"{KAFKA}privacy: {{key: hunter2}}\naccounts:\n{STUUT}, interval: 15}}\n"
+        "- {name: f, provider: fonedynamics, credentials: {account_sid: S-literal, token: {file: gone}}, properties: {file: gone.txt}}\n"
+    )
+    with pytest.raises(ConfigError) as caught:
+        config.load(tmp_path / "p.yaml", referenced=True)
+    places = [line.removeprefix(f"{tmp_path / 'p.yaml'}:").split(": ")[1] for line in caught.value.lines]
+    assert sorted(places) == [
+        "accounts[0].credentials.token",
+        "accounts[0].interval",
+        "accounts[1].credentials.account_sid",
+        "accounts[1].credentials.token",
+        "accounts[1].properties.file",
+        "privacy.key",
+    ]
+    assert not any("hunter2" in line or "S-literal" in line for line in caught.value.lines)
 
 
 def test_relative_paths_are_relative_to_the_file(tmp_path: Path) -> None:
     """Wherever the command is started."""
     (tmp_path / "s").write_text(" secret \n")
     (tmp_path / "p.yaml").write_text(KAFKA + f"accounts:\n{STUUT.replace('{env: T}', '{file: s}')}}}\n")
-    loaded = config.load(tmp_path / "p.yaml")
-    check_references(loaded)
+    loaded = config.load(tmp_path / "p.yaml", referenced=True)
     assert loaded.accounts[0].credentials["token"].read() == "secret"
 
 
