@@ -53,7 +53,7 @@ class Agenda:
         self._entries: dict[str, Entry] = {}
         self._waiting: list[tuple[float, int, str]] = []
         self._ready: tuple[list[tuple[int, float, int, str]], list[tuple[int, float, int, str]]] = ([], [])
-        self._first_deep = live_rung + 1
+        self._live = live_rung
         self._credit = 0.0
         self._number = 0
 
@@ -156,7 +156,7 @@ class Agenda:
             return self._wait(entry, now)
         rungs = len(entry.rungs)
         budgeted = range(rungs - len(entry.due), 0)
-        for which, order in enumerate((range(self._first_deep), (*budgeted, *range(self._first_deep, rungs)))):
+        for which, order in enumerate(((self._live,), (*budgeted, *range(self._live), *range(self._live + 1, rungs)))):
             place = next((index for index in order if entry.due[index] <= now), None)
             if place is not None:
                 self._number += 1

@@ -2,7 +2,8 @@
 
 Above the floor every id is in state, so nothing is published twice. Below it ids are forgotten,
 so ranges are remembered instead: ``[start, floor)`` was published by live polling, and a range
-that a backfill has read to its end joins the cursor's list in the transaction that ends it.
+that a backfill has read to its end joins the cursor's list in the transaction that ends it. A
+message of several dates is admitted where one of them may be what the provider filters by.
 Pure.
 """
 
@@ -31,7 +32,8 @@ def begin(cursor: Cursor, asked: Asked) -> Cursor:
     held = cursor.backfill
     if held is not None and (held.id == asked.id or not held.done):
         return cursor
-    return replace(cursor, backfill=Backfill(asked.id, asked.since, asked.until))
+    begun = Backfill(asked.id, asked.since, asked.until)
+    return replace(cursor, backfill=replace(begun, done=not parts(cursor, begun)))
 
 
 def running(cursor: Cursor | None) -> Backfill | None:
@@ -48,15 +50,32 @@ def missing(cursor: Cursor, since: Instant, until: Instant) -> tuple[Range, ...]
     return tuple(part for part in left if part[0] < part[1])
 
 
+def parts(cursor: Cursor, held: Backfill) -> tuple[Range, ...]:
+    """What is left to read, the newest part last: what was never published completely, and what lies above the floor.
+
+    Each part is read by itself: a provider that filters by another date than ours lists a message in one part only.
+    """
+    left = held.until if held.left is None else held.left
+    above = max(held.since, cursor.floor)
+    return (*missing(cursor, held.since, left), *(((above, left),) if above < left else ()))
+
+
+def admitted(cursor: Cursor, sweep: Sweep) -> tuple[Range, ...]:
+    """What a backfill's sweep may publish below the floor."""
+    assert sweep.until is not None, "a backfill has an end"
+    return missing(cursor, sweep.since, sweep.until)
+
+
 def page(cursor: Cursor, after: Sweep, *, ended: bool, rows: int, events: int) -> Cursor:
     """The cursor once a page of the backfill is durable."""
     held = cursor.backfill
     assert held is not None, "a page of a backfill has its backfill"
-    held = replace(
-        held, sweep=None if ended else after, pages=held.pages + 1, rows=held.rows + rows, events=held.events + events, done=ended
-    )
-    complete = merged((*cursor.complete, (held.since, min(held.until, cursor.floor)))) if ended else cursor.complete
-    return replace(cursor, backfill=held, complete=complete)
+    held = replace(held, sweep=after, pages=held.pages + 1, rows=held.rows + rows, events=held.events + events)
+    if ended:
+        cursor = replace(cursor, complete=merged((*cursor.complete, *admitted(cursor, after))))
+        held = replace(held, sweep=None, left=after.since)
+        held = replace(held, done=not parts(cursor, held))
+    return replace(cursor, backfill=held)
 
 
 def merged(ranges: tuple[Range, ...]) -> tuple[Range, ...]:

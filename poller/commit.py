@@ -104,8 +104,9 @@ class Committer:
             events += entry.events
         if self._clock.monotonic() >= self._flushed + CURSORS_EVERY_S:
             dirty = self.ledger.take_dirty(CURSORS_MAX)
-            rows |= dirty
-            if len(dirty) < CURSORS_MAX:
+            batch.append((dirty, anyio.Event()))
+            rows |= dirty.rows
+            if len(dirty.rows) < CURSORS_MAX:
                 self._flushed = self._clock.monotonic()
         if not rows:
             return False

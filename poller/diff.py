@@ -105,9 +105,9 @@ class Scope(Struct, frozen=True):
     admitted: tuple[tuple[Instant, Instant], ...] = ()
     """Ranges below the floor that are in scope: a backfill's."""
 
-    def covers(self, position: Instant) -> bool:
-        """Whether a message that is not in state is in scope."""
-        return position >= self.floor or any(low <= position < high for low, high in self.admitted)
+    def covers(self, created: Instant, position: Instant) -> bool:
+        """Whether a message that is not in state is in scope; below the floor its dates must meet an admitted range."""
+        return position >= self.floor or any(low <= position and created < high for low, high in self.admitted)
 
 
 def message_key(account_key: str, message_id: str) -> str:
@@ -200,7 +200,7 @@ def diff(known: Mapping[bytes, Seen], observations: list[Observation], scope: Sc
     for id_, (seen, present, marks) in newest_copies(observations, prints).items():
         key = digest(message_key(prefix, id_))
         old = known.get(key)
-        if old is None and not scope.covers(seen.position):
+        if old is None and not scope.covers(seen.created, seen.position):
             delta.below_floor += 1
             delta.duplicates -= 1
             continue

@@ -178,7 +178,7 @@ class Ledger:
     def _backfilled(self, stream_id: str, position: Instant) -> bool:
         """Whether a backfill that runs may still meet the message."""
         held = running(self.cursor(stream_id))
-        return held is not None and held.since <= position + SECOND and position < held.until
+        return held is not None and held.since <= position + SECOND  # it may be listed by another date than its latest
 
     def count(self, step: list[tuple[bytes, bytes]]) -> None:
         """Count the messages of one step of the first scan, and remember which can be looked up by id."""
@@ -193,12 +193,11 @@ class Ledger:
         rows: dict[bytes, bytes | None] = {k: None for k, raw in step if decode_state(k, raw).listed < now - DEAD_KEPT}
         return self._entry([], rows, {}) if rows else None
 
-    def take_dirty(self, most: int) -> dict[bytes, bytes | None]:
-        """Cursors and waits that no entry carries."""
-        taken = {key: self._dirty[key] for key in list(self._dirty)[:most]}
-        for key in taken:
-            del self._dirty[key]
-        return taken
+    def take_dirty(self, most: int) -> Entry:
+        """Cursors, waits and memos that no entry carries."""
+        taken = {key: self._dirty.pop(key) for key in list(self._dirty)[:most]}
+        self._queued |= taken
+        return Entry([], taken)
 
     def applied(self, entry: Entry) -> None:
         """The entry's rows are in the cache now."""

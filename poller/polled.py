@@ -98,6 +98,10 @@ class Polled:
     last_success: Instant | None = None
     begun: bool = False
     """It is new, and where it begins is not durable yet: its first page is, changes or not, or a crash would move its floor."""
+    guessed: bool = False
+    """Where it begins was reckoned by our clock, because the provider's was not known yet."""
+    bad_pages: dict[int, int] = field(default_factory=dict)
+    """Bad answers in a row to what a sweep asks."""
     chores: dict[int, Request] = field(default_factory=dict)
     """What a chore in hand asks next."""
     chore_failures: dict[int, int] = field(default_factory=dict)
@@ -156,9 +160,13 @@ def cursor_of(account: Account, polled: Polled) -> Cursor:
     """The stream's cursor; a new stream begins with today."""
     stream = polled.stream
     cursor = account.committer.ledger.cursor(stream.id)
-    if cursor is None:
-        now = account.provider_clock.earliest(account.clock.now())
-        cursor = window.begin(polled.rungs, floor=account.floor_of(now), now=now)
-        account.committer.ledger.keep_cursor(stream.id, cursor)
-        polled.begun = True
+    return begin(account, polled) if cursor is None else cursor
+
+
+def begin(account: Account, polled: Polled) -> Cursor:
+    """The cursor of a stream that begins now, at a whole second: no provider filters more finely."""
+    now = account.provider_clock.earliest(account.clock.now())
+    cursor = window.begin(polled.rungs, floor=account.floor_of(now) // SECOND * SECOND, now=now)
+    account.committer.ledger.keep_cursor(polled.stream.id, cursor)
+    polled.begun, polled.guessed = True, not account.provider_clock.known
     return cursor

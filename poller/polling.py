@@ -233,8 +233,9 @@ class Poller:
         """After a page of a backfill: the next one by its own share of the rate limit."""
         now = self.account.clock.monotonic()
         spacing = 1 / (backfill.QUOTA_SHARE * self._demand.rate)
-        self._agenda.plan(go.stream, go.rung, math.inf if ended else now + spacing)
-        if ended:
+        done = ended and not backfill.running(self.account.committer.ledger.cursor(go.stream))  # another part may follow
+        self._agenda.plan(go.stream, go.rung, math.inf if done else now + spacing)
+        if done:
             counts = polled.counts.pop(go.rung)
             self._tell(go, counts.began, "ok" if counts.rows else "empty", counts.pages, counts.rows, counts.events)
 
@@ -242,8 +243,8 @@ class Poller:
         account, now = self.account, self.account.clock.monotonic()
         counts, live = polled.counts.pop(go.rung), window.live(polled.rungs)
         period_s = self._period(polled.stream, go.rung)
-        self._demand.swept(go.stream, go.rung, counts.pages / counts.longer / period_s, deep=go.rung > live)
-        if go.rung > live:
+        self._demand.swept(go.stream, go.rung, counts.pages / counts.longer / period_s, deep=go.rung != live)
+        if go.rung != live:
             period_s *= self._demand.stretch
         self._agenda.swept(go.stream, go.rung, began=counts.began, took_s=counts.took_s, period_s=period_s)
         self._watch_stretch()

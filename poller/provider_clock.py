@@ -32,6 +32,11 @@ class ProviderClock:
         """The largest change of the offset that was ever seen without being called a jump."""
 
     @property
+    def known(self) -> bool:
+        """Whether the provider has told it."""
+        return self._offset is not None
+
+    @property
     def offset(self) -> Instant:
         """Provider minus ours; 0 while unknown."""
         return self._offset or 0

@@ -11,13 +11,16 @@ from msgspec.structs import replace
 from . import backfill, window
 from .diff import Delta
 from .errors import BadPage, EndlessPagination
-from .polled import Account, Counts, Polled, cursor_of
+from .polled import Account, Counts, Polled, begin, cursor_of
 from .providers import Page, Request, Window
 from .reading import ask, learn, read_rows, scope_of, tell
 from .window import Cursor, Rung, Sweep
 
 PAGES_MAX = 200_000
 """Pages of one sweep; a provider that never comes to an end is told from a long backlog by this (ten messages a second for weeks)."""
+
+BAD_PAGES_MAX = 3
+"""So many bad answers in a row to one request, and its sweep is begun anew."""
 
 _NOTHING = Request("GET", "/")
 
@@ -41,14 +44,14 @@ def in_hand(account: Account, polled: Polled, index: int, cursor: Cursor) -> Swe
 
 
 def _backfill_in_hand(account: Account, polled: Polled, cursor: Cursor) -> Sweep:
-    """The sweep of the range that was asked for."""
+    """The sweep of the newest part of what was asked for that is left."""
     held = backfill.running(cursor)
     assert held is not None, "a backfill is asked for before its pages are"
     if held.sweep is not None:
         return held.sweep
+    since, until = backfill.parts(cursor, held)[-1]
     now = account.provider_clock.latest(account.clock.now())
-    request = account.adapter.first_page(polled.stream, Window(held.since, held.until, now), cursor.memo)
-    return Sweep(held.since, held.until, 0, 0, now, request)
+    return Sweep(since, until, 0, 0, now, account.adapter.first_page(polled.stream, Window(since, until, now), cursor.memo))
 
 
 async def page(account: Account, polled: Polled, index: int) -> bool:
@@ -72,10 +75,13 @@ async def page(account: Account, polled: Polled, index: int) -> bool:
     try:
         answer, received = await ask(account, polled, index, polled.fleeting.get(index, sweep.request))
     except BadPage:
-        polled.fleeting.pop(index, None)
-        ledger.keep_cursor(stream.id, _without(cursor, index))
+        _answered_badly(account, polled, index)
         raise
     polled.fleeting.pop(index, None)
+    polled.bad_pages.pop(index, None)
+    if polled.guessed and abs(account.provider_clock.offset) > window.SLACK:
+        begin(account, polled)
+        return False
     started = sweep.started or account.provider_clock.earliest(sent)
     after = replace(sweep, started=started, pages=sweep.pages + 1, rows=sweep.rows + answer.count)
     observations, bad, skipped, unread = read_rows(account, polled, answer, every=polled.is_backfill(index))
@@ -84,7 +90,7 @@ async def page(account: Account, polled: Polled, index: int) -> bool:
         return _advanced(account, polled, index, after, answer, delta)
 
     held = backfill.running(cursor) if polled.is_backfill(index) else None
-    admitted = backfill.missing(cursor, held.since, held.until) if held is not None else ()
+    admitted = backfill.admitted(cursor, sweep) if held is not None else ()
     scope = scope_of(polled, cursor, asked, received, admitted)
     delta = await account.committer.submit(scope, observations, bad, advance, always=held is not None or polled.begun)
     delta.duplicates += unread
@@ -93,6 +99,16 @@ async def page(account: Account, polled: Polled, index: int) -> bool:
     polled.last_success = account.clock.now()
     tell(account, polled, index, answer, cursor, delta, skipped)
     return answer.next is None
+
+
+def _answered_badly(account: Account, polled: Polled, index: int) -> None:
+    """The same page is asked again, or a long sweep would never end; only what is answered badly again and again is begun anew."""
+    polled.bad_pages[index] = polled.bad_pages.get(index, 0) + 1
+    if polled.bad_pages[index] >= BAD_PAGES_MAX:
+        polled.bad_pages.pop(index)
+        polled.fleeting.pop(index, None)
+        account.committer.ledger.keep_cursor(polled.stream.id, _without(cursor_of(account, polled), index))
+        polled.note("sweep_begun_anew")
 
 
 def _longer(rung: Rung, sweep: Sweep) -> float:

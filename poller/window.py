@@ -81,6 +81,8 @@ class Backfill(Struct, frozen=True):
     rows: int = 0
     events: int = 0
     done: bool = False
+    left: Instant | None = None
+    """What is older is still to be read; None = all of it."""
 
 
 class Cursor(Struct, frozen=True):

@@ -46,6 +46,24 @@ def test_the_shallowest_due_rung_goes_first_between_any_two_pages() -> None:
     assert go(plan, 2.0).rung == 0
 
 
+def test_new_messages_go_before_what_is_scheduled_ahead() -> None:
+    """However long the sweep of the rung ahead of now is, the live rung is served before its next page, of every stream."""
+    ahead = Rung(-14 * 86_400 * SECOND, -300 * SECOND, 300 * SECOND)
+    plan = Agenda(live_rung=1)
+    for stream in ("a", "b"):
+        plan.add(stream, (ahead, *RUNGS), [0.0] * 4)
+    assert {(choice.stream, choice.rung) for choice in (go(plan, 0.0), go(plan, 0.0))} == {("a", 1), ("b", 1)}
+    for stream in ("a", "b"):
+        plan.swept(stream, 1, began=0.0, took_s=0.0, period_s=10.0)
+        plan.done(stream)
+    assert go(plan, 0.1).rung == 0
+    assert go(plan, 0.1).rung == 0
+    plan.hurry("a", 1, 0.2)
+    plan.done("a")
+    plan.done("b")
+    assert go(plan, 0.2) == Go("a", 1)
+
+
 def test_one_request_a_stream_in_flight() -> None:
     """A busy stream is not offered again before its page is done."""
     plan = agenda("a")

@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from ..errors import BadPage, CursorIgnored, Unreachable
 from ..model import DAY, HOUR, SECOND, BadRow, Gap, Instant, Message, Observation, Problem, Row, Stream
@@ -32,6 +33,14 @@ SLICES_MAX = 512
 _NO_SUCH = frozenset({400, 403, 404, 410})
 PASSES_MAX = 6
 SECOND_IDS_MAX = 20_000
+DRIFT_MAX = 2
+"""A pass that has skipped so many times the rows that it saw is not going to see others."""
+
+CONFIRMED: Instant = HOUR
+"""An answer without rows that speaks for so long a time is asked for twice."""
+
+SURPRISING = 10
+"""So is one where so many were expected."""
 
 
 class FoneDynamics(Struct, frozen=True):
@@ -96,6 +105,24 @@ class FoneDynamics(Struct, frozen=True):
         if step.get("kind") == "lookup":
             return Page([row_of(raw) for raw in _single(body)])
         rows = list(_rows(body))
+        if not rows and self._doubtful(request):
+            return Page(rows, replace(request, step={**step, "empty": True}))
+        oddities = ("empty_answer",) * bool(rows and step.get("empty"))
+        step = {name: value for name, value in step.items() if name != "empty"}
+        page = self._read_window(request, step, body, rows)
+        return replace(page, oddities=(*page.oddities, *oddities))
+
+    def _doubtful(self, request: Request) -> bool:
+        """Whether an answer without rows must be confirmed: a provider in trouble may give one, and much would be taken for read."""
+        step = request.step
+        if step.get("empty") or "ids" in step:
+            return False
+        since, until = step["slice"]
+        expected = (until - since) * step.get("memo", {}).get(step.get("part", "rate"), 0.0)
+        return (until - since) * SECOND > CONFIRMED or (not step["skip"] and expected >= SURPRISING)
+
+    def _read_window(self, request: Request, step: Json, body: bytes, rows: list[Row | BadRow]) -> Page:
+        """What a slice's answer leaves to ask."""
         _honoured(_stamps(body), step["slice"])
         step = {**step, "most": max(step.get("most", 0), len(rows)), "total": step.get("total", 0) + (0 if step["skip"] else len(rows))}
         if "ids" in step:
@@ -132,23 +159,28 @@ class FoneDynamics(Struct, frozen=True):
             middle = (since + until) // 2
             todo = [*step["todo"], [since, middle]]
             return Page(rows, self._ask({**step, "todo": todo, "slice": [middle, until], "skip": 0}))
-        return Page(rows, self._ask({**step, "skip": 0, "ids": [], "pass": 1, "seen": 0, "still": 0}))
+        return self._fleeting(rows, {**step, "skip": 0, "ids": [], "pass": 1, "seen": 0, "still": 0})
 
     def _second(self, step: Json, rows: list[Row | BadRow]) -> Page:
-        """Pages of one over-full second, by rows received, until an empty one ends the pass."""
+        """Pages of one over-full second, by rows received, until an empty one, or old ones without end, end the pass."""
         ids = {*step["ids"], *(row.id for row in rows if row.id is not None)}
-        if rows and len(ids) < SECOND_IDS_MAX:
-            return Page(rows, self._ask({**step, "ids": sorted(ids), "skip": step["skip"] + len(rows)}))
+        full = len(ids) >= SECOND_IDS_MAX
+        if rows and not full and step["skip"] <= DRIFT_MAX * len(ids):
+            return self._fleeting(rows, {**step, "ids": sorted(ids), "skip": step["skip"] + len(rows)})
         added = len(ids) - step["seen"]
         still = step["still"] + 1 if not added else 0
         drifted = step["skip"] > len(ids)
-        if (step["pass"] == 1 and not drifted) or still >= 2:
+        if not rows and ((step["pass"] == 1 and not drifted) or still >= 2):
             return self._done(_plain(step), rows)
-        if step["pass"] >= PASSES_MAX:
+        if full or step["pass"] >= PASSES_MAX:
             since, until = step["slice"]
             return self._done(_plain(step), rows, (Gap("full_second", since * SECOND, until * SECOND),))
         again = {**step, "ids": sorted(ids), "seen": len(ids), "still": still, "pass": step["pass"] + 1, "skip": 0}
-        return Page(rows, self._ask(again))
+        return self._fleeting(rows, again)
+
+    def _fleeting(self, rows: list[Row | BadRow], step: Json) -> Page:
+        """With a request that is too long to be kept: it knows the ids of a whole second."""
+        return Page(rows, replace(self._ask(step), fleeting=True))
 
     def read_row(self, row: Row) -> Observation | BadRow | Skipped:
         """One message; timestamps are epoch seconds, absent where null, zero or negative."""

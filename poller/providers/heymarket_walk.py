@@ -8,7 +8,8 @@ Rules, each safe under every reading of the vendor's pages:
   the price. A page that is out of order or jumps may end with more of them: then half of it counts as its end.
 - A walk that does not get past one date asks for longer pages; then counts both ends of that
   date and reads the conversations seen there; what is still short is a possible gap.
-- It ends when a whole page is older than the window, or the last thirty rows of one in order, or when it is empty; never at a short page.
+- It ends when a whole page is older than the window, or the last thirty rows of one in order, or when it is empty (twice, where
+  more than an hour is left); never at a short page.
 - A page is asked as long as what is left of the window is likely to need, with those thirty.
 - Most rows newer than the cursor, or the same page again, means the cursor was not honoured. Rows dated ahead of now (a
   bulk schedule) say nothing of that, nor of where a page ends.
@@ -23,6 +24,7 @@ import re
 from collections.abc import Iterable
 
 import msgspec
+from msgspec.structs import replace
 
 from ..errors import BadPage, CursorIgnored
 from ..model import DAY, HOUR, MINUTE, SECOND, BadRow, Gap, Instant, Row
@@ -37,6 +39,9 @@ OLDER_ROWS = 30
 """So many older rows at the end of a page in order end a walk: the vendor's own page, all of it older."""
 
 GROUP_MAX = 5_000
+CONFIRMED: Instant = HOUR
+"""An empty page that ends a walk with so much left is asked for twice."""
+
 LAGS: Instant = HOUR
 """Counts of what is older are taken to be up to date."""
 
@@ -100,10 +105,14 @@ def read(request: Request, rows: list[Row | BadRow], now: Instant | None = None)
     step = request.step
     if step["kind"] == "talk":
         return _after_talk(step, rows)
+    if not rows and _doubtful(step):
+        return Page(rows, replace(request, step={**step, "empty": True}))
+    oddities = ("empty_answer",) * bool(rows and step.get("empty"))
+    step = {name: value for name, value in step.items() if name != "empty"}
     good = [row for row in rows if isinstance(row, Row)]
     total = step.get("total", 0) + sum(row.created >= step["since"] for row in good)
     if not rows or (good and _over(good, step["since"])):
-        return Page(rows, None, memo=_memo(step, total))
+        return Page(rows, None, memo=_memo(step, total), oddities=oddities)
     if not good:
         return _undated(step, rows, total)
     fingerprint = _same(good)
@@ -115,7 +124,7 @@ def read(request: Request, rows: list[Row | BadRow], now: Instant | None = None)
         "most": max(step["most"], len(rows)),
         "total": total,
     }
-    oddities = ("non_monotonic_page",) if _unsorted(good) else ()
+    oddities += ("non_monotonic_page",) * _unsorted(good)
     reached = [row for row in good if row.created <= _bound(step)] or good
     following = _following(reached, step["unit"], _bound(step))
     if following is None:
@@ -123,6 +132,12 @@ def read(request: Request, rows: list[Row | BadRow], now: Instant | None = None)
     step = {name: value for name, value in step.items() if name not in ("group", "got")}
     step |= {"cursor": following, "page": fingerprint, "limit": _usual(step)}
     return Page(rows, _ask(step, _left(good, following - step["since"])), oddities=oddities)
+
+
+def _doubtful(step: Json) -> bool:
+    """Whether an empty page must be confirmed: a provider in trouble may give one, and what is left would be taken for read."""
+    reached = step["now"] if step["cursor"] is None else step["cursor"]
+    return not step.get("empty") and reached - step["since"] > CONFIRMED
 
 
 def _undated(step: Json, rows: list[Row | BadRow], total: int) -> Page:
@@ -238,7 +253,7 @@ def _stuck(step: Json, rows: list[Row | BadRow], good: list[Row], oddities: tupl
     group = _group(step, [row for row in good if row.created >= edge])
     step = {**step, "group": group, "page": _same(good)}
     full = len(rows) > LAST_ROWS and 2 * len(rows) >= min(step["most"], step.get("length", LIMIT_MAX))
-    if not full:  # the end of the list; a page that lacks a few rows which we may not see is none
+    if not full and len(group) <= LAST_ROWS:  # the end of the list; a page that lacks a few rows which we may not see is none
         return Page(rows, _past(step, good), oddities=oddities)
     if len(group) > step.get("got", 0) and step["limit"] < LIMIT_MAX:
         step |= {"edge": edge, "got": len(group), "limit": min(LIMIT_MAX, step["limit"] * 2)}

@@ -76,7 +76,8 @@ class Stuut(Struct, frozen=True):
         more = bytes(around.get("next_page", b"null")).strip() != b"null" or (total is not None and total > len(set(ids)))
         if not more or not rows:
             return None
-        if page and all(row.id in known for row in rows if isinstance(row, Row)):
+        listed_ids = {row.id for row in rows if isinstance(row, Row)}
+        if page and listed_ids and listed_ids <= known:
             raise CursorIgnored("the same page came again")
         following = 0 if page is None else page + 1
         return Request(
@@ -84,6 +85,7 @@ class Stuut(Struct, frozen=True):
             request.path,
             (("page", str(following)), ("limit", str(LIMIT))),
             step={**request.step, "page": following, "ids": ids},
+            fleeting=True,
         )
 
     @property

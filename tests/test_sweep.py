@@ -1,0 +1,143 @@
+"""One page after another: what a bad answer, a floor that rises, and a clock that is not known yet do to a sweep."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from poller import sweep, window
+from poller.diff import Delta, Scope, stream_tag
+from poller.errors import BadPage
+from poller.ledger import Entry, Ledger, claim
+from poller.model import DAY, HOUR, MINUTE, SECOND, Stream
+from poller.polled import Polled
+from poller.provider_clock import ProviderClock
+from poller.providers import Page
+from poller.providers.stuut import Stuut
+from poller.store import Position, ShardStore, Store
+from poller.window import Cursor, Mark, Sweep
+
+from .rows import NOW, observation
+
+pytestmark = pytest.mark.anyio
+STREAM = Stream("stuut", "a", "t")
+LADDER = window.build(interval=15 * SECOND, overlap=10 * MINUTE, status_horizon=3 * DAY, every=6 * HOUR, back=7 * DAY, filtered=False)
+
+
+def applied(ledger: Ledger, rows: ShardStore, entry: Entry | None) -> None:
+    """Committed."""
+    assert entry is not None
+    rows.write(entry.rows.items(), Position(1, 0, "nonce", "cluster", NOW))
+    ledger.applied(entry)
+
+
+def account(ledger: Ledger) -> Any:
+    """As much of an account as a page needs that is answered badly."""
+    return SimpleNamespace(
+        committer=SimpleNamespace(ledger=ledger),
+        clock=SimpleNamespace(now=lambda: NOW, monotonic=lambda: 0.0),
+        provider_clock=ProviderClock(),
+        adapter=Stuut(),
+        slack=window.SLACK,
+        floor_of=lambda now: now - DAY,
+    )
+
+
+def answering(monkeypatch: pytest.MonkeyPatch, answer: Callable[[], Awaitable[Any]]) -> None:
+    """What the provider does."""
+
+    async def ask(*_: Any) -> Any:
+        return await answer()
+
+    monkeypatch.setattr(sweep, "ask", ask)
+
+
+async def test_a_bad_page_in_flight_lowers_no_floor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ids are forgotten and the floor rises while the request is away: what was forgotten is not published again."""
+    with Store(tmp_path) as store:
+        rows = store.shard(0)
+        ledger = Ledger(rows, claim(None, group="g", shards=1))
+        began = Cursor(floor=NOW - 20 * DAY, start=NOW - 20 * DAY, marks=(Mark(0, 7 * DAY, NOW),), watermark=NOW, changed=NOW)
+        ledger.keep_cursor(STREAM.id, began)
+        polled = Polled(STREAM, LADDER)
+        old = [observation(position=NOW - 8 * DAY, status="delivered", final=True)]
+
+        def listed() -> tuple[Delta, Entry | None]:
+            cursor = ledger.cursor(STREAM.id)
+            assert cursor is not None
+            return ledger.page(Scope(stream=STREAM, floor=cursor.floor, asked=1, observed=NOW), old, [], lambda _: cursor)
+
+        async def bad() -> None:
+            bound = window.oldest(LADDER, began, slack=window.SLACK)
+            if not polled.bad_pages:
+                applied(ledger, rows, ledger.forget(rows.scan(b"m", b""), {stream_tag(STREAM.id): (STREAM.id, bound)}, NOW))
+            raise BadPage("not a list")
+
+        first, entry = listed()
+        applied(ledger, rows, entry)
+        assert first.created
+        answering(monkeypatch, bad)
+        for _ in range(sweep.BAD_PAGES_MAX):
+            with pytest.raises(BadPage):
+                await sweep.page(account(ledger), polled, 0)
+        assert (listed()[0].events, polled.notes) == ([], {"sweep_begun_anew": 1})
+
+
+async def test_a_sweep_in_hand_survives_bad_pages_until_one_comes_again_and_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or a long sweep would never end where one answer in a hundred is of another shape."""
+    with Store(tmp_path) as store:
+        ledger = Ledger(store.shard(0), claim(None, group="g", shards=1))
+        polled, mine = Polled(STREAM, LADDER), account(ledger)
+        asked = Stuut().first_page(STREAM, window.Window(NOW - DAY, NOW, NOW), {})
+        held = Sweep(NOW - DAY, NOW, 0, 7 * DAY, NOW, asked, started=NOW, pages=400)
+        begun = window.begin(LADDER, floor=NOW - DAY, now=NOW)
+        ledger.keep_cursor(STREAM.id, window.replace(begun, sweeps={0: held}))
+
+        async def bad() -> None:
+            raise BadPage("not a list")
+
+        answering(monkeypatch, bad)
+        for left in range(sweep.BAD_PAGES_MAX, 0, -1):
+            cursor = ledger.cursor(STREAM.id)
+            assert cursor is not None
+            assert cursor.sweeps == {0: held}, left
+            with pytest.raises(BadPage):
+                await sweep.page(mine, polled, 0)
+        cursor = ledger.cursor(STREAM.id)
+        assert cursor is not None
+        assert not cursor.sweeps
+
+
+async def test_a_stream_begins_by_the_providers_clock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A host whose clock is two days ahead begins where it was told to, once the provider has said its time."""
+    with Store(tmp_path) as store:
+        ledger = Ledger(store.shard(0), claim(None, group="g", shards=1))
+        polled, mine = Polled(STREAM, LADDER), account(ledger)
+
+        async def first() -> tuple[Page, int]:
+            mine.provider_clock.observe(NOW - 2 * DAY, NOW)
+            return Page([]), NOW
+
+        answering(monkeypatch, first)
+        assert not await sweep.page(mine, polled, 0)
+        cursor = ledger.cursor(STREAM.id)
+        assert cursor is not None
+        assert cursor.floor == (NOW - 3 * DAY - SECOND) // SECOND * SECOND
+        assert not polled.guessed
+
+
+async def test_what_a_chore_remembers_is_known_during_the_commit(tmp_path: Path) -> None:
+    """Or an audit that begins just then would say the same gap twice."""
+    with Store(tmp_path) as store:
+        rows = store.shard(0)
+        ledger = Ledger(rows, claim(None, group="g", shards=1))
+        for raised in (0, 1):
+            ledger.keep_chore(STREAM.id, "audit", {"raised": raised})
+            entry = ledger.take_dirty(9)
+            assert ledger.chore(STREAM.id, "audit") == {"raised": raised}
+            applied(ledger, rows, entry)
+        assert ledger.chore(STREAM.id, "audit") == {"raised": 1}
