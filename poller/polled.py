@@ -132,7 +132,7 @@ class Polled:
             RungSnapshot(
                 reach_s=rung.reach / SECOND,
                 period_s=rung.period / SECOND,
-                last_complete=cursor.marks[index].complete if cursor and self.last_success else None,
+                last_complete=cursor.marks[index].complete if cursor and cursor.marks[index].swept else None,
                 next_due_s=due[index] - now if due else None,
                 sweep_in_hand=bool(cursor and index in cursor.sweeps),
                 late_rows=self.late.get(index, 0),

@@ -65,6 +65,7 @@ class Poller:
         """What streams that were taken off the list wait for, should they come back."""
         self._troubles = Troubles(account.committer.ledger, account.key, account.clock, interval_s)
         self._in_flight = 0
+        self._next_backfill = -math.inf
         self._wake = anyio.Event()
 
     async def run(self) -> None:
@@ -226,15 +227,19 @@ class Poller:
         begun = backfill.begin(cursor, asked)
         if begun is not cursor:
             ledger.keep_cursor(stream_id, begun)
-            self._agenda.hurry(stream_id, len(polled.rungs), self.account.clock.monotonic())
+            self._agenda.hurry(stream_id, len(polled.rungs), self._backfill_turn())
             self._wake.set()
 
+    def _backfill_turn(self) -> float:
+        """When a backfill may ask next: all of the account's share one part of its rate limit."""
+        turn = max(self._next_backfill, self.account.clock.monotonic())
+        self._next_backfill = turn + 1 / (backfill.QUOTA_SHARE * self._demand.rate)
+        return turn
+
     def _filled(self, go: Go, polled: Polled, *, ended: bool) -> None:
-        """After a page of a backfill: the next one by its own share of the rate limit."""
-        now = self.account.clock.monotonic()
-        spacing = 1 / (backfill.QUOTA_SHARE * self._demand.rate)
+        """After a page of a backfill: the next one in its turn."""
         done = ended and not backfill.running(self.account.committer.ledger.cursor(go.stream))  # another part may follow
-        self._agenda.plan(go.stream, go.rung, math.inf if done else now + spacing)
+        self._agenda.plan(go.stream, go.rung, math.inf if done else self._backfill_turn())
         if done:
             counts = polled.counts.pop(go.rung)
             self._tell(go, counts.began, "ok" if counts.rows else "empty", counts.pages, counts.rows, counts.events)

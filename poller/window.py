@@ -51,6 +51,8 @@ class Mark(Struct, frozen=True, array_like=True):
     inner: Instant
     reach: Instant
     complete: Instant
+    swept: bool = True
+    """False: no sweep was complete yet, and this is where the stream began."""
 
 
 class Sweep(Struct, frozen=True):
@@ -148,8 +150,8 @@ def begin(rungs: tuple[Rung, ...], *, floor: Instant, now: Instant) -> Cursor:
     The deepest rung's mark reaches down to the floor, so its first window begins there. Every
     rung owes its first sweep, so the watermark stays at the floor until all of them are done.
     """
-    marks = [Mark(rung.inner, rung.reach, now) for rung in rungs]
-    marks[-1] = Mark(marks[-1].inner, max(marks[-1].reach, now - floor), now)
+    marks = [Mark(rung.inner, rung.reach, now, swept=False) for rung in rungs]
+    marks[-1] = replace(marks[-1], reach=max(marks[-1].reach, now - floor))
     owed = {
         index: (max(floor, now - mark.reach), now - max(mark.inner, 0))
         for index, mark in enumerate(marks)
@@ -184,7 +186,8 @@ def _bounds(rung: Rung) -> tuple[Instant, Instant]:
 def _inherit(rung: Rung, reach: Instant, marks: tuple[Mark, ...]) -> Mark:
     """From the marks of the rung's ages up to ``reach``; never narrower than the rung, or each hand-over would inherit again."""
     heirs = [mark for mark in marks if mark.inner < reach and rung.inner < mark.reach] or list(marks)
-    return Mark(min(rung.inner, *(m.inner for m in heirs)), max(rung.reach, *(m.reach for m in heirs)), min(m.complete for m in heirs))
+    inner, reach = min(rung.inner, *(m.inner for m in heirs)), max(rung.reach, *(m.reach for m in heirs))
+    return Mark(inner, reach, min(m.complete for m in heirs), swept=all(m.swept for m in heirs))
 
 
 def _heir(rungs: tuple[Rung, ...], mark: Mark) -> int:

@@ -49,8 +49,12 @@ CAUSES = {
     "cursor_not_honoured": ("cursor=ignored", "cursor=after"),
     "counted_not_listed": ("holes", "cursor=ignored", "cursor=after"),
     "tilings_disagree": (),
+    "tie_group": ("count_lag", "late", "very_late", "vanish", "between", "cursor=ignored", "cursor=after"),
+    "full_second": ("late", "very_late", "vanish", "between", "order=random"),
 }
-"""What may be said of a provider only where it misbehaves so; a timestamp with more rows than can be listed happens to any."""
+"""What may be said of a provider only where it misbehaves so."""
+CROWDED = {"tie_group", "full_second", "counted_not_listed"}
+"""These may be said as well where more rows with one timestamp are there than can be listed: then some are missing."""
 CAPPED = "list_may_be_capped"
 """Said of a whole stream: from then on nothing of it can be proved."""
 MUTANT_SEEDS = range(1000, 1008)
@@ -110,9 +114,11 @@ class Soak(Story):
         self.providers = type(self.providers)(self.world, seed)
         self.defaults = DEFAULTS.format(interval=rng.choice(("2m", "5m", "10m")), overlap=rng.choice(("5m", "20m", "1h")))
         self.gaps: Counter[str] = Counter()
-        starts = sorted(rng.uniform(0, hours * 3600) for _ in range(OUTAGES))
-        self.outages = [(start, start + rng.uniform(600, 20 * 3600)) for start in starts]
-        self.seconds = max(self.seconds, *(end for _, end in self.outages)) + HOURS / 10 * 3600
+        self.outages: list[tuple[float, float]] = []
+        for _ in range(OUTAGES):
+            begin = (self.outages[-1][1] if self.outages else 0.0) + rng.uniform(0.2, 2.0) * EVERY_H * 3600
+            self.outages.append((begin, begin + rng.uniform(600, 20 * 3600)))
+        self.seconds = max(self.seconds, self.outages[-1][1]) + HOURS / 10 * 3600
 
     def telemetry(self) -> Telemetry:
         """That listens."""
@@ -147,7 +153,8 @@ class Soak(Story):
         wrong = [f"{len(each)} {what}: {each[:3]}" for what, each in self.by_kind(verdict).items() if each]
         wrong += faults(self.published())
         thrown = named(self.world.switches)
-        wrong += [f"false alarm: {reason}" for reason in self.gaps if not any(switch in thrown for switch in CAUSES.get(reason, thrown))]
+        told = [reason for reason in self.gaps if not (reason in CROWDED and verdict.flagged)]
+        wrong += [f"false alarm: {reason}" for reason in told if not any(switch in thrown for switch in CAUSES.get(reason, thrown))]
         asked = sum(self.providers.requests.values())
         return Played(self.seed, thrown, verdict, wrong, self.gaps, asked, verdict.messages_expected, len(beyond))
 
@@ -248,7 +255,7 @@ def main() -> int:
     if given.promises:
         missed += promised()
     if given.costs:
-        costs()
+        missed += costs()
     return int(bool(failed or missed))
 
 
@@ -286,11 +293,14 @@ def promised() -> int:
     return sum(each.unseen + each.over for each in found) + (longest > promises.WAIT_MAX_S) + (abs(after / before - 1) >= 0.25)
 
 
-def costs() -> None:
-    """Every rate, with no message, one, and ten thousand that never become final."""
+def costs() -> int:
+    """Every rate, with no message, one, and ten thousand that never become final; for how many rates that made a difference."""
     runs = [(*run, stuck) for run in cost.RUNS for stuck in (0, 1, 10_000)]
     with multiprocessing.get_context("spawn").Pool(os.cpu_count()) as pool:
-        print(cost.table(pool.map(cost.run, runs, chunksize=1)))
+        found = pool.map(cost.run, runs, chunksize=1)
+    print(cost.table(found))
+    same = [[each.reads for each in found if each.rate == rate] for rate in {each.rate for each in found}]
+    return sum(max(reads) > 1.1 * min(reads) for reads in same)
 
 
 if __name__ == "__main__":

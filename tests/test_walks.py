@@ -9,6 +9,7 @@ from email.utils import format_datetime
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from poller.demo.providers import Answer
 from poller.demo.switches import Switches
@@ -112,6 +113,24 @@ def test_a_count_that_lags_proves_no_group_whole() -> None:
     found, gaps = walked(Team(rows, cap=30, lag=600 * SECOND), NOW - 60 * SECOND)
     assert len(found) < len(rows)
     assert [gap.reason for gap in gaps] == ["tie_group"]
+
+
+@pytest.mark.parametrize("step", [1, SECOND])
+def test_an_inclusive_count_raises_no_alarm(step: Instant) -> None:
+    """Where cursors and counts include their date, a group at the very beginning of its second is counted whole all the same."""
+
+    class Inclusive(Team):
+        def answer(self, request: Request) -> Response:
+            asked = json.loads(request.body or b"{}")
+            until = rfc3339(asked.get("created_at"))
+            later = (
+                None if until is None else replace(request, body=json.dumps({**asked, "created_at": text_of(until.instant + 1)}).encode())
+            )
+            return super().answer(later or request)
+
+    rows = ordinary(60) + [(2000 + n, NOW - 20 * SECOND - (n % 2) * (step % SECOND), NOW - 20 * SECOND) for n in range(27)]
+    found, gaps = walked(Inclusive(rows, cap=30), NOW - 60 * SECOND)
+    assert ({id_ for id_, _, _ in rows} - found, gaps) == (set(), [])
 
 
 def test_rows_dated_ahead_stop_no_walk() -> None:

@@ -14,7 +14,7 @@ import jwt
 
 from ..model import SECOND, Instant
 from ..providers.common import rfc3339, text_of
-from .shelf import Sms
+from .shelf import RECEIVED_MAX, Sms
 from .world import FONE, HEYMARKET, NEVER, PROPERTIES, STUUT, World
 
 TOKEN, SECRET_ID, SECRET_KEY, ACCOUNT_SID, FONE_TOKEN = (
@@ -168,7 +168,10 @@ class Providers:
         if shelf is None:
             return Answer(400, b'{"ResponseStatus":{"ErrorCode":"InvalidProperty","Message":"unknown property"}}')
         since, until = int(asked["Date_From"]) * SECOND, int(asked["Date_To"]) * SECOND
-        rows = (shelf.scheduled if by == "scheduled" else shelf.between)(since, until, now)
+        if by == "received":
+            rows = [sms for sms in shelf.between(since - RECEIVED_MAX, until, now) if since <= sms.received < until]
+        else:
+            rows = (shelf.scheduled if by == "scheduled" else shelf.between)(since, until, now)
         if "Direction" in asked:
             rows = [sms for sms in rows if sms.inbound == (asked["Direction"] == "Receive")]
         self._in_order(rows)
@@ -237,7 +240,7 @@ def _fone_row(sms: Sms, now: Instant, received: bool) -> dict[str, Any]:
         "Direction": "Receive" if sms.inbound else "Transmit", "Scheduled": sms.scheduled // SECOND, "Created": sms.created // SECOND,
     }  # fmt: skip
     if received and sms.inbound:
-        row["Received"] = sms.created // SECOND
+        row["Received"] = sms.received // SECOND
     for name in ("Submitted", "Delivered"):
         at = sms.when(name, now)
         if at is not None:

@@ -8,7 +8,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from heapq import nsmallest
 
-from ..model import Instant
+from ..model import SECOND, Instant
+
+RECEIVED_STEP: Instant = 6 * SECOND
+RECEIVED_MAX: Instant = 7 * RECEIVED_STEP
 
 
 @dataclass(order=True)
@@ -36,6 +39,11 @@ class Sms:
     steps: list[tuple[Instant, str]] = field(compare=False, default_factory=list)
     drawn: tuple[object, bytes] = field(compare=False, default=(None, b""))
     """The row as it was listed last, and what it depends on."""
+
+    @property
+    def received(self) -> Instant:
+        """When it was received, where that is not when it was created; only what is inbound is."""
+        return self.created + len(self.text) % 8 * RECEIVED_STEP if self.inbound else self.created
 
     def step(self, at: Instant) -> int:
         """How many statuses lie behind it."""

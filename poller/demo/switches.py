@@ -46,7 +46,7 @@ class Switches:
     scheduled_s: float = 0.0
     """At most so far."""
     ties: float = 0.1
-    """The part of Heymarket messages that come in groups with one timestamp (Heymarket B)."""
+    """The part of messages that come in groups with one timestamp (Heymarket B, Fone Dynamics F)."""
     tie_rows: int = 5
     """At most so many in a group."""
     between: float = 0.0
@@ -109,9 +109,6 @@ HOSTILE = Switches(
     envelope=True,
 )
 
-BLIND = ("cursor=ignored", "cursor=after", "cap", "holes")
-"""Switches under which the API itself hides rows: what is missing then must be flagged."""
-
 
 def wild(rng: random.Random, *, depth_s: float, hours: float) -> Switches:
     """Every switch at random, most of them off; times in proportion to a look-back of ``depth_s``."""
@@ -119,6 +116,7 @@ def wild(rng: random.Random, *, depth_s: float, hours: float) -> Switches:
     def sometimes(value: float, chance: float = 0.4) -> float:
         return value if rng.random() < chance else 0.0
 
+    crowd = rng.choice((5, 5, 5, 40, 150))
     return Switches(
         late=sometimes(0.3, 0.7),
         late_s=rng.choice((5.0, 60.0, 600.0)),
@@ -136,8 +134,8 @@ def wild(rng: random.Random, *, depth_s: float, hours: float) -> Switches:
         regress_s=rng.choice((60.0, 600.0)),
         scheduled=sometimes(0.1),
         scheduled_s=rng.choice((0.05 * depth_s, depth_s)),
-        ties=sometimes(0.2),
-        tie_rows=rng.choice((5, 5, 40)),
+        ties=sometimes(0.2 if crowd < 100 else 0.005),
+        tie_rows=crowd,
         between=sometimes(0.01),
         limit_max=rng.choice((30, 100, 200)),
         printed=rng.choice(("seconds", "milliseconds", "microseconds")),

@@ -91,7 +91,7 @@ class World:
     def _invent(self, at: Instant, *, backlog: bool) -> None:
         rng, switches = self._random, self.switches
         provider = rng.choice(self.providers)
-        count = rng.randrange(2, switches.tie_rows + 1) if provider == HEYMARKET and rng.random() < switches.ties else 1
+        count = rng.randrange(2, switches.tie_rows + 1) if provider != STUUT and rng.random() < switches.ties else 1
         created = self.clock(at)
         for _ in range(count):
             self._message(provider, created, at, backlog=backlog)

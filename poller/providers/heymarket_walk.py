@@ -128,7 +128,8 @@ def read(request: Request, rows: list[Row | BadRow], now: Instant | None = None)
     reached = [row for row in good if row.created <= _bound(step)] or good
     following = _following(reached, step["unit"], _bound(step))
     if following is None:
-        return _stuck(step, rows, reached, oddities)
+        below = [row for row in reached if row.created < _bound(step)]  # a cursor that includes its date lists the group before again
+        return _stuck(step, rows, below or reached, oddities)
     step = {name: value for name, value in step.items() if name not in ("group", "got")}
     step |= {"cursor": following, "page": fingerprint, "limit": _usual(step)}
     return Page(rows, _ask(step, _left(good, following - step["since"])), oddities=oddities)
@@ -250,7 +251,7 @@ def _same(good: list[Row]) -> str:
 def _stuck(step: Json, rows: list[Row | BadRow], good: list[Row], oddities: tuple[str, ...]) -> Page:
     """The walk does not get past one date, as far as it is printed: ask for more of it, else count it."""
     edge = max(row.created for row in good) // step["unit"] * step["unit"]
-    group = _group(step, [row for row in good if row.created >= edge])
+    group = _group(step, [row for row in good if edge <= row.created < edge + step["unit"]])
     step = {**step, "group": group, "page": _same(good)}
     full = len(rows) > LAST_ROWS and 2 * len(rows) >= min(step["most"], step.get("length", LIMIT_MAX))
     if not full and len(group) <= LAST_ROWS:  # the end of the list; a page that lacks a few rows which we may not see is none
@@ -284,8 +285,9 @@ def _leave(step: Json, edge: Instant) -> Request:
 
 
 def _count(step: Json) -> Request:
-    """Ask for the count before the group's end, then before its beginning."""
-    at = step["edge"] + step["unit"] if not step["ends"] else step["edge"]
+    """Ask for the count before the group's end, then before its beginning; then both a microsecond earlier, where cursors include their date."""
+    asked = len(step["ends"])
+    at = step["edge"] + (0 if asked % 2 else step["unit"]) - asked // 2
     body = msgspec.json.encode({"created_at": text_of(at)})
     return Request("POST", f"{PATH}/count", body=body, step={**step, "kind": "count"}, fleeting=True)
 
@@ -293,9 +295,15 @@ def _count(step: Json) -> Request:
 def counted(request: Request, count: int) -> Page:
     """Both ends counted: the group is whole, or its conversations are read one by one."""
     step = {**request.step, "ends": [*request.step["ends"], count]}
-    if len(step["ends"]) < 2:
+    listed = len(step["group"])
+    if len(step["ends"]) % 2 or (len(step["ends"]) == 2 and listed not in _expected(step)):
         return Page([], _count(step))
     return _settled(step, [])
+
+
+def _expected(step: Json) -> list[int]:
+    """The size of the group, by each pair of counts."""
+    return [step["ends"][n] - step["ends"][n + 1] for n in range(0, len(step["ends"]), 2)]
 
 
 def uncounted(request: Request) -> Page:
@@ -306,10 +314,10 @@ def uncounted(request: Request) -> Page:
 
 def _settled(step: Json, rows: list[Row | BadRow]) -> Page:
     """Go on below the group when it is whole or nothing is left to try; what is short is a possible gap."""
-    expected, edge = step["ends"][0] - step["ends"][1], step["edge"]
+    expected, edge = _expected(step), step["edge"]
     past = _leave(step, edge)
     listed, settled = len(step["group"]), edge < step["now"] - LAGS
-    if listed == expected or (settled and 0 < expected < listed):  # a young count that is too low lags: it proves nothing
+    if listed in expected or (settled and 0 < max(expected) < listed):  # a young count that is too low lags: it proves nothing
         return Page(rows, past)
     if step["talks"]:
         phone, inbox = step["talks"][0]
