@@ -128,7 +128,7 @@ def test_an_inclusive_count_raises_no_alarm(step: Instant) -> None:
             )
             return super().answer(later or request)
 
-    rows = ordinary(60) + [(2000 + n, NOW - 20 * SECOND - (n % 2) * (step % SECOND), NOW - 20 * SECOND) for n in range(27)]
+    rows = ordinary(60) + [(2000 + n, NOW - 20 * SECOND + (n % 2) * (step % SECOND), NOW - 20 * SECOND) for n in range(27)]
     found, gaps = walked(Inclusive(rows, cap=30), NOW - 60 * SECOND)
     assert ({id_ for id_, _, _ in rows} - found, gaps) == (set(), [])
 
