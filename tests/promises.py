@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import replace
 from typing import NamedTuple
 
 import anyio
@@ -18,6 +19,9 @@ from .fake_kafka import FakeCluster
 from .story import START, Story
 
 LATE = Switches(late=0.1, late_s=1800.0, very_late=0.02, very_late_s=6.5 * 86_400, ties=0.05, status_s=120.0, classify_later=0.0)
+BIT_LATE = replace(LATE, late_s=400.0, very_late=0.0)
+"""So late that a learned overlap stands between its shortest and its longest."""
+
 INTERVAL: Instant = 5 * MINUTE
 SWEEP: Instant = 3 * MINUTE
 """What a sweep, its queueing and its commit take at most here."""
@@ -42,10 +46,10 @@ class Seen(NamedTuple):
 class Days(Story):
     """One Heymarket account with the default look-back."""
 
-    def setup(self, overlap: str, *, days: float, rate: float) -> None:
+    def setup(self, overlap: str, *, days: float, rate: float, switches: Switches = LATE) -> None:
         """Its world and its configuration."""
         polling.LOOK_S = 60.0
-        self.world = World(self.seed, START, LATE, per_second=rate, backlog=200, providers=(HEYMARKET,))
+        self.world = World(self.seed, START, switches, per_second=rate, backlog=200, providers=(HEYMARKET,))
         self.providers = type(self.providers)(self.world, self.seed)
         self.defaults = f"interval: 5m, overlap: {overlap}, reconcile: {{every: 6h, back: 7d}}"
         self.seconds, self.settle_s, self.overlaps = days * 86_400, 7 * 3600.0, (0.0, 0.0)
@@ -86,7 +90,7 @@ def measured(overlap: str, *, days: float = 30.0, rate: float = 0.02) -> Seen:
 def imported(*, days: float = 2.5, rate: float = 0.2) -> tuple[float, float]:
     """The learned overlap before and half a day after an import of five thousand old rows, in seconds."""
     story = Days(1, crash_s=None, cluster=FakeCluster(1))
-    story.setup("auto", days=days, rate=rate)
+    story.setup("auto", days=days, rate=rate, switches=BIT_LATE)
     story.play(story.bring)  # type: ignore[arg-type]
     return story.overlaps
 

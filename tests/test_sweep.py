@@ -14,7 +14,9 @@ from poller.diff import Delta, Scope, stream_tag
 from poller.errors import BadPage
 from poller.ledger import Entry, Ledger, claim
 from poller.model import DAY, HOUR, MINUTE, SECOND, Stream
+from poller.pacing import Demand
 from poller.polled import Polled
+from poller.polling import Poller
 from poller.provider_clock import ProviderClock
 from poller.providers import Page
 from poller.providers.stuut import Stuut
@@ -141,3 +143,19 @@ async def test_what_a_chore_remembers_is_known_during_the_commit(tmp_path: Path)
             assert ledger.chore(STREAM.id, "audit") == {"raised": raised}
             applied(ledger, rows, entry)
         assert ledger.chore(STREAM.id, "audit") == {"raised": 1}
+
+
+def test_no_sweep_is_shown_that_never_was() -> None:
+    """A stream that begins has marks, and no complete sweep; a rung has one once its own came to its end."""
+    polled, cursor = Polled(STREAM, LADDER), window.begin(LADDER, floor=NOW - DAY, now=NOW)
+    assert [rung.last_complete for rung in polled.snapshot(cursor, None, [0.0], 0.0).rungs] == [None]
+    swept = Sweep(NOW - DAY, None, 0, 7 * DAY, NOW, Stuut().first_page(STREAM, window.Window(NOW - DAY, None, NOW), {}), started=NOW + 1)
+    after = window.complete(LADDER, 0, cursor, swept)
+    assert [rung.last_complete for rung in polled.snapshot(after, None, [0.0], 0.0).rungs] == [NOW + 1]
+
+
+def test_all_backfills_of_an_account_share_one_part_of_its_rate_limit() -> None:
+    """However many of its streams are backfilled at once."""
+    mine: Any = SimpleNamespace(_next_backfill=-1.0, _demand=Demand(2.0), account=account(None))  # type: ignore[arg-type]
+    turns = [Poller._backfill_turn(mine) for _ in range(25)]
+    assert turns[-1] - turns[0] == pytest.approx(24 / (0.2 * 2.0))
