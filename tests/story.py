@@ -31,7 +31,7 @@ from poller.worker import Worker
 from .fake_kafka import FakeCluster, FakeLog
 
 START = 1_790_000_000 * SECOND
-SETTLE_TIMES = 5
+SETTLE_TIMES = 10
 CONFIG = """\
 kafka: {{bootstrap_servers: ["127.0.0.1:1"], shards: {shards}, partitions: 4, session_timeout: 2s}}
 defaults: {{start_from: {start_from}, {defaults}}}

@@ -14,7 +14,7 @@ from poller.tail import json_of, line_of
 
 def poller(*arguments: str, python: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
     """Run the command."""
-    return subprocess.run([sys.executable, *python, "-m", "poller", *arguments], capture_output=True, text=True, check=False, timeout=60)
+    return subprocess.run([sys.executable, *python, "-m", "poller", *arguments], capture_output=True, text=True, check=False, timeout=180)
 
 
 def test_exit_codes_of_plain_commands(tmp_path: Path) -> None:
