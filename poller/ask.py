@@ -13,7 +13,7 @@ from collections.abc import Iterable
 
 import anyio
 
-from .backfill import QUOTA_SHARE, Asked, missing
+from .backfill import QUOTA_SHARE, Asked, missing, parts
 from .clock import SystemClock
 from .codec import asked_key, cursor_key, decode_state, encode_state, rfc3339
 from .config import Account, Config
@@ -21,7 +21,7 @@ from .connect import connection_of
 from .errors import ConfigError
 from .kafka import Kafka, quiet
 from .model import MINUTE, SECOND, Instant, Stream
-from .providers import Window
+from .providers import Adapter, Window
 from .providers.registry import adapter_of
 from .window import Backfill, Cursor, Range
 from .worker import shard_of, stream_names
@@ -47,12 +47,22 @@ async def backfill(config: Config, stream_id: str, since: Instant, until: Instan
     _say(f"{stream.id} from {rfc3339(since)} to {rfc3339(until)}, at most {per_minute:g} requests a minute")
     _say(f"never published completely: {_ranges(missing(cursor, since, until)) if cursor else 'not known, the stream was never polled'}")
     if dry_run:
-        first = adapter_of(account.provider, params_in=account.params_in).first_page(stream, Window(since, until, SystemClock().now()), {})
-        print(f"would begin with {first.method} {first.path}{'?' + '&'.join(f'{n}={v}' for n, v in first.query) if first.query else ''}")
+        left = ((since, until),) if cursor is None else parts(cursor, Backfill("", since, until))
+        print(_first(adapter_of(account.provider, params_in=account.params_in), stream, left))
         return 0
     result = await _done(watch, Asked(secrets.token_hex(8), since, until))
     print(f"{result.pages} pages, {result.rows} rows, {result.events} events that had never been published")
     return 0
+
+
+def _first(adapter: Adapter, stream: Stream, left: tuple[Range, ...]) -> str:
+    """What would be asked first, for people."""
+    if not left:
+        return "nothing would be asked: all of it was published"
+    since, until = left[-1]
+    request = adapter.first_page(stream, Window(since, until, SystemClock().now()), {})
+    query = "?" + "&".join(f"{name}={value}" for name, value in request.query) if request.query else ""
+    return f"would begin with {request.method} {request.path}{query}{' ' + request.body.decode() if request.body else ''}"
 
 
 def _configured(config: Config, stream_id: str) -> tuple[Account, Stream]:

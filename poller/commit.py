@@ -102,15 +102,16 @@ class Committer:
         for entry, _ in batch:
             rows |= entry.rows
             events += entry.events
-        if self._clock.monotonic() >= self._flushed + CURSORS_EVERY_S:
-            dirty = self.ledger.take_dirty(CURSORS_MAX)
-            batch.append((dirty, anyio.Event()))
+        due = self._clock.monotonic() >= self._flushed + CURSORS_EVERY_S
+        dirty = self.ledger.take_dirty(CURSORS_MAX if due else 0)
+        if due:
             rows |= dirty.rows
             if len(dirty.rows) < CURSORS_MAX:
                 self._flushed = self._clock.monotonic()
         if not rows:
             return False
         await self._transaction(events, rows, timeout_s)
+        self.ledger.applied(dirty)
         for entry, done in batch:
             self.ledger.applied(entry)
             done.set()

@@ -81,6 +81,12 @@ class Demand:
         rungs[rung] = per_second, deep
         self._add(rungs[rung], 1)
 
+    def expect(self, stream: str, rungs: range, per_second: float) -> None:
+        """What deeper rungs are taken to ask for until their first sweeps end: each as much as the one above it, as a ladder does."""
+        for rung in rungs:
+            if rung not in self._asked.get(stream, {}):
+                self.swept(stream, rung, per_second, deep=True)
+
     def forget(self, stream: str) -> None:
         """The stream is no longer polled here, or its rungs are others now."""
         for asked in self._asked.pop(stream, {}).values():

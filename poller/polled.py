@@ -87,7 +87,7 @@ class Counts:
 
 @dataclass
 class Polled:
-    """One stream as it is polled here: what is remembered in memory only, for people to look at."""
+    """One stream as it is polled here: what is remembered in memory only, and may be lost at any time."""
 
     stream: Stream
     rungs: tuple[Rung, ...]
@@ -158,8 +158,7 @@ class Polled:
 
 def cursor_of(account: Account, polled: Polled) -> Cursor:
     """The stream's cursor; a new stream begins with today."""
-    stream = polled.stream
-    cursor = account.committer.ledger.cursor(stream.id)
+    cursor = account.committer.ledger.cursor(polled.stream.id)
     return begin(account, polled) if cursor is None else cursor
 
 

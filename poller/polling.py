@@ -248,7 +248,10 @@ class Poller:
         account, now = self.account, self.account.clock.monotonic()
         counts, live = polled.counts.pop(go.rung), window.live(polled.rungs)
         period_s = self._period(polled.stream, go.rung)
-        self._demand.swept(go.stream, go.rung, counts.pages / counts.longer / period_s, deep=go.rung != live)
+        per_second = counts.pages / counts.longer / period_s
+        self._demand.swept(go.stream, go.rung, per_second, deep=go.rung != live)
+        if go.rung > live:
+            self._demand.expect(go.stream, range(go.rung + 1, len(polled.rungs)), per_second)
         if go.rung != live:
             period_s *= self._demand.stretch
         self._agenda.swept(go.stream, go.rung, began=counts.began, took_s=counts.took_s, period_s=period_s)

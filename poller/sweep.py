@@ -79,7 +79,7 @@ async def page(account: Account, polled: Polled, index: int) -> bool:
         raise
     polled.fleeting.pop(index, None)
     polled.bad_pages.pop(index, None)
-    if polled.guessed and abs(account.provider_clock.offset) > window.SLACK:
+    if polled.begun and polled.guessed and abs(account.provider_clock.offset) > window.SLACK:
         begin(account, polled)
         return False
     started = sweep.started or account.provider_clock.earliest(sent)

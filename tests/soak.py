@@ -293,6 +293,7 @@ def promised() -> int:
     return (
         sum(each.unseen + each.over for each in found)
         + (longest > promises.WAIT_MAX_S)
+        + (read < there)
         + (before >= lateness.LONGEST / SECOND or abs(after / before - 1) >= 0.25)
     )
 

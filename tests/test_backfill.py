@@ -14,14 +14,16 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from poller import backfill, window
-from poller.ask import _Progress
+from poller.ask import _first, _Progress
 from poller.backfill import Asked
 from poller.codec import asked_key, encode_state
 from poller.demo.broker import Cluster
 from poller.demo.world import PROPERTIES, THREADS
-from poller.model import DAY, HOUR, MINUTE, SECOND
+from poller.model import DAY, HOUR, MINUTE, SECOND, Stream
 from poller.port import Stored
 from poller.providers import Request
+from poller.providers.fonedynamics import FoneDynamics
+from poller.providers.heymarket import Heymarket
 from poller.window import Backfill, Cursor, Sweep
 from poller.worker import shard_of
 
@@ -77,6 +79,17 @@ def test_progress_says_how_far_how_fast_and_how_long() -> None:
     assert _Progress(held[0], 7.0).line(held[0], 7.0) == "0 pages, 0 rows, 0 events"
     assert _Progress(held[0], 0.0).line(held[1], 20.0) == "4 pages, 8 rows, 4 events; 40%, 12 pages a minute, about 30 s left"
     assert _Progress(held[1], 0.0).line(held[2], 10.0) == "5 pages, 10 rows, 5 events; 50%, 6 pages a minute, about 50 s left"
+
+
+def test_a_dry_run_says_what_would_be_asked_first() -> None:
+    """The newest part that is left, with its bounds; nothing where all of it was published."""
+    stream = Stream("fonedynamics", "a", "P")
+    begun = replace(cursor(50 * SECOND, 20 * SECOND), complete=((0, 10 * SECOND),))
+    left = backfill.parts(begun, Backfill("", 0, 40 * SECOND))
+    assert left == ((10 * SECOND, 20 * SECOND),)
+    assert _first(FoneDynamics(), stream, left).endswith("/P/Messages?Date_From=10&Date_To=20&Results_Count=1000")
+    assert _first(Heymarket(), stream, left).startswith('would begin with POST /v1/messages/all {"limit":')
+    assert _first(Heymarket(), stream, backfill.parts(begun, Backfill("", 0, 10 * SECOND))).startswith("nothing would be asked")
 
 
 @pytest.mark.parametrize("crash_s", [None, 6.0])

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from poller.errors import BadPage, RateLimited, StreamGone, Unauthorized, Unreachable
 from poller.model import HOUR, MINUTE, SECOND
-from poller.pacing import Demand, Go, RateLimiter, Wait, wait_after
+from poller.pacing import QUOTA_SHARE, Demand, Go, RateLimiter, Wait, wait_after
 from poller.provider_clock import ProviderClock
 from poller.providers import Response
 from poller.providers.common import exhausted, retry_after
@@ -128,3 +128,18 @@ def test_an_allowance_that_is_used_up_is_waited_for(headers: dict[str, str], wai
 def test_retry_after_in_both_forms(headers: dict[str, str], wait: float | None) -> None:
     """Seconds, or a date against the answer's own Date; nonsense is as if nothing was said."""
     assert retry_after(Response(429, headers, b"")) == wait
+
+
+def test_deep_rungs_that_were_never_swept_are_reckoned_with() -> None:
+    """Or the shallower ones would be read as often as planned, and a long first look-back would starve behind them."""
+    demand = Demand(10.0)
+    demand.swept("a", 1, 3.0, deep=True)
+    assert demand.stretch == 1.0
+    demand.expect("a", range(2, 5), 3.0)
+    stretched = demand.stretch
+    assert stretched == pytest.approx(12.0 / (10.0 * QUOTA_SHARE))
+    demand.swept("a", 4, 1.0, deep=True)
+    demand.expect("a", range(3, 5), 9.0)
+    assert demand.stretch == pytest.approx(10.0 / (10.0 * QUOTA_SHARE))
+    demand.forget("a")
+    assert demand.stretch == 1.0

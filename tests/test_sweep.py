@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from poller import sweep, window
+from poller import backfill, sweep, window
+from poller.backfill import Asked
 from poller.diff import Delta, Scope, stream_tag
 from poller.errors import BadPage
 from poller.ledger import Entry, Ledger, claim
@@ -159,3 +160,42 @@ def test_all_backfills_of_an_account_share_one_part_of_its_rate_limit() -> None:
     mine: Any = SimpleNamespace(_next_backfill=-1.0, _demand=Demand(2.0), account=account(None))  # type: ignore[arg-type]
     turns = [Poller._backfill_turn(mine) for _ in range(25)]
     assert turns[-1] - turns[0] == pytest.approx(24 / (0.2 * 2.0))
+
+
+async def test_a_clock_that_jumps_later_begins_no_stream_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only before its first page is durable may a stream begin again: afterwards ids are forgotten and ranges are done."""
+    with Store(tmp_path) as store:
+        ledger = Ledger(store.shard(0), claim(None, group="g", shards=1))
+        polled, mine = Polled(STREAM, LADDER), account(ledger)
+        begun = sweep.begin(mine, polled)
+        polled.begun = False
+
+        async def later() -> tuple[Page, int]:
+            mine.provider_clock.observe(NOW - 2 * DAY, NOW)
+            return Page([]), NOW
+
+        async def submit(*_: Any, **__: Any) -> Delta:
+            return Delta()
+
+        mine.committer.submit = submit
+        monkeypatch.setattr(sweep, "tell", lambda *_: None)
+        answering(monkeypatch, later)
+        assert polled.guessed
+        assert await sweep.page(mine, polled, 0)
+        assert ledger.cursor(STREAM.id) == begun
+
+
+def test_what_a_backfill_may_list_again_is_not_forgotten(tmp_path: Path) -> None:
+    """Also where its latest date lies behind the range: the provider may list it by another one."""
+    with Store(tmp_path) as store:
+        rows = store.shard(0)
+        ledger = Ledger(rows, claim(None, group="g", shards=1))
+        began = Cursor(floor=NOW - 20 * DAY, start=NOW - 20 * DAY, marks=(Mark(0, 7 * DAY, NOW),), watermark=NOW, changed=NOW)
+        began = backfill.begin(began, Asked("a", NOW - 30 * DAY, NOW - 10 * DAY))
+        scheduled = [observation(position=NOW - 9 * DAY, status="delivered", final=True)]
+        scope = Scope(stream=STREAM, floor=began.floor, asked=1, observed=NOW)
+        applied(ledger, rows, ledger.page(scope, scheduled, [], lambda _: began)[1])
+        bounds = {stream_tag(STREAM.id): (STREAM.id, NOW - 8 * DAY)}
+        assert ledger.forget(rows.scan(b"m", b""), bounds, NOW) is None
+        ledger.keep_cursor(STREAM.id, window.replace(began, backfill=None))
+        assert ledger.forget(rows.scan(b"m", b""), bounds, NOW) is not None
