@@ -61,11 +61,14 @@ class Kit(Providers):
         return Response(found.status, {"content-type": found.kind}, found.body)
 
 
-def play(adapter: Adapter, chore: str, world: World, *, days: float, seed: int) -> tuple[list[tuple[Instant, Gap]], int]:
-    """Run the audit every ten minutes; the gaps it raised and when, and the number of requests."""
+def play(
+    adapter: Adapter, chore: str, world: World, *, days: float, seed: int, said: list[str] | None = None
+) -> tuple[list[tuple[Instant, Gap]], int]:
+    """Run the audit every ten minutes; the gaps it raised and when, and the number of requests. ``said`` takes its oddities."""
     kit._authorized = lambda provider, given, now: True  # the harness has no secrets
     answers, now, raised, requests = Kit(world, seed), START, [], 0
     memo: Json = {}
+    said = [] if said is None else said
     stream = Stream(adapter.name, "a", PROPERTIES[0] if adapter.name == FONE else "team")
     while now < START + days * DAY:
         now += STEP
@@ -78,6 +81,7 @@ def play(adapter: Adapter, chore: str, world: World, *, days: float, seed: int) 
                 requests, at = requests + 1, at + REQUEST
                 memo = page.memo if page.memo is not None else memo
                 raised += [(at, gap) for gap in page.gaps]
+                said += page.oddities
                 request = page.next
                 if request is None and memo.get("todo"):
                     request = adapter.begin(chore, stream, View(world.clock(at), START - DAY // 2, DEPTH, EVERY, memo, view.learned))
@@ -86,7 +90,7 @@ def play(adapter: Adapter, chore: str, world: World, *, days: float, seed: int) 
     return raised, requests
 
 
-def counts(seed: int, *, days: float = 30.0, holes: int = 6, rate: float = 0.02) -> Found:
+def counts(seed: int, *, days: float = 30.0, holes: int = 6, rate: float = 0.02, said: list[str] | None = None) -> Found:
     """Heymarket: some rows are counted and never listed."""
     rng = random.Random(seed)
     world = World(seed, START, ORDINARY, per_second=rate, providers=(HEYMARKET,))
@@ -96,7 +100,7 @@ def counts(seed: int, *, days: float = 30.0, holes: int = 6, rate: float = 0.02)
         hidden = world._message(HEYMARKET, at, at, backlog=False)
         hidden.hole, hidden.away, hidden.visible = True, (0, 0), at
         planted.append(hidden)
-    raised, requests = play(Heymarket(), "audit", world, days=days, seed=seed)
+    raised, requests = play(Heymarket(), "audit", world, days=days, seed=seed, said=said)
     return _judged(planted, [(at, gap) for at, gap in raised if gap.reason == "counted_not_listed"], requests)
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
+from poller.demo.providers import Answer, Providers
 from poller.model import DAY, HOUR, MINUTE
 from poller.providers import looks
 
@@ -33,15 +36,20 @@ def test_tilings_that_disagree_are_told() -> None:
 
 def test_counts_that_mean_something_else_turn_the_audit_off() -> None:
     """Where counts never agree with lists, the audit says so once, and raises no gap."""
-    from poller.demo.providers import Providers
-
     counted = Providers._count
-    Providers._count = lambda self, asked, now: counted(self, asked, now)._replace(body=str(now // MINUTE * 7).encode())  # type: ignore[method-assign]
+
+    def doubled(self: Providers, asked: dict[str, Any], now: int) -> Answer:
+        answer = counted(self, asked, now)
+        return answer._replace(body=str(2 * int(answer.body.strip(b'"'))).encode())
+
+    Providers._count = doubled  # type: ignore[method-assign]
+    said: list[str] = []
     try:
-        found = holes.counts(3, days=2.0, holes=0)
+        found = holes.counts(3, days=2.0, holes=0, said=said)
     finally:
         Providers._count = counted  # type: ignore[method-assign]
     assert found.false == 0
+    assert said.count("counts_not_comparable") == 1
 
 
 def test_a_disagreement_is_a_hole_at_the_third_look_over_an_hour() -> None:
