@@ -38,7 +38,6 @@ async def backfill(config: Config, stream_id: str, since: Instant, until: Instan
     """Ask, wait and report. Raises ConfigError for a stream that is not configured, Unavailable, Refused."""
     quiet()
     account, stream = _configured(config, stream_id)
-    since, until = since // SECOND * SECOND, -(-until // SECOND) * SECOND  # no provider filters more finely
     if since >= until:
         raise ConfigError([f"poller: --from {rfc3339(since)} is not before --to {rfc3339(until)}; fix: exchange them"])
     watch = _Watch(Kafka(connection_of(config)), shard_of(account.key, config.kafka.shards), stream)

@@ -12,7 +12,7 @@ from __future__ import annotations
 from msgspec import Struct
 from msgspec.structs import replace
 
-from .model import Instant
+from .model import SECOND, Instant
 from .window import Backfill, Cursor, Range, Sweep
 
 QUOTA_SHARE = 0.2
@@ -32,7 +32,7 @@ def begin(cursor: Cursor, asked: Asked) -> Cursor:
     held = cursor.backfill
     if held is not None and (held.id == asked.id or not held.done):
         return cursor
-    begun = Backfill(asked.id, asked.since, asked.until)
+    begun = Backfill(asked.id, asked.since // SECOND * SECOND, -(-asked.until // SECOND) * SECOND)  # no provider filters more finely
     return replace(cursor, backfill=replace(begun, done=not parts(cursor, begun)))
 
 

@@ -62,6 +62,13 @@ def test_merged_ranges_hold_the_same_instants_in_order(given_: list[tuple[int, i
     assert all(one[1] < two[0] for one, two in zip(merged, merged[1:], strict=False))
 
 
+def test_a_backfill_is_of_whole_seconds() -> None:
+    """Neighbouring ranges share no second, which a provider that filters by seconds would list in both."""
+    begun = backfill.begin(cursor(50 * DAY, 50 * DAY), Asked("a", 5 * SECOND + 1, 9 * SECOND + 1)).backfill
+    assert begun is not None
+    assert (begun.since, begun.until) == (5 * SECOND, 10 * SECOND)
+
+
 def test_a_second_request_waits_and_the_same_one_changes_nothing() -> None:
     """One backfill of a stream at a time; asking again is harmless."""
     begun = backfill.begin(cursor(50, 50), Asked("a", 0, 10))

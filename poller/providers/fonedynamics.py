@@ -164,15 +164,14 @@ class FoneDynamics(Struct, frozen=True):
     def _second(self, step: Json, rows: list[Row | BadRow]) -> Page:
         """Pages of one over-full second, by rows received, until an empty one, or old ones without end, end the pass."""
         ids = {*step["ids"], *(row.id for row in rows if row.id is not None)}
-        full = len(ids) >= SECOND_IDS_MAX
-        if rows and not full and step["skip"] <= DRIFT_MAX * len(ids):
+        if rows and len(ids) < SECOND_IDS_MAX and step["skip"] <= DRIFT_MAX * len(ids):
             return self._fleeting(rows, {**step, "ids": sorted(ids), "skip": step["skip"] + len(rows)})
         added = len(ids) - step["seen"]
         still = step["still"] + 1 if not added else 0
         drifted = step["skip"] > len(ids)
         if not rows and ((step["pass"] == 1 and not drifted) or still >= 2):
             return self._done(_plain(step), rows)
-        if full or step["pass"] >= PASSES_MAX:
+        if step["pass"] >= PASSES_MAX:
             since, until = step["slice"]
             return self._done(_plain(step), rows, (Gap("full_second", since * SECOND, until * SECOND),))
         again = {**step, "ids": sorted(ids), "seen": len(ids), "still": still, "pass": step["pass"] + 1, "skip": 0}
