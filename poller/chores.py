@@ -15,7 +15,8 @@ from .reading import ask, learn, read_rows, scope_of, tell
 from .window import Cursor
 
 WAIT_S, WAIT_MAX_S = 15.0, 6 * 3600.0
-"""A chore that fails is tried again after twice as long each time."""
+TRIES_MAX = 3
+"""A request that fails so often in a row ends its run; the next run waits twice as long each time."""
 
 
 def remember(account: Account, polled: Polled, interval: Instant) -> None:
@@ -35,10 +36,14 @@ def period_s(account: Account, number: int, interval_s: float) -> float:
 
 
 def wait_s(account: Account, polled: Polled, index: int, interval_s: float) -> float:
-    """Seconds until a chore that failed is tried again; its run is over."""
+    """Seconds until a request that failed is tried again, or a new run where it failed too often."""
     number = polled.chore(index)
     assert number is not None, "only a chore fails like this"
-    polled.counts.pop(index, None)
+    tries = polled.chore_tries[index] = polled.chore_tries.get(index, 0) + 1
+    if tries < TRIES_MAX:
+        return WAIT_S * tries
+    for kept in (polled.chore_tries, polled.chores, polled.counts):
+        kept.pop(index, None)
     failures = polled.chore_failures[index] = polled.chore_failures.get(index, 0) + 1
     return min(WAIT_MAX_S, max(period_s(account, number, interval_s), WAIT_S) * 2.0 ** min(failures, 20))
 
@@ -73,9 +78,9 @@ def begin(account: Account, polled: Polled, index: int) -> bool:
 async def page(account: Account, polled: Polled, index: int) -> bool:
     """One request of a chore: what it lists becomes durable like any page, and no mark moves; True when its run is over.
 
-    Raises ProviderError (the run is given up) and what :meth:`Committer.submit` raises.
+    Raises ProviderError (the request stays in hand, see :func:`wait_s`) and what :meth:`Committer.submit` raises.
     """
-    ledger, stream, request = account.committer.ledger, polled.stream, polled.chores.pop(index)
+    ledger, stream, request = account.committer.ledger, polled.stream, polled.chores[index]
     number, cursor = polled.chore(index), cursor_of(account, polled)
     assert number is not None, "only a chore is asked here"
     polled.counts.setdefault(index, Counts(account.clock.monotonic()))
@@ -94,6 +99,9 @@ async def page(account: Account, polled: Polled, index: int) -> bool:
         ledger.keep_chore(stream.id, account.adapter.chores[number].name, answer.memo)
     tell(account, polled, index, answer, cursor, delta, skipped)
     polled.chore_events[index] = polled.counts[index].events
-    if answer.next is not None:
-        polled.chores[index] = answer.next
-    return answer.next is None
+    polled.chore_tries.pop(index, None)
+    if answer.next is None:
+        polled.chores.pop(index, None)
+        return True
+    polled.chores[index] = answer.next
+    return False

@@ -104,6 +104,7 @@ class Polled:
     """Bad answers in a row to what a sweep asks."""
     chores: dict[int, Request] = field(default_factory=dict)
     """What a chore in hand asks next."""
+    chore_tries: dict[int, int] = field(default_factory=dict)
     chore_failures: dict[int, int] = field(default_factory=dict)
     chore_events: dict[int, int] = field(default_factory=dict)
     """What the last run of a chore gave."""

@@ -149,6 +149,7 @@ class Poller:
         due.append(now if backfill.running(cursor) else math.inf)
         due += [now + chores.period_s(account, number, self._interval_s) for number in range(len(account.adapter.chores))]
         polled.chores.clear()
+        polled.chore_tries.clear()
         polled.fleeting.clear()
         trouble = self._troubles.of(stream_id)
         self._demand.forget(stream_id)

@@ -31,7 +31,7 @@ REQUEST = 3 * SECOND
 ORDINARY = Switches(
     late=0.1, late_s=7200.0, very_late=0.01, very_late_s=7 * 86400.0, vanish=0.01, vanish_s=7200.0, imports=0.0005,
     import_age_s=6 * 86400.0, ties=0.1, between=0.02, count_lag_s=2400.0, printed="seconds", cursor="inclusive", status_s=300.0,
-    faults=0.02, order="random",
+    errors=0.02, order="random",
 )  # fmt: skip
 """Rows that are late by up to seven days, counts that lag by up to 40 minutes, rows that vanish and return, imports."""
 

@@ -24,7 +24,7 @@ def cursors(monkeypatch: pytest.MonkeyPatch) -> list[Cursor]:
     submit = Committer.submit
     monkeypatch.setattr(Committer, "submit", lambda self, *given, always=False: submit(self, *given, always=True))
     story = Story(5, crash_s=None, seconds=600.0, cluster=FakeCluster(1))
-    switches = Switches(limit_max=30, faults=0.1, late=0.3, late_s=120.0, status_s=60.0)
+    switches = Switches(limit_max=30, errors=0.05, limited=0.05, late=0.3, late_s=120.0, status_s=60.0)
     story.world = World(5, START, switches, per_second=1.0, backlog=1500, backlog_s=7200.0, providers=(HEYMARKET,))
     story.providers = type(story.providers)(story.world, 5)
     story.rate, story.defaults = "2/s", "interval: 10s, overlap: 1m, status_horizon: 2h, reconcile: {every: 10m, back: 4h}, timeout: 5s"

@@ -3,6 +3,7 @@
 A *message* is right when it was created exactly once and its events are numbered without gap
 or repetition. A *status* is counted for every message that is not inbound: it is right when the
 newest status that the provider showed is the newest one that was published, on the status topic.
+Contents are right when the newest event of a message has the text, direction and classification that the provider shows.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any, NamedTuple
 from ..diff import message_key
 from ..model import Instant
 from ..providers import fonedynamics, heymarket, stuut
+from .shelf import Sms
 from .world import FONE, HEYMARKET, NEVER, STUUT, World
 
 
@@ -73,21 +75,29 @@ def judge(world: World, events: list[Published], *, accounts: dict[str, str], no
     created: Counter[str] = Counter(event.key for event in events if event.type.startswith("sms.message.created"))
     revisions: dict[str, list[int]] = {}
     newest: dict[str, tuple[int, str]] = {}
+    contents: dict[str, tuple[int, dict[str, Any]]] = {}
     for event in events:
         revisions.setdefault(event.key, []).append(event.revision)
         if event.type.startswith("sms.message.status-changed"):
             newest[event.key] = max(newest.get(event.key, (0, "")), (event.revision, event.value["status"]))
+        elif event.revision > contents.get(event.key, (0, {}))[0]:
+            contents[event.key] = (event.revision, event.value)
     expected: dict[str, str | None] = {}
     said: set[str] = set()
+    other: list[str] = []
     flags, clock = tuple(flags), world.clock(now)
     for sms in world.all():
         if sms.visible <= now:
             key = message_key(f"{sms.provider}/{accounts[sms.provider]}", sms.id)
             expected[key] = None if sms.inbound else canonical(sms.provider, sms.status(clock))
+            if key in contents and not _same(sms, contents[key][1], clock):
+                other.append(key)
             if any(f[:2] == (sms.provider, sms.stream) and f.since <= sms.created < f.until for f in flags):
                 said.add(key)
     due = {key: status for key, status in expected.items() if status is not None}
     stale = [key for key, status in due.items() if newest.get(key, (0, ""))[1] != status and key not in said]
+    statuses_published = len(due) - len(stale)
+    stale += [key for key in other if key not in said]
     missing = expected.keys() - created.keys()
     ids = Counter(event.id for event in events)
     doubled = {key for key, count in created.items() if count > 1} | {id_ for id_, count in ids.items() if count > 1}
@@ -95,12 +105,22 @@ def judge(world: World, events: list[Published], *, accounts: dict[str, str], no
         messages_expected=len(expected),
         messages_published=len(created.keys() & expected.keys()),
         statuses_expected=len(due),
-        statuses_published=len(due) - len(stale),
+        statuses_published=statuses_published,
         missing=sorted(missing - said),
         flagged=sorted(missing & said),
-        stale=[key for key in stale if key in created],
+        stale=sorted({key for key in stale if key in created}),
         duplicates=sorted(doubled | (created.keys() - expected.keys())),
         out_of_order=sorted(key for key, seen in revisions.items() if sorted(seen) != list(range(1, len(seen) + 1))),
+    )
+
+
+def _same(sms: Sms, value: dict[str, Any], clock: Instant) -> bool:
+    """Whether text, direction and classification of the newest contents are what the provider shows."""
+    classified = bool((value.get("provider_data") or {}).get("classifications"))
+    return (value["text"], value["direction"] == "inbound", classified) == (
+        sms.text,
+        sms.inbound,
+        sms.classified is not None and sms.classified <= clock,
     )
 
 

@@ -40,6 +40,18 @@ class Answer(NamedTuple):
     headers: dict[str, str] = {}
 
 
+_FAULTS = {
+    "limited": Answer(429, b'{"detail":"slow down"}'),
+    "limited_told": Answer(429, b'{"detail":"slow down"}', headers={"retry-after": "1"}),
+    "errors": Answer(500, b"oops", "text/plain"),
+    "hangs": Answer(HANG, b""),
+    "resets": Answer(RESET, b""),
+    "cut": Answer(200, b'[{"id":"cut'),
+    "web_pages": Answer(200, b"<html>maintenance</html>", "text/html"),
+}
+"""One for each of the switches ``FAULTS``."""
+
+
 class Providers:
     """Routes ``/stuut/...``, ``/heymarket/...`` and ``/fonedynamics/...`` (path prefixes of the three base URLs)."""
 
@@ -67,19 +79,12 @@ class Providers:
         return found._replace(headers={**found.headers, "date": date.strftime("%a, %d %b %Y %H:%M:%S GMT")})
 
     def _fault(self) -> Answer | None:
-        if self._random.random() >= self.world.switches.faults:
-            return None
-        return self._random.choice(
-            (
-                Answer(429, b'{"detail":"slow down"}', headers={"retry-after": "1"}),
-                Answer(429, b'{"detail":"slow down"}'),
-                Answer(HANG, b""),
-                Answer(RESET, b""),
-                Answer(500, b"oops", "text/plain"),
-                Answer(200, b'[{"id":"cut'),
-                Answer(200, b"<html>maintenance</html>", "text/html"),
-            )
-        )
+        drawn = self._random.random()
+        for name, answer in _FAULTS.items():
+            drawn -= getattr(self.world.switches, name)
+            if drawn < 0:
+                return answer
+        return None
 
     def _route(
         self, provider: str, method: str, path: list[str], query: dict[str, str], headers: Mapping[str, str], body: bytes, now: Instant

@@ -61,8 +61,20 @@ class Switches:
     """The order of lists that document none: ascending, descending or random per request (Stuut b, Fone Dynamics C)."""
     filter: str = "created"
     """Which stamp Fone Dynamics' dates test: created, scheduled, received (Fone Dynamics B)."""
-    faults: float = 0.0
-    """The part of requests answered with 429 (with and without Retry-After), 500, a cut body, a web page, a reset, or not at all."""
+    limited: float = 0.0
+    """The part of requests answered with 429, and no word of how long to wait."""
+    limited_told: float = 0.0
+    """With 429 and Retry-After."""
+    errors: float = 0.0
+    """With 500."""
+    hangs: float = 0.0
+    """Not at all."""
+    resets: float = 0.0
+    """With a connection that breaks."""
+    cut: float = 0.0
+    """With JSON that ends in the middle, and 200."""
+    web_pages: float = 0.0
+    """With a web page, and 200."""
     skew_s: float = 0.0
     """The providers' clock minus ours."""
     jump_s: float = 0.0
@@ -84,6 +96,9 @@ class Switches:
         return now + round((self.skew_s + jumped) * SECOND)
 
 
+FAULTS = ("limited", "limited_told", "errors", "hangs", "resets", "cut", "web_pages")
+"""What may be answered instead of an answer."""
+
 HOSTILE = Switches(
     late=0.3,
     late_s=5.0,
@@ -103,7 +118,7 @@ HOSTILE = Switches(
     cursor="inclusive",
     order="random",
     filter="scheduled",
-    faults=0.08,
+    **dict.fromkeys(FAULTS, 0.012),
     skew_s=-40.0,
     count_lag_s=5.0,
     envelope=True,
@@ -116,7 +131,7 @@ def wild(rng: random.Random, *, depth_s: float, hours: float) -> Switches:
     def sometimes(value: float, chance: float = 0.4) -> float:
         return value if rng.random() < chance else 0.0
 
-    crowd = rng.choice((5, 5, 5, 40, 150))
+    crowd, trouble = rng.choice((5, 5, 5, 40, 150)), rng.choice((0.0, 0.0, 0.02, 0.06))
     return Switches(
         late=sometimes(0.3, 0.7),
         late_s=rng.choice((5.0, 60.0, 600.0)),
@@ -126,6 +141,7 @@ def wild(rng: random.Random, *, depth_s: float, hours: float) -> Switches:
         import_age_s=0.9 * depth_s,
         vanish=sometimes(0.02),
         vanish_s=rng.choice((60.0, 600.0, 3600.0)),
+        holes=sometimes(0.005, 0.2),
         status_s=rng.choice((20.0, 300.0, 0.1 * depth_s)),
         stuck=rng.choice((0.0, 0.01, 0.2)),
         sticky=sometimes(0.3),
@@ -142,7 +158,7 @@ def wild(rng: random.Random, *, depth_s: float, hours: float) -> Switches:
         cursor=rng.choices(("exclusive", "inclusive", "ignored", "after"), (10, 10, 1, 1))[0],
         order=rng.choice(("ascending", "descending", "random")),
         filter=rng.choice(("created", "scheduled", "received")),
-        faults=rng.choice((0.0, 0.0, 0.05, 0.15)),
+        **{fault: sometimes(trouble) for fault in FAULTS},
         skew_s=rng.choice((0.0, 0.0, -300.0, 300.0, 45.0)),
         jump_s=sometimes(rng.choice((-240.0, 240.0)), 0.2),
         jump_at_s=rng.uniform(0.1, 0.9) * hours * 3600,
