@@ -35,6 +35,9 @@ ORDINARY = Switches(
 )  # fmt: skip
 """Rows that are late by up to seven days, counts that lag by up to 40 minutes, rows that vanish and return, imports."""
 
+CROWDS = Switches(ties=0.1, tie_rows=40, limit_max=30, printed="seconds", cursor="inclusive")
+"""Groups with one timestamp that are longer than a page, so that conversations are read for them."""
+
 
 class Found(NamedTuple):
     """What one history of an audit found."""
@@ -90,10 +93,12 @@ def play(
     return raised, requests
 
 
-def counts(seed: int, *, days: float = 30.0, holes: int = 6, rate: float = 0.02, said: list[str] | None = None) -> Found:
+def counts(
+    seed: int, *, days: float = 30.0, holes: int = 6, rate: float = 0.02, said: list[str] | None = None, switches: Switches = ORDINARY
+) -> Found:
     """Heymarket: some rows are counted and never listed."""
     rng = random.Random(seed)
-    world = World(seed, START, ORDINARY, per_second=rate, providers=(HEYMARKET,))
+    world = World(seed, START, switches, per_second=rate, providers=(HEYMARKET,))
     planted: list[Sms] = []
     for _ in range(holes):
         at = START + round(rng.uniform(0.1, days - 1.0) * DAY)

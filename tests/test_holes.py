@@ -22,6 +22,13 @@ def test_what_is_counted_and_never_listed_is_told_once_within_two_periods(seed: 
     assert found.hours[-1] <= 2 * holes.EVERY / HOUR
 
 
+def test_conversations_read_for_a_long_group_hide_no_hole() -> None:
+    """What a conversation lists from other days is not counted as listed between the audit's bounds."""
+    found = holes.counts(0, days=3.0, holes=12, switches=holes.CROWDS)
+    assert (found.raised, found.twice) == (found.holes, 0)
+    assert found.hours[-1] <= 2 * holes.EVERY / HOUR
+
+
 def test_ordinary_misbehaviour_raises_nothing() -> None:
     """Without a hidden row there is no alarm."""
     found = holes.counts(7, days=3.0, holes=0)

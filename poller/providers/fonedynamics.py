@@ -88,6 +88,7 @@ class FoneDynamics(Struct, frozen=True):
             "most": memo.get("most", 0),
             "total": 0,
             "span": until - since,
+            "now": now,
             "memo": memo,
             "part": "ahead" if until - now > DAY // SECOND else "rate",
             **({"only": only} if only else {}),
@@ -145,9 +146,9 @@ class FoneDynamics(Struct, frozen=True):
     def _done(self, step: Json, rows: list[Row | BadRow], gaps: tuple[Gap, ...] = ()) -> Page:
         """This slice is exhausted: the next one, or the end."""
         if step["todo"]:
-            kept = {name: step[name] for name in ("path", "most", "total", "span", "memo", "part", "only") if name in step}
-            following = self._ask({**kept, "slice": step["todo"][-1], "todo": step["todo"][:-1], "skip": 0})
-            return Page(rows, following, gaps=gaps)
+            kept = {name: step[name] for name in ("path", "most", "total", "span", "now", "memo", "part", "only") if name in step}
+            *todo, following = _joined(step, len(rows))
+            return Page(rows, self._ask({**kept, "slice": following, "todo": todo, "skip": 0}), gaps=gaps)
         rate = step["total"] / max(1, step.get("span", 1))
         memo = {**step.get("memo", {}), "most": step["most"], step.get("part", "rate"): round(rate, 4)}
         return Page(rows, None, memo=memo, gaps=gaps)
@@ -245,6 +246,18 @@ def _slices(since: int, until: int, now: int, memo: Json) -> list[list[int]]:
         edges = [low + (high - low) * part // parts for part in range(parts + 1)]
         slices += [[a, b] for a, b in zip(edges, edges[1:], strict=False) if a < b]
     return slices
+
+
+def _joined(step: Json, rows: int) -> list[list[int]]:
+    """What is left of the window; after a slice with few rows the next is up to twice as long, because what was sent then is not what is sent now."""
+    todo, (since, until) = list(step["todo"]), step["slice"]
+    ahead = since >= step.get("now", since)  # says nothing of what was sent
+    if ahead or (step["skip"] or rows) > FILL * step["most"] / 2:
+        return todo
+    while len(todo) > 1 and todo[-1][1] - todo[-2][0] <= 2 * (until - since):
+        last = todo.pop()
+        todo[-1] = [todo[-1][0], last[1]]
+    return todo
 
 
 def _like_a_cap(rows: int) -> bool:

@@ -12,6 +12,7 @@ the reach of the quick rungs, is found within minutes, and the audit costs littl
 
 from __future__ import annotations
 
+import itertools
 from typing import Protocol
 
 import msgspec
@@ -23,6 +24,7 @@ from .common import accept, count_of, text_of
 BLOCK: Instant = HOUR
 TRIES_MAX = 5
 IDS_MAX = 100_000
+NEVER: Instant = 1 << 62
 REASON = "counted_not_listed"
 
 
@@ -68,7 +70,7 @@ def read(reader: Reader, request: Request, response: Response) -> Page:
     if len(step["got"]) < len(step["ask"]):
         return Page([], _count(step))
     if step["phase"] == "before":
-        return Page([], _walk({**step, "phase": "upper", "upper": [], "oldest": step["span"][0]}, step["span"]))
+        return Page([], _walk({**step, "phase": "upper", "upper": {}, "oldest": step["span"][0]}, step["span"]))
     return _verdict(step) if step["phase"] == "after" else _watched(step)
 
 
@@ -79,17 +81,17 @@ def _walk(step: Json, span: list[Instant]) -> Request:
 
 
 def _walked(reader: Reader, request: Request, response: Response) -> Page:
-    """One page of a walk, read as always; its ids are kept."""
+    """One page of a walk, read as always; ids and dates of what it lists are kept."""
     step = request.step
     page = reader.read_page(msgspec.structs.replace(request, step=step["inner"]), response)
-    ids = sorted(looks.ids_of(page.rows).union(step[step["phase"]]))[:IDS_MAX]
-    listed = [row.created for row in page.rows if isinstance(row, Row)]
-    oldest = max(step["span"][0] - BLOCK, min([step["oldest"], *listed])) if step["phase"] == "upper" else step["oldest"]
-    step = {**step, step["phase"]: ids, "oldest": oldest}
+    rows = heymarket_walk.of_walk(step["inner"], page.rows)
+    seen = {**{looks.id_of(row): row.created if isinstance(row, Row) else NEVER for row in rows}, **step[step["phase"]]}
+    oldest = max(step["span"][0] - BLOCK, min([step["oldest"], *seen.values()])) if step["phase"] == "upper" else step["oldest"]
+    step = {**step, step["phase"]: dict(itertools.islice(seen.items(), IDS_MAX)), "oldest": oldest}
     if page.next is not None:
         following = msgspec.structs.replace(page.next, step={**step, "inner": page.next.step})
     elif step["phase"] == "upper":
-        following = _walk({**step, "phase": "lower", "lower": []}, [oldest, step["span"][0]])
+        following = _walk({**step, "phase": "lower", "lower": {}}, [oldest, step["span"][0]])
     else:
         following = _count({**step, "phase": "after", "before": step["got"], "got": []})
     return Page(page.rows, following, gaps=page.gaps)
@@ -98,7 +100,7 @@ def _walked(reader: Reader, request: Request, response: Response) -> Page:
 def _verdict(step: Json) -> Page:
     """What was listed against what was counted, where the counts stood still."""
     memo, span, now = step["memo"], step["span"], step["now"]
-    counted, listed = step["got"][0] - step["got"][1], len(set(step["upper"]) - set(step["lower"]))
+    counted, listed = step["got"][0] - step["got"][1], _between(step["upper"], step["lower"], span[0])
     wrong = counted > listed
     if step["before"] != step["got"] and memo["tries"] < TRIES_MAX:
         return Page([], memo={**memo, "tries": memo["tries"] + 1, "todo": [*memo["todo"], span]})
@@ -109,6 +111,15 @@ def _verdict(step: Json) -> Page:
             return Page([], memo={**memo, "off": True}, oddities=("counts_not_comparable",))
     memo, gaps, said = looks.looked(memo, span, now, wrong=wrong, reason=REASON)
     return Page([], memo=memo, gaps=gaps, oddities=said)
+
+
+def _between(upper: dict[str, Instant], lower: dict[str, Instant], bound: Instant) -> int:
+    """How many were listed from the upper bound and not from the lower one.
+
+    An older row is below the bound too where others of its date are: of a group longer than a page, each walk may list others.
+    """
+    dates = set(lower.values())
+    return sum(id_ not in lower and not (date < bound and date in dates) for id_, date in upper.items())
 
 
 def _blocked(memo: Json, span: list[Instant], counted: int) -> Json:

@@ -329,8 +329,14 @@ def _settled(step: Json, rows: list[Row | BadRow]) -> Page:
 
 def _after_talk(step: Json, rows: list[Row | BadRow]) -> Page:
     """One conversation's messages up to the end of the group."""
-    inside = [row for row in rows if isinstance(row, Row) and step["edge"] <= row.created < step["edge"] + step["unit"]]
-    return _settled({**step, "group": _group(step, inside)}, rows)
+    return _settled({**step, "group": _group(step, [row for row in of_walk(step, rows) if isinstance(row, Row)])}, rows)
+
+
+def of_walk(step: Json, rows: list[Row | BadRow]) -> list[Row | BadRow]:
+    """The rows that belong to a walk: of a conversation's messages only those of the group that was asked for."""
+    if step["kind"] != "talk":
+        return rows
+    return [row for row in rows if isinstance(row, Row) and step["edge"] <= row.created < step["edge"] + step["unit"]]
 
 
 def _talks(good: list[Row]) -> list[list[str]]:

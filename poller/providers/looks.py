@@ -25,9 +25,14 @@ PUT_OFF_MAX = 200
 Span = list[Instant]
 
 
+def id_of(row: Row | BadRow) -> str:
+    """What to know a listed row by; one without an id, which is counted like any other, by its bytes."""
+    return row.id if row.id is not None else hashlib.blake2b(row.raw, digest_size=16).hexdigest()
+
+
 def ids_of(rows: list[Row | BadRow]) -> set[str]:
-    """What a page listed; a row without an id, which is counted like any other, by its bytes."""
-    return {row.id if row.id is not None else hashlib.blake2b(row.raw, digest_size=16).hexdigest() for row in rows}
+    """What a page listed."""
+    return set(map(id_of, rows))
 
 
 def below(instant: Instant) -> Instant:
