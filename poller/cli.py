@@ -44,20 +44,39 @@ def run(*, config: ConfigPath, debug: Debug = False) -> int:
     return _async(daemon.run(load(config, referenced=True)))
 
 
+def _switches(_: object, given: tuple[str, ...]) -> None:
+    from .demo.switches import Switches, chosen
+
+    chosen(Switches(), given)
+
+
 @app.command
-def demo(*, seconds: float = 60, port: int = 0, hostile: bool = False, debug: Debug = False) -> int:
+def demo(
+    *,
+    seconds: float = 60,
+    port: int = 0,
+    hostile: bool = False,
+    switch: Annotated[tuple[str, ...], Parameter(validator=_switches, negative=())] = (),
+    debug: Debug = False,
+) -> int:
     """Show everything at once: simulated providers, a real Kafka, the daemon, a kill, and the proof.
 
     Parameters
     ----------
-    seconds: How long it runs before it proves its result.
-    port: The administration port; 0 = any free one.
-    hostile: Let the providers misbehave.
+    seconds
+        How long it runs before it proves its result.
+    port
+        The administration port; 0 = any free one.
+    hostile
+        Let the providers misbehave.
+    switch
+        NAME=VALUE, one misbehaviour, and more of them; poller/demo/switches.py says what each is.
 
     """
     from .demo.command import demo as show
+    from .demo.switches import HOSTILE, Switches, chosen
 
-    return show(seconds=seconds, port=port, hostile=hostile)
+    return show(seconds=seconds, port=port, switches=chosen(HOSTILE if hostile else Switches(), switch))
 
 
 @app.command
@@ -65,6 +84,12 @@ def check(*, config: ConfigPath, online: bool = False, debug: Debug = False) -> 
     """Check the configuration and every file and variable it names; with --online also Kafka and the providers.
 
     Example: poller check --config poller.yaml --online
+
+    Parameters
+    ----------
+    online
+        Also ask Kafka and every provider, within 30 s.
+
     """
     from .config import load
 
@@ -93,6 +118,16 @@ def tail(
     """Show events as they are published, numbers masked and texts left out; --json shows them whole.
 
     Example: poller tail --config poller.yaml --topic status --from-beginning
+
+    Parameters
+    ----------
+    topic
+        Which of the public topics.
+    from_beginning
+        All that the topic still has, not only what comes.
+    json
+        Whole events, one a line, with texts and numbers.
+
     """
     from .config import load
     from .tail import tail as follow
@@ -117,10 +152,14 @@ def backfill(
 
     Parameters
     ----------
-    stream: provider/account/name, as on the status page.
-    from_: Where the range begins: RFC 3339, a date, or a duration ago.
-    to: Where it ends, in the same forms.
-    dry_run: Only say what would be asked.
+    stream
+        provider/account/name, as on the status page.
+    from_
+        Where the range begins: RFC 3339, a date, or a duration ago.
+    to
+        Where it ends, in the same forms.
+    dry_run
+        Only say what would be asked.
 
     """
     from .ask import backfill as ask
@@ -140,7 +179,8 @@ def audit(*, config: ConfigPath, from_: Annotated[str | None, Parameter(name="--
 
     Parameters
     ----------
-    from_: Where to begin: RFC 3339, a date, or a duration ago. Default: the beginning of the topics.
+    from_
+        Where to begin: RFC 3339, a date, or a duration ago. Default: the beginning of the topics.
 
     """
     from .config import load
@@ -159,7 +199,8 @@ def reshard(
 
     Parameters
     ----------
-    shards: The new number; set kafka.shards to it afterwards.
+    shards
+        The new number; set kafka.shards to it afterwards.
 
     """
     from .config import load
@@ -209,7 +250,14 @@ def schemas_list() -> int:
 
 @schemas_app.command(name="export")
 def schemas_export(directory: Path) -> int:
-    """Write the schemas and their examples into a directory."""
+    """Write the schemas and their examples into a directory.
+
+    Parameters
+    ----------
+    directory
+        Made where it is missing.
+
+    """
     from .schemas import export
 
     print("\n".join(str(path) for path in export(directory)))

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
 
-from poller import __version__
+import pytest
+
+from poller import __version__, cli
 from poller.example import EXAMPLE
 from poller.tail import json_of, line_of
 
@@ -30,6 +34,25 @@ def test_exit_codes_of_plain_commands(tmp_path: Path) -> None:
     assert missing.stdout == ""
     assert "Traceback" not in missing.stderr
     assert len(missing.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize("name", ["demo", "check", "tail", "backfill", "audit", "reshard", "schemas export"])
+def test_help_says_what_every_parameter_is(name: str) -> None:
+    """Each has a sentence of its own, and an option of the demo that is wrong names the nearest."""
+    shown = " ".join(re.sub("[│╭╮╰╯─]", " ", poller(*name.split(), "--help").stdout).split())
+    command = getattr(cli, name.replace(" ", "_"))
+    said = dict(re.findall(r"^    (\w+)\n        (.+)$", command.__doc__ or "", re.MULTILINE))
+    assert said.keys() >= inspect.signature(command).parameters.keys() - {"config", "debug"}
+    for sentence in said.values():
+        assert " ".join(sentence.split()[:3]) in shown, sentence
+
+
+def test_a_switch_of_the_demo_that_does_not_exist_names_the_nearest() -> None:
+    """Names and values are checked before anything is started."""
+    wrong = poller("demo", "--switch", "cursr=inclusive")
+    assert wrong.returncode == 2
+    assert "did you mean cursor?" in " ".join(wrong.stdout.split() + wrong.stderr.split())
+    assert poller("demo", "--switch", "late=often").returncode == 2
 
 
 def test_python_without_asserts_is_refused() -> None:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
 from poller.demo.providers import Answer, Providers
+from poller.demo.switches import Switches
+from poller.demo.world import HEYMARKET, World
 from poller.model import DAY, HOUR, MINUTE
 from poller.providers import looks
+from poller.providers.common import rfc3339
 
 from . import holes
+from .fake_kafka import FakeCluster
+from .story import START, Story
 
 
 @pytest.mark.parametrize("seed", range(2))
@@ -20,6 +26,29 @@ def test_what_is_counted_and_never_listed_is_told_once_within_two_periods(seed: 
     assert (found.raised, found.twice, found.false) == (found.holes, 0, 0)
     assert found.holes >= 5
     assert found.hours[-1] <= 2 * holes.EVERY / HOUR
+
+
+def test_a_hole_is_told_once_by_metric_and_log_whatever_restarts(capfd: pytest.CaptureFixture[str]) -> None:
+    """The whole engine, restarted in between: one count of the metric, one line of the log with the range that holds the hidden row."""
+    story = Story(4, Switches(late=0.0), crash_s=None, seconds=4 * 3600.0, settle_s=60.0, cluster=FakeCluster(1))
+    story.world = World(4, START, story.switches, per_second=0.01, providers=(HEYMARKET,))
+    story.providers = type(story.providers)(story.world, 4)
+    story.defaults, story.level = "interval: 5m, overlap: 10m, reconcile: {every: 90m, back: 12h}", "warning"
+    hidden = story.world._message(HEYMARKET, START + HOUR, START + HOUR, backlog=False)
+    hidden.hole, hidden.away, hidden.visible = True, (0, 0), START + HOUR
+    told: list[float] = []
+    for _ in range(2):
+        story.play()
+        _, telemetry = story.running["worker-0"]
+        samples = (sample for family in telemetry._metrics.gaps.collect() for sample in family.samples)
+        told += [s.value for s in samples if s.name == "poller_possible_gaps_total" and s.labels["reason"] == "counted_not_listed"]
+    assert told == [1.0]
+    lines = [line for line in capfd.readouterr().err.splitlines() if "counted_not_listed" in line]
+    assert len(lines) == 1
+    since, until = (rfc3339(json.loads(lines[0])[bound]) for bound in ("since", "until"))
+    assert since is not None
+    assert until is not None
+    assert since.instant <= hidden.created < until.instant
 
 
 def test_conversations_read_for_a_long_group_hide_no_hole() -> None:

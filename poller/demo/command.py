@@ -27,7 +27,7 @@ from .judge import Published, Verdict, judge
 from .providers import Providers
 from .reader import Reader
 from .server import serving
-from .switches import HOSTILE
+from .switches import Switches
 from .view import View
 from .world import PROPERTIES, THREADS, World
 
@@ -70,7 +70,7 @@ _SECRETS = {
 }
 
 
-def demo(*, seconds: float, port: int, hostile: bool) -> int:
+def demo(*, seconds: float, port: int, switches: Switches) -> int:
     """Run the demo; 0 when the proof holds, 1 when it does not. Raises Unavailable, KeyboardInterrupt."""
     signal.signal(signal.SIGTERM, _interrupt)
     with View() as view, tempfile.TemporaryDirectory(prefix="poller-demo-") as folder:
@@ -79,7 +79,7 @@ def demo(*, seconds: float, port: int, hostile: bool) -> int:
         with Cluster(runtime, Path(folder) / "kafka") as kafka:
             verdict, trouble = None, None
             try:
-                verdict = anyio.run(_Demo(Path(folder), kafka, view, seconds=seconds, port=port, hostile=hostile).run)
+                verdict = anyio.run(_Demo(Path(folder), kafka, view, seconds=seconds, port=port, switches=switches).run)
             except* Unavailable as group:
                 trouble = first(group)
         if trouble is not None:
@@ -131,10 +131,10 @@ class Daemon:
 
 
 class _Demo:
-    def __init__(self, folder: Path, kafka: Cluster, view: View, *, seconds: float, port: int, hostile: bool) -> None:
+    def __init__(self, folder: Path, kafka: Cluster, view: View, *, seconds: float, port: int, switches: Switches) -> None:
         self._folder, self._kafka, self._view, self._seconds = folder, kafka, view, seconds
         self._port = port or _free_port()
-        self._world = World(int(time.time()), _now(), HOSTILE if hostile else None)
+        self._world = World(int(time.time()), _now(), switches)
         self._events: list[Published] = []
 
     async def run(self) -> Verdict | None:

@@ -34,7 +34,9 @@ async def serving(providers: Providers) -> AsyncIterator[str]:
 
     listener = socket.create_server(("127.0.0.1", 0))
     application = Starlette(routes=[Route("/{path:path}", handle, methods=["GET", "POST"])])
-    config = uvicorn.Config(application, log_config=None, access_log=False, lifespan="off", date_header=False, timeout_graceful_shutdown=1)
+    config = uvicorn.Config(
+        application, log_config=None, log_level="critical", access_log=False, lifespan="off", date_header=False, timeout_graceful_shutdown=1
+    )
     server = uvicorn.Server(config)
     server.capture_signals = _Nothing  # pyright: ignore[reportAttributeAccessIssue]  # signals belong to the demo
     async with anyio.create_task_group() as tasks:

@@ -5,8 +5,12 @@ Parts are of rows or requests, between 0 and 1; times are seconds.
 
 from __future__ import annotations
 
+import difflib
 import random
-from dataclasses import dataclass, fields, replace
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields, replace
+
+import msgspec
 
 from ..model import SECOND, Instant
 
@@ -167,6 +171,21 @@ def wild(rng: random.Random, *, depth_s: float, hours: float) -> Switches:
         envelope=rng.random() < 0.5,
         cap=50 if rng.random() < 0.05 else 0,
     )
+
+
+def chosen(base: Switches, given: Iterable[str]) -> Switches:
+    """The switches with some of them set as ``NAME=VALUE``. Raises ValueError, which names the nearest one."""
+    known = [each.name for each in fields(Switches)]
+    wanted: dict[str, object] = asdict(base)
+    for name, _, value in (each.partition("=") for each in given):
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            raise ValueError(f"no switch is called {name!r}; " + (f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"))
+        wanted[name] = value
+    try:
+        return msgspec.convert(wanted, Switches, strict=False)
+    except msgspec.ValidationError as error:
+        raise ValueError(str(error)) from None
 
 
 def named(switches: Switches) -> list[str]:

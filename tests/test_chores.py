@@ -1,0 +1,59 @@
+"""What is asked beside the sweeps goes on after a failure, and is given up after several."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from poller import chores, window
+from poller.demo.switches import FAULTS, Switches
+from poller.model import DAY, HOUR, MINUTE, SECOND, Stream
+from poller.polled import Polled
+from poller.providers import Chore, Request
+
+from .story import Story
+
+LADDER = window.build(interval=15 * SECOND, overlap=10 * MINUTE, status_horizon=3 * DAY, every=6 * HOUR, back=7 * DAY)
+
+
+def test_a_request_that_fails_stays_in_hand_and_a_run_that_fails_waits_ever_longer() -> None:
+    """Two more tries of the same request, soon; then a new run, each later than the last."""
+    account: Any = SimpleNamespace(adapter=SimpleNamespace(chores=(Chore("audit", share=0.05, period=MINUTE),)))
+    polled, index = Polled(Stream("heymarket", "a", "team"), LADDER), len(LADDER) + 1
+    waits, request = [], Request("POST", "/v1/messages/all/count")
+    for _ in range(2):
+        polled.chores[index] = request
+        for left in (True, True, False):
+            waits.append(chores.wait_s(account, polled, index, 15.0))
+            assert (index in polled.chores) == left
+    assert waits == [15.0, 30.0, 120.0, 15.0, 30.0, 240.0]
+
+
+def test_audits_come_to_an_end_where_one_request_in_seven_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nearly every run of several requests ends; none is begun anew for a single failure."""
+    begun, ended = list[str](), list[str]()
+    begin, page = chores.begin, chores.page
+
+    def name(account: Any, polled: Polled, index: int) -> str:
+        return account.adapter.chores[polled.chore(index)].name
+
+    def counted(account: Any, polled: Polled, index: int) -> bool:
+        before, asks = index in polled.chores, begin(account, polled, index)
+        begun.extend([name(account, polled, index)] * (asks and not before))
+        return asks
+
+    async def heard(account: Any, polled: Polled, index: int) -> bool:
+        done = await page(account, polled, index)
+        ended.extend([name(account, polled, index)] * done)
+        return done
+
+    monkeypatch.setattr(chores, "begin", counted)
+    monkeypatch.setattr(chores, "page", heard)
+    story = Story(5, Switches(**dict.fromkeys(FAULTS, 0.02)), crash_s=None, seconds=4 * 3600.0, settle_s=1.0)
+    story.world._per_second = 0.02
+    story.defaults = "interval: 5m, overlap: 10m, reconcile: {every: 90m, back: 12h}, timeout: 5s"
+    story.play()
+    assert begun.count("audit") > 50
+    assert ended.count("audit") > 0.95 * begun.count("audit")

@@ -1,0 +1,82 @@
+"""The judge of the simulated providers: it names every fault, and only that."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from poller.demo.command import ACCOUNTS
+from poller.demo.judge import Flag, Published, Verdict, judge
+from poller.demo.world import STUUT
+from poller.model import SECOND
+
+from .story import START, Story
+
+AT = START + 3600 * SECOND
+
+
+@pytest.fixture(scope="module")
+def played() -> tuple[Story, list[Published]]:
+    """A history that is right, and its events."""
+    story = Story(3, crash_s=None, seconds=20.0)
+    assert story.play().good
+    return story, story.published()
+
+
+def judged(story: Story, events: list[Published], *flags: Flag) -> Verdict:
+    """Its verdict with other events."""
+    return judge(story.world, events, accounts=ACCOUNTS, now=AT, flags=flags)
+
+
+def contents(event: Published) -> bool:
+    """Whether it has the contents of a message."""
+    return not status(event)
+
+
+def status(event: Published) -> bool:
+    """Whether it tells of a status."""
+    return event.type.startswith("sms.message.status-changed")
+
+
+def classified(event: Published) -> bool:
+    """Whether it tells of a classification."""
+    return bool((event.value.get("provider_data") or {}).get("classifications"))
+
+
+FAULTS: dict[str, tuple[str, Callable[[Published], bool], Callable[[Published], list[Published]]]] = {
+    "a message that was not published": ("missing", lambda e: e.type.startswith("sms.message.created"), lambda e: []),
+    "an event that came twice": ("duplicates", contents, lambda e: [e, e]),
+    "a message that is not there": ("duplicates", contents, lambda e: [e, e._replace(key="heymarket/main/1", id="x", revision=1)]),
+    "a revision that is left out": ("out_of_order", status, lambda e: [e._replace(revision=e.revision + 1)]),
+    "an old status": ("stale", status, lambda e: [e._replace(value={**e.value, "status": "unknown"})]),
+    "another text": ("stale", contents, lambda e: [e._replace(value={**e.value, "text": "another"})]),
+    "another direction": ("stale", contents, lambda e: [e._replace(value={**e.value, "direction": "unknown"})]),
+    "a classification that is left out": ("stale", classified, lambda e: [e._replace(value={**e.value, "provider_data": None})]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_every_fault_is_named(played: tuple[Story, list[Published]], fault: str) -> None:
+    """One event that is wrong makes the verdict bad, with its message under the right word."""
+    story, events = played
+    kind, fits, broken = FAULTS[fault]
+    newest = {event.key: event for event in events if fits(event)}
+    victim = list(newest.values())[len(newest) // 2]
+    verdict = judged(story, [each for event in events for each in (broken(event) if event is victim else [event])])
+    assert not verdict.good
+    assert getattr(verdict, kind), verdict
+
+
+def test_what_was_said_to_be_missing_is_not_silently_so(played: tuple[Story, list[Published]]) -> None:
+    """Of two streams without a single event only the one that something was said about is excused."""
+    story, events = played
+    assert judged(story, events).good
+    left = [event for event in events if not event.key.startswith(STUUT)]
+    silent = judged(story, left)
+    assert silent.missing
+    assert not silent.flagged
+    told = judged(story, left, Flag(STUUT, "thr_1"), Flag(STUUT, "thr_2", START - SECOND, START))
+    assert told.flagged
+    assert told.missing
+    assert len(told.flagged) + len(told.missing) == len(silent.missing)
