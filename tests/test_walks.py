@@ -240,6 +240,19 @@ def test_a_capped_thread_is_flagged(cap: int, polls: int) -> None:
     assert flags == [polls]
 
 
+@pytest.mark.parametrize(("gone", "told"), [((), []), ((7,), [3]), ((0, 1), [3])], ids=["nothing", "from the middle", "the oldest"])
+def test_messages_of_a_thread_that_are_listed_no_more_are_noticed(gone: tuple[int, ...], told: list[int]) -> None:
+    """While new ones come in: at the poll that lacks them, and not again; nothing is called a gap."""
+    adapter, memo, said = Stuut(), dict[str, Any](), list[int]()
+    for poll in range(1, 6):
+        rows = [{"id": f"m{n}", "created_at": text_of(NOW + n * SECOND)} for n in range(10 + poll) if poll < 3 or n not in gone]
+        page = adapter.read_page(adapter.first_page(Stream("stuut", "a", "t"), Window(0, None, NOW), memo), response(rows))
+        memo = page.memo if page.memo is not None else memo
+        said += [poll] * page.oddities.count("ids_disappeared")
+        assert not page.gaps
+    assert said == told
+
+
 @pytest.mark.parametrize("provider", PROVIDERS)
 def test_half_a_surrogate_pair_spoils_no_answer(provider: str) -> None:
     """An emoji that was cut in two, escaped: its row is read with a replacement, and all others as they are."""

@@ -66,8 +66,9 @@ class Stuut(Struct, frozen=True):
         memo: Json = request.step.get("memo", {})
         gaps = _capped(memo, rows)
         remembered = _remembered(memo, rows, said=bool(gaps or memo.get("said")))
-        short = ("incomplete_answer",) * ((_whole(around.get("total_records")) or 0) > len(set(ids)))
-        return Page(rows, None, memo=remembered if remembered != memo else None, gaps=gaps, oddities=short)
+        oddities = ("incomplete_answer",) * ((_whole(around.get("total_records")) or 0) > len(set(ids)))
+        oddities += ("ids_disappeared",) * _fewer(memo, rows)
+        return Page(rows, None, memo=remembered if remembered != memo else None, gaps=gaps, oddities=oddities)
 
     def _next(self, request: Request, rows: list[Row | BadRow], around: dict[str, msgspec.Raw], ids: list[str]) -> Request | None:
         """The next page of an answer that says it is not whole; the first is asked again, so that all have one length."""
@@ -189,7 +190,13 @@ def _remembered(memo: Json, rows: list[Row | BadRow], *, said: bool) -> Json:
     if not good:
         return told
     moved = {"moved": memo.get("moved", 0) + 1} if _moved(memo, rows) else {"moved": memo["moved"]} if _still(memo, rows) else {}
-    return {"first": good[0][1], "last": good[-1][1], "oldest": good[0][0], "rows": len(good)} | moved | told
+    ends = {"first": good[0][1], "last": good[-1][1], "oldest": good[0][0], "newest": good[-1][0]}
+    return ends | {"rows": len(good)} | moved | told
+
+
+def _fewer(memo: Json, rows: list[Row | BadRow]) -> bool:
+    """Whether less is listed of what the last poll reached: messages that vanished, for a while or for good."""
+    return sum(isinstance(row, Row) and row.created <= memo.get("newest", 0) for row in rows) < memo.get("rows", 0) * ("newest" in memo)
 
 
 def _still(memo: Json, rows: list[Row | BadRow]) -> bool:
