@@ -9,12 +9,13 @@ from pathlib import Path
 import anyio
 import anyio.to_thread
 import pytest
+import trio.testing
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from poller import backfill, window
-from poller.ask import _first, _Progress
+from poller.ask import _done, _first, _Progress
 from poller.backfill import Asked
 from poller.codec import asked_key, encode_state
 from poller.demo.broker import Cluster
@@ -97,6 +98,35 @@ def test_a_dry_run_says_what_would_be_asked_first() -> None:
     assert _first(FoneDynamics(), stream, left).endswith("/P/Messages?Date_From=10&Date_To=20&Results_Count=1000")
     assert _first(Heymarket(), stream, left).startswith('would begin with POST /v1/messages/all {"limit":')
     assert _first(Heymarket(), stream, backfill.parts(begun, Backfill("", 0, 10 * SECOND))).startswith("nothing would be asked")
+
+
+class Unowned:
+    """A stream that nobody polls for a minute; then its owner has done what was asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[float] = []
+        self.request: Asked | None = None
+
+    async def look(self) -> Cursor | None:
+        """Its cursor."""
+        if self.request is None or anyio.current_time() < 60:
+            return None
+        return replace(cursor(50, 50), backfill=Backfill(self.request.id, 0, 10, None, 3, 2, 1, done=True))
+
+    async def ask(self, asked: Asked) -> None:
+        """The request, heard by nobody."""
+        self.asked.append(anyio.current_time())
+        self.request = asked
+
+
+def test_without_an_owner_the_command_says_so_and_waits(capsys: pytest.CaptureFixture[str]) -> None:
+    """It asks every few seconds, says once after a while that nobody answers, and goes on as soon as somebody does."""
+    watch = Unowned()
+    clock = trio.testing.MockClock(autojump_threshold=0)
+    done = anyio.run(_done, watch, Asked("a", 0, 10), backend="trio", backend_options={"clock": clock})
+    assert done.events == 1
+    assert watch.asked == [5.0 * n for n in range(12)]
+    assert capsys.readouterr().err.splitlines() == ["no worker has taken it up; is poller run running?"]
 
 
 @pytest.mark.parametrize("crash_s", [None, 6.0])

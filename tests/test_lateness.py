@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 
+import anyio
 from hypothesis import given
 from hypothesis import strategies as st
 
 from poller import lateness
+from poller.demo.switches import Switches
+from poller.demo.world import HEYMARKET, World
 from poller.lateness import Lateness
 from poller.model import DAY, HOUR, MINUTE, SECOND
+
+from .fake_kafka import FakeCluster
+from .story import START, Story
 
 NOW = 1_790_000_000 * SECOND
 INTERVAL = 15 * SECOND
@@ -84,3 +90,27 @@ def test_a_bucket_holds_its_lateness(late: int) -> None:
     assert late <= lateness.reach(number) or number == lateness.BUCKETS - 1
     if 0 < number < lateness.BUCKETS - 1:
         assert lateness.reach(number) <= late * 1.5
+
+
+def test_a_learned_overlap_is_shown_with_its_reason_and_survives_a_restart() -> None:
+    """After a day it follows the lateness that it saw; another worker, without a cache, begins with it."""
+    story = Story(1, Switches(late=0.05, late_s=60.0, ties=0.0, status_s=60.0), crash_s=None, settle_s=60.0, cluster=FakeCluster(1))
+    story.world = World(1, START, story.switches, per_second=0.01, backlog=200, providers=(HEYMARKET,))
+    story.providers = type(story.providers)(story.world, 1)
+    story.defaults = "interval: 5m, overlap: auto, reconcile: {every: 6h, back: 7d}"
+    shown: list[tuple[float, str]] = []
+
+    async def looked(_: Story) -> None:
+        await anyio.sleep(story.seconds - 1)
+        worker = story.running["worker-0"][0]
+        shown.extend((account.overlap_s, account.overlap_reason) for shard in worker.snapshot().shards for account in shard.accounts)
+
+    for seconds in (600.0, 26 * 3600.0, 600.0):
+        story.seconds, story.world._frozen = seconds, False
+        story.play(looked)
+    (before, unknown), (learned, why), (kept, still) = shown
+    assert before == lateness.START / SECOND
+    assert learned != before
+    assert kept == learned
+    assert unknown != why
+    assert why.split()[0] == still.split()[0]
