@@ -1,5 +1,7 @@
 """What completeness costs: rows read and requests made for each message, counted by the kit, beside the bound of the ladder.
 
+Heymarket and Fone Dynamics; a Stuut poll is the whole thread, whatever the ladder says.
+
 Part of ``make soak``. The look-back is shorter where more is sent, so that a run takes a minute;
 the ratio of its depth to its period is that of the defaults (28), and the bound says what follows
 from it: overlap / interval, and for each deeper rung 28 x (1 - inner / reach). The bound speaks of rows
@@ -13,6 +15,7 @@ from typing import NamedTuple
 import anyio
 
 from poller import polling, window
+from poller.demo.shelf import Sms
 from poller.demo.switches import Switches
 from poller.demo.world import HEYMARKET, World
 from poller.model import SECOND, BadRow, Instant, Row
@@ -24,13 +27,17 @@ from .story import START, Story
 
 PHI, INTERVAL_S, OVERLAP_S = 28, 15, 600
 QUIET = Switches(late=0.0, ties=0.0, classify_later=0.0, status_s=20.0)
-RUNS = ((0.01, 7 * 86_400, 2), (0.2, 86_400, 7), (2.0, 6 * 3600, 4), (10.0, 3600 + 1, 5))
+RUNS = ((0.01, 7 * 86_400, 2), (0.2, 86_400, 3), (2.0, 6 * 3600, 2), (10.0, 3600 + 1, 3))
 """Messages a second, depth of the look-back in seconds, and how many periods of the deepest rung are measured."""
+
+STUCK = (0, 1, 10_000)
+"""So many messages in reach never become final, or all that there are."""
 
 
 class Cost(NamedTuple):
     """Of one run; counts are a message or an hour."""
 
+    provider: str
     rate: float
     stuck: int
     requests_an_hour: float
@@ -43,7 +50,7 @@ class Cost(NamedTuple):
     hints: float
     """Rows of hints."""
     audits: float
-    """Rows of audits."""
+    """Rows of audits and look-ups."""
     bound: float
     fixed: float
 
@@ -59,17 +66,24 @@ class Listening(Telemetry):
         told = facts.sweep
 
         def swept(found: SweepFacts) -> None:
-            if provider == HEYMARKET:
-                self.tally["sweep pages"] += found.pages
-                self.tally["sweep rows"] += found.rows
+            self.tally["sweep pages"] += found.pages
+            self.tally["sweep rows"] += found.rows
             told(found)
 
         facts.sweep = swept  # type: ignore[method-assign]
         return facts
 
 
+class Ending(World):
+    """Every message becomes final, but for those that are made not to."""
+
+    def _live(self, sms: Sms) -> None:
+        super()._live(sms)
+        sms.receipt = sms.receipt and sms.steps[-1][1] != "Submitted"
+
+
 class Counted(Story):
-    """One Heymarket account, measured from when its backlog is read."""
+    """One account, measured from when its backlog is read."""
 
     async def _settle(self) -> None:
         """Nothing is judged here."""
@@ -86,15 +100,16 @@ class Counted(Story):
         self.before = dict(self.tally)
 
 
-def measured(rate: float, depth: int, periods: int, stuck: int) -> Cost:
-    """``stuck``: so many of the messages in reach never become final."""
+def measured(provider: str, rate: float, depth: int, periods: int, stuck: int) -> Cost:
+    """``stuck``: so many of the sent messages in reach never become final."""
     polling.LOOK_S = 60.0
     seconds = periods * depth / PHI
     there = round(rate * depth)
-    share = min(1.0, stuck / max(1, there) / 0.6)
     story = Counted(1, crash_s=None, seconds=0.0, settle_s=1.0, cluster=FakeCluster(1))
-    switches = Switches(**{**QUIET.__dict__, "stuck": share})
-    story.world = World(1, START, switches, per_second=rate, backlog=there, backlog_s=depth, providers=(HEYMARKET,))
+    story.world = Ending(1, START, QUIET, per_second=rate, backlog=there, backlog_s=depth, providers=(provider,))
+    sent = [sms for sms in story.world.all() if not sms.inbound]
+    for sms in sent[:: max(1, len(sent) // max(1, stuck))][:stuck]:
+        del sms.steps[1:]
     story.providers = type(story.providers)(story.world, 1)
     story.start_from = f"{depth}s"
     story.defaults = f"interval: {INTERVAL_S}s, overlap: {OVERLAP_S}s, status_horizon: {depth}s, reconcile: {{every: {depth / PHI:.3f}s, back: {depth}s}}"
@@ -103,13 +118,12 @@ def measured(rate: float, depth: int, periods: int, stuck: int) -> Cost:
     answer, read = story.providers.answer, heymarket_walk.read
 
     def counted(method, target, headers, body, now):
-        before = story.providers.rows.get(HEYMARKET, 0)
+        before = story.providers.rows.get(provider, 0)
         found = answer(method, target, headers, body, now)
-        if "/heymarket/" in target:
-            rows = story.providers.rows.get(HEYMARKET, 0) - before
-            story.tally["requests"] += 1
-            story.tally["rows"] += rows
-            story.tally["hint rows"] += rows * (b"updated_at" in body)
+        rows = story.providers.rows.get(provider, 0) - before
+        story.tally["requests"] += 1
+        story.tally["rows"] += rows
+        story.tally["hint rows"] += rows * (b"updated_at" in body)
         return found
 
     def inside(request: Request, rows: list[Row | BadRow], now: Instant | None = None) -> Page:
@@ -127,11 +141,12 @@ def measured(rate: float, depth: int, periods: int, stuck: int) -> Cost:
     bound = sum((rung.reach - rung.inner) / rung.period for rung in rungs)
     fixed = OVERLAP_S / INTERVAL_S + PHI
     return Cost(
+        provider,
         rate,
         stuck,
         spent["requests"] / hours,
         spent["sweep pages"] / hours,
-        spent["inside"] / messages,
+        spent["inside" if provider == HEYMARKET else "sweep rows"] / messages,
         spent["sweep rows"] / messages,
         spent["hint rows"] / messages,
         (spent["rows"] - spent["hint rows"] - spent["sweep rows"]) / messages,
@@ -140,7 +155,7 @@ def measured(rate: float, depth: int, periods: int, stuck: int) -> Cost:
     )
 
 
-def run(given: tuple[float, int, int, int]) -> Cost:
+def run(given: tuple[str, float, int, int, int]) -> Cost:
     """In a process of its own."""
     return measured(*given)
 
@@ -148,12 +163,13 @@ def run(given: tuple[float, int, int, int]) -> Cost:
 def table(found: list[Cost]) -> str:
     """One line a run."""
     lines = [
-        "| msg/s | never final | requests an hour | of them sweeps | rows read a message | bound | fixed overlap + reconcile "
-        "| with the ends of pages | rows of hints | of audits |",
-        "|" + " --- |" * 10,
+        "| provider | msg/s | never final | requests an hour | of them sweeps | rows read a message | bound | fixed overlap + reconcile "
+        "| with the ends of pages | rows of hints | of audits and look-ups |",
+        "|" + " --- |" * 11,
     ]
     cells = (
         (
+            c.provider,
             c.rate,
             c.stuck,
             f"{c.requests_an_hour:.0f}",

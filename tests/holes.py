@@ -31,12 +31,12 @@ REQUEST = 3 * SECOND
 ORDINARY = Switches(
     late=0.1, late_s=7200.0, very_late=0.01, very_late_s=7 * 86400.0, vanish=0.01, vanish_s=7200.0, imports=0.0005,
     import_age_s=6 * 86400.0, ties=0.1, between=0.02, count_lag_s=2400.0, printed="seconds", cursor="inclusive", status_s=300.0,
-    errors=0.02, order="random",
+    errors=0.02, order="shuffled",
 )  # fmt: skip
 """Rows that are late by up to seven days, counts that lag by up to 40 minutes, rows that vanish and return, imports."""
 
-CROWDS = Switches(ties=0.1, tie_rows=40, limit_max=30, printed="seconds", cursor="inclusive")
-"""Groups with one timestamp that are longer than a page, so that conversations are read for them."""
+CROWDS = Switches(ties=0.2, tie_rows=40, limit_max=30, printed="seconds", cursor="inclusive")
+"""Groups with one timestamp that are longer than a page, so that conversations are read for them, and more is asked for at once."""
 
 
 class Found(NamedTuple):

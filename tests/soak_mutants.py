@@ -86,7 +86,7 @@ def forgets_by_the_clock() -> None:
 
     def bounds(self: Any) -> dict[int, tuple[str, Instant]]:
         now = self.account.clock.now()
-        return {stream_tag(each): (each, now - polled.rungs[-1].reach // 4) for each, polled in self._polled.items()}
+        return {stream_tag(each): (each, now - polled.rungs[-1].reach) for each, polled in self._polled.items()}
 
     polling.Poller.bounds = bounds  # type: ignore[method-assign]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -51,9 +52,10 @@ def test_a_hole_is_told_once_by_metric_and_log_whatever_restarts(capfd: pytest.C
     assert since.instant <= hidden.created < until.instant
 
 
-def test_conversations_read_for_a_long_group_hide_no_hole() -> None:
-    """What a conversation lists from other days is not counted as listed between the audit's bounds."""
-    found = holes.counts(0, days=3.0, holes=12, switches=holes.CROWDS)
+@pytest.mark.parametrize(("limit", "rate"), [(30, 0.02), (200, 0.004)], ids=["longer than a page", "shorter"])
+def test_groups_with_one_timestamp_hide_no_hole(limit: int, rate: float) -> None:
+    """What their conversations list from other days, or a page lists far below the audit's bounds, is not counted as listed between them."""
+    found = holes.counts(1, days=3.0, holes=12, rate=rate, switches=replace(holes.CROWDS, limit_max=limit))
     assert (found.raised, found.twice) == (found.holes, 0)
     assert found.hours[-1] <= 2 * holes.EVERY / HOUR
 

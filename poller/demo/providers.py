@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import random
+import zlib
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -114,16 +115,21 @@ class Providers:
         if shelf is None:
             return Answer(404, b'{"detail":"Not found"}')
         listed = shelf.between(0, NEVER, now)
-        rows = [_drawn(sms, self._at, _stuut_row) for sms in (listed[-self.world.switches.cap :] if self.world.switches.cap else listed)]
-        self._in_order(rows)
+        listed = self._in_order(listed[-self.world.switches.cap :] if self.world.switches.cap else listed)
+        rows = [_drawn(sms, self._at, _stuut_row) for sms in listed]
         return self._list(STUUT, rows, "data" if self.world.switches.envelope else None)
 
-    def _in_order(self, rows: list[Any]) -> None:
+    def _in_order(self, rows: list[Sms]) -> list[Sms]:
         """By the switch's reading of what no page documents; given oldest first."""
-        if self.world.switches.order == "random":
-            self._random.shuffle(rows)
-        elif self.world.switches.order == "descending":
-            rows.reverse()
+        match self.world.switches.order:
+            case "shuffled":
+                return self._random.sample(rows, len(rows))
+            case "random":
+                return sorted(rows, key=lambda sms: zlib.crc32(sms.id.encode()))
+            case "descending":
+                return rows[::-1]
+            case _:
+                return rows
 
     def _list(self, provider: str, rows: list[bytes], name: str | None = None) -> Answer:
         """The rows as they are, bare or wrapped, counted."""
@@ -179,7 +185,7 @@ class Providers:
             rows = (shelf.scheduled if by == "scheduled" else shelf.between)(since, until, now)
         if "Direction" in asked:
             rows = [sms for sms in rows if sms.inbound == (asked["Direction"] == "Receive")]
-        self._in_order(rows)
+        rows = self._in_order(rows)
         skip, count = int(asked.get("Results_Skip", 0)), min(int(asked.get("Results_Count", 200)), 2 * self.world.switches.limit_max)
         return self._list(FONE, [_drawn(sms, self._at, _fone_row, by == "received") for sms in rows[skip : skip + count]], "Messages")
 

@@ -62,7 +62,7 @@ class Switches:
     cursor: str = "exclusive"
     """Heymarket's cursor: exclusive, inclusive, ignored, after (Heymarket A)."""
     order: str = "descending"
-    """The order of lists that document none: ascending, descending or random per request (Stuut b, Fone Dynamics C)."""
+    """The order of lists that document none: ascending, descending, random, or shuffled for each request (Stuut b, Fone Dynamics C)."""
     filter: str = "created"
     """Which stamp Fone Dynamics' dates test: created, scheduled, received (Fone Dynamics B)."""
     limited: float = 0.0
@@ -120,7 +120,7 @@ HOSTILE = Switches(
     limit_max=30,
     printed="seconds",
     cursor="inclusive",
-    order="random",
+    order="shuffled",
     filter="scheduled",
     **dict.fromkeys(FAULTS, 0.012),
     skew_s=-40.0,
@@ -160,7 +160,7 @@ def wild(rng: random.Random, *, depth_s: float, hours: float) -> Switches:
         limit_max=rng.choice((30, 100, 200)),
         printed=rng.choice(("seconds", "milliseconds", "microseconds")),
         cursor=rng.choices(("exclusive", "inclusive", "ignored", "after"), (10, 10, 1, 1))[0],
-        order=rng.choice(("ascending", "descending", "random")),
+        order=rng.choice(("ascending", "descending", "random", "shuffled")),
         filter=rng.choice(("created", "scheduled", "received")),
         **{fault: sometimes(trouble) for fault in FAULTS},
         skew_s=rng.choice((0.0, 0.0, -300.0, 300.0, 45.0)),

@@ -24,6 +24,7 @@ from .common import accept, count_of, text_of
 BLOCK: Instant = HOUR
 TRIES_MAX = 5
 IDS_MAX = 100_000
+LOWER_PAGES_MAX = 20
 NEVER: Instant = 1 << 62
 REASON = "counted_not_listed"
 
@@ -70,7 +71,7 @@ def read(reader: Reader, request: Request, response: Response) -> Page:
     if len(step["got"]) < len(step["ask"]):
         return Page([], _count(step))
     if step["phase"] == "before":
-        return Page([], _walk({**step, "phase": "upper", "upper": {}, "oldest": step["span"][0]}, step["span"]))
+        return Page([], _walk({**step, "phase": "upper", "upper": {}, "pages": 0}, step["span"]))
     return _verdict(step) if step["phase"] == "after" else _watched(step)
 
 
@@ -86,15 +87,21 @@ def _walked(reader: Reader, request: Request, response: Response) -> Page:
     page = reader.read_page(msgspec.structs.replace(request, step=step["inner"]), response)
     rows = heymarket_walk.of_walk(step["inner"], page.rows)
     seen = {**{looks.id_of(row): row.created if isinstance(row, Row) else NEVER for row in rows}, **step[step["phase"]]}
-    oldest = max(step["span"][0] - BLOCK, min([step["oldest"], *seen.values()])) if step["phase"] == "upper" else step["oldest"]
-    step = {**step, step["phase"]: dict(itertools.islice(seen.items(), IDS_MAX)), "oldest": oldest}
-    if page.next is not None:
+    step = {**step, step["phase"]: dict(itertools.islice(seen.items(), IDS_MAX)), "pages": step["pages"] + 1}
+    if page.next is not None and not (step["phase"] == "lower" and _found(step)):
         following = msgspec.structs.replace(page.next, step={**step, "inner": page.next.step})
     elif step["phase"] == "upper":
-        following = _walk({**step, "phase": "lower", "lower": {}}, [oldest, step["span"][0]])
+        oldest = min([step["span"][0], *step["upper"].values()])
+        following = _walk({**step, "phase": "lower", "lower": {}, "pages": 0}, [oldest, step["span"][0]])
     else:
         following = _count({**step, "phase": "after", "before": step["got"], "got": []})
     return Page(page.rows, following, gaps=page.gaps)
+
+
+def _found(step: Json) -> bool:
+    """Whether the walk from the lower bound has listed all that the other one listed below it; one old-dated row does not make it long."""
+    under = {id_ for id_, date in step["upper"].items() if date < step["span"][0]}
+    return under <= step["lower"].keys() or step["pages"] >= LOWER_PAGES_MAX
 
 
 def _verdict(step: Json) -> Page:
