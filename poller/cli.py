@@ -70,7 +70,7 @@ def demo(
     hostile
         Let the providers misbehave.
     switch
-        NAME=VALUE, one misbehaviour, and more of them; poller/demo/switches.py says what each is.
+        NAME=VALUE, as in late=0.5: one misbehaviour; repeat the option for more. poller/demo/switches.py says what each is.
 
     """
     from .demo.command import demo as show

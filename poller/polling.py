@@ -148,9 +148,8 @@ class Poller:
             due = due_from_marks(account.rungs, adopted, provider_now=account.provider_clock.earliest(account.clock.now()), now=now)
         due.append(now if backfill.running(cursor) else math.inf)
         due += [now + chores.period_s(account, number, self._interval_s) for number in range(len(account.adapter.chores))]
-        polled.chores.clear()
-        polled.chore_tries.clear()
-        polled.fleeting.clear()
+        for by_index in (polled.chores, polled.chore_tries, polled.chore_failures, polled.chore_events, polled.bad_pages, polled.fleeting):
+            by_index.clear()
         trouble = self._troubles.of(stream_id)
         self._demand.forget(stream_id)
         self._agenda.add(stream_id, account.rungs, due, not_before=trouble.until if trouble else 0.0)

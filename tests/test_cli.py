@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from poller import __version__, cli
+from poller.demo.switches import Switches, chosen
 from poller.example import EXAMPLE
 from poller.tail import json_of, line_of
 
@@ -49,10 +50,13 @@ def test_help_says_what_every_parameter_is(name: str) -> None:
 
 def test_a_switch_of_the_demo_that_does_not_exist_names_the_nearest() -> None:
     """Names and values are checked before anything is started."""
-    wrong = poller("demo", "--switch", "cursr=inclusive")
-    assert wrong.returncode == 2
-    assert "did you mean cursor?" in " ".join(wrong.stdout.split() + wrong.stderr.split())
-    assert poller("demo", "--switch", "late=often").returncode == 2
+    done = poller("demo", "--switch", "cursr=inclusive")
+    assert done.returncode == 2
+    assert "did you mean cursor?" in " ".join(done.stdout.split() + done.stderr.split())
+    for wrong in ("late=often", "late=2", "late=nan", "order=none", "tie_rows=1", "cursor", "vanish_s=0"):
+        with pytest.raises(ValueError, match=r"[a-z]"):
+            chosen(Switches(), [wrong])
+    assert chosen(Switches(), ["late=0.5", "cursor=inclusive", "envelope=true"]) == Switches(late=0.5, cursor="inclusive", envelope=True)
 
 
 def test_python_without_asserts_is_refused() -> None:

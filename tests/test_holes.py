@@ -12,7 +12,7 @@ from poller.demo.providers import Answer, Providers
 from poller.demo.switches import Switches
 from poller.demo.world import HEYMARKET, World
 from poller.model import DAY, HOUR, MINUTE
-from poller.providers import looks
+from poller.providers import heymarket_audit, looks
 from poller.providers.common import rfc3339
 
 from . import holes
@@ -58,6 +58,14 @@ def test_groups_with_one_timestamp_hide_no_hole(limit: int, rate: float) -> None
     found = holes.counts(1, days=3.0, holes=12, rate=rate, switches=replace(holes.CROWDS, limit_max=limit))
     assert (found.raised, found.twice) == (found.holes, 0)
     assert found.hours[-1] <= 2 * holes.EVERY / HOUR
+
+
+def test_old_dated_rows_between_the_bounds_are_not_taken_for_a_group_below() -> None:
+    """Lists may go by another stamp than the date they print: only a group that the lower walk shows excuses what it does not list."""
+    bound, group = 100, {f"g{n}": 50 for n in range(10)}
+    inside = {"a": 120, "b": 130}
+    assert heymarket_audit._between({**inside, "import": 70}, {"c": 70, "d": 60}, bound) == 3
+    assert heymarket_audit._between({**inside, "of the group": 50}, group, bound) == 2
 
 
 def test_ordinary_misbehaviour_raises_nothing() -> None:

@@ -214,7 +214,7 @@ def test_a_cap_that_shrinks_is_noticed() -> None:
 @pytest.mark.parametrize("longest", [50, 100, 200], ids=lambda longest: f"at most {longest}")
 def test_a_paged_thread_is_read_whole(longest: int) -> None:
     """Stuut, should it page: every page has one length, whatever the first answer's was."""
-    adapter, rows = Stuut(), [{"id": f"m{n}", "created_at": text_of(NOW - n * SECOND)} for n in range(292)]
+    adapter, rows = Stuut(), [{"id": f"m{n}", "created_at": text_of(NOW - n * SECOND)} for n in range(400)]
     request: Request | None = adapter.first_page(Stream("stuut", "a", "t"), Window(0, None, NOW), {})
     found: set[str] = set()
     while request is not None:
@@ -225,7 +225,11 @@ def test_a_paged_thread_is_read_whole(longest: int) -> None:
         page = adapter.read_page(request, response({"data": cut, "total_records": len(rows), "next_page": more}))
         found |= {row.id for row in page.rows if isinstance(row, Row)}
         request = page.next
+        if request is None and len(rows) < 401:  # and once more, with a new message
+            rows.insert(0, {"id": "new", "created_at": text_of(NOW + SECOND)})
+            request = adapter.first_page(Stream("stuut", "a", "t"), Window(0, None, NOW), page.memo or {})
     assert len(found) == len(rows)
+    assert "ids_disappeared" not in page.oddities
 
 
 @pytest.mark.parametrize(("cap", "polls"), [(50, 2), (40, 3)], ids=["round", "any length"])
@@ -237,6 +241,7 @@ def test_a_capped_thread_is_flagged(cap: int, polls: int) -> None:
         page = adapter.read_page(adapter.first_page(Stream("stuut", "a", "t"), Window(0, None, NOW), memo), response(rows))
         memo = page.memo if page.memo is not None else memo
         flags += [poll] * len(page.gaps)
+        assert "ids_disappeared" not in page.oddities
     assert flags == [polls]
 
 

@@ -9,90 +9,96 @@ import difflib
 import random
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields, replace
+from typing import Annotated, Literal
 
 import msgspec
+from msgspec import Meta
 
 from ..model import SECOND, Instant
+
+Part = Annotated[float, Meta(ge=0, le=1)]
+Seconds = Annotated[float, Meta(ge=0)]
+Mean = Annotated[float, Meta(gt=0)]
 
 
 @dataclass(frozen=True)
 class Switches:
     """The defaults are well-behaved but not perfect: some rows are late, statuses come later."""
 
-    late: float = 0.15
+    late: Part = 0.15
     """The part of rows that become visible only some time after their creation (Heymarket, Fone Dynamics)."""
-    late_s: float = 3.0
+    late_s: Mean = 3.0
     """Mean of that time; exponential."""
-    very_late: float = 0.0
+    very_late: Part = 0.0
     """The part that is late by anything up to ``very_late_s``."""
-    very_late_s: float = 0.0
-    imports: float = 0.0
+    very_late_s: Seconds = 60.0
+    imports: Part = 0.0
     """Old-dated rows that turn up today, dozens at once: chance a message that it is followed by an import (Heymarket)."""
-    import_age_s: float = 0.0
-    vanish: float = 0.0
+    import_age_s: Seconds = 3600.0
+    vanish: Part = 0.0
     """The part of rows that vanish from lists and counts for a while, and return."""
-    vanish_s: float = 600.0
-    holes: float = 0.0
-    """The part of rows that are counted and never listed (Heymarket)."""
-    status_s: float = 3.0
+    vanish_s: Mean = 600.0
+    holes: Part = 0.0
+    """The part of rows that are counted and never listed (Heymarket); the audit tells of them after hours, which a demo does not last."""
+    status_s: Mean = 3.0
     """Mean time between two statuses."""
-    stuck: float = 0.0
+    stuck: Part = 0.0
     """The part of sent messages that never become final."""
-    sticky: float = 0.0
+    sticky: Part = 0.0
     """The part of messages whose status changes without ``updated`` or ``modified_at`` moving."""
-    classify_later: float = 0.3
+    classify_later: Part = 0.3
     """The part of Stuut messages that get a classification later, without ``modified_at`` moving (Stuut c)."""
-    regress: float = 0.0
+    regress: Part = 0.0
     """The part of requests that a replica answers whose statuses are ``regress_s`` behind."""
-    regress_s: float = 300.0
-    scheduled: float = 0.0
+    regress_s: Seconds = 300.0
+    scheduled: Part = 0.0
     """The part of Fone Dynamics' sent messages that are scheduled ahead."""
-    scheduled_s: float = 0.0
+    scheduled_s: Seconds = 60.0
     """At most so far."""
-    ties: float = 0.1
+    ties: Part = 0.1
     """The part of messages that come in groups with one timestamp (Heymarket B, Fone Dynamics F)."""
-    tie_rows: int = 5
+    tie_rows: Annotated[int, Meta(ge=2)] = 5
     """At most so many in a group."""
-    between: float = 0.0
+    between: Part = 0.0
     """The chance that a row arrives between two requests."""
-    limit_max: int = 100
+    limit_max: Annotated[int, Meta(ge=1)] = 100
     """Heymarket's and Fone Dynamics' silent cap of a page."""
-    printed: str = "milliseconds"
+    printed: Literal["seconds", "milliseconds", "microseconds"] = "milliseconds"
     """The precision of Heymarket's printed dates: seconds, milliseconds, microseconds (that are stored; Heymarket B)."""
-    cursor: str = "exclusive"
+    cursor: Literal["exclusive", "inclusive", "ignored", "after"] = "exclusive"
     """Heymarket's cursor: exclusive, inclusive, ignored, after (Heymarket A)."""
-    order: str = "descending"
+    order: Literal["ascending", "descending", "random", "shuffled"] = "descending"
     """The order of lists that document none: ascending, descending, random, or shuffled for each request (Stuut b, Fone Dynamics C)."""
-    filter: str = "created"
+    filter: Literal["created", "scheduled", "received"] = "created"
     """Which stamp Fone Dynamics' dates test: created, scheduled, received (Fone Dynamics B)."""
-    limited: float = 0.0
+    limited: Part = 0.0
     """The part of requests answered with 429, and no word of how long to wait."""
-    limited_told: float = 0.0
+    limited_told: Part = 0.0
     """With 429 and Retry-After."""
-    errors: float = 0.0
+    errors: Part = 0.0
     """With 500."""
-    hangs: float = 0.0
+    hangs: Part = 0.0
     """Not at all."""
-    resets: float = 0.0
+    resets: Part = 0.0
     """With a connection that breaks."""
-    cut: float = 0.0
+    cut: Part = 0.0
     """With JSON that ends in the middle, and 200."""
-    web_pages: float = 0.0
+    web_pages: Part = 0.0
     """With a web page, and 200."""
     skew_s: float = 0.0
     """The providers' clock minus ours."""
     jump_s: float = 0.0
     """The clock jumps by so much ..."""
-    jump_at_s: float = 0.0
+    jump_at_s: Seconds = 0.0
     """... so long after the start."""
     count_as_string: bool = True
     """Heymarket's count is a JSON string (Heymarket J)."""
-    count_lag_s: float = 0.0
+    count_lag_s: Seconds = 0.0
     """Counts are behind lists by up to this."""
     envelope: bool = False
     """Stuut wraps its list (Stuut a)."""
-    cap: int = 0
-    """Stuut silently lists only so many of the newest rows; 0 = all."""
+    cap: Annotated[int, Meta(ge=0)] = 0
+    """Stuut silently lists only so many of the newest rows; 0 = all. What is dropped is told, and missing in a demo."""
 
     def clock(self, now: Instant, start: Instant) -> Instant:
         """The providers' clock at our time ``now``."""

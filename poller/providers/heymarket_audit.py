@@ -13,6 +13,7 @@ the reach of the quick rungs, is found within minutes, and the audit costs littl
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from typing import Protocol
 
 import msgspec
@@ -87,7 +88,11 @@ def _walked(reader: Reader, request: Request, response: Response) -> Page:
     page = reader.read_page(msgspec.structs.replace(request, step=step["inner"]), response)
     rows = heymarket_walk.of_walk(step["inner"], page.rows)
     seen = {**{looks.id_of(row): row.created if isinstance(row, Row) else NEVER for row in rows}, **step[step["phase"]]}
-    step = {**step, step["phase"]: dict(itertools.islice(seen.items(), IDS_MAX)), "pages": step["pages"] + 1}
+    step = {
+        **step,
+        step["phase"]: dict(itertools.islice(seen.items(), IDS_MAX)),
+        "pages": step["pages"] + (step["inner"]["kind"] == "walk"),
+    }
     if page.next is not None and not (step["phase"] == "lower" and _found(step)):
         following = msgspec.structs.replace(page.next, step={**step, "inner": page.next.step})
     elif step["phase"] == "upper":
@@ -99,7 +104,7 @@ def _walked(reader: Reader, request: Request, response: Response) -> Page:
 
 
 def _found(step: Json) -> bool:
-    """Whether the walk from the lower bound has listed all that the other one listed below it; one old-dated row does not make it long."""
+    """Whether the walk from the lower bound has listed all that the other one listed below it, or went far for rows that it never lists."""
     under = {id_ for id_, date in step["upper"].items() if date < step["span"][0]}
     return under <= step["lower"].keys() or step["pages"] >= LOWER_PAGES_MAX
 
@@ -123,9 +128,9 @@ def _verdict(step: Json) -> Page:
 def _between(upper: dict[str, Instant], lower: dict[str, Instant], bound: Instant) -> int:
     """How many were listed from the upper bound and not from the lower one.
 
-    An older row is below the bound too where others of its date are: of a group longer than a page, each walk may list others.
+    An older row is below the bound too where a group with its date is: of one longer than a page, each walk may list others.
     """
-    dates = set(lower.values())
+    dates = {date for date, rows in Counter(lower.values()).items() if rows > heymarket_walk.LAST_ROWS}
     return sum(id_ not in lower and not (date < bound and date in dates) for id_, date in upper.items())
 
 

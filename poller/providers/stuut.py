@@ -67,7 +67,7 @@ class Stuut(Struct, frozen=True):
         gaps = _capped(memo, rows)
         remembered = _remembered(memo, rows, said=bool(gaps or memo.get("said")))
         oddities = ("incomplete_answer",) * ((_whole(around.get("total_records")) or 0) > len(set(ids)))
-        oddities += ("ids_disappeared",) * _fewer(memo, rows)
+        oddities += ("ids_disappeared",) * ("page" not in request.step and _fewer(memo, rows))
         return Page(rows, None, memo=remembered if remembered != memo else None, gaps=gaps, oddities=oddities)
 
     def _next(self, request: Request, rows: list[Row | BadRow], around: dict[str, msgspec.Raw], ids: list[str]) -> Request | None:
@@ -185,7 +185,7 @@ def _whole(raw: msgspec.Raw | None) -> int | None:
 
 def _remembered(memo: Json, rows: list[Row | BadRow], *, said: bool) -> Json:
     """What tells a capped list from a whole one at the next poll: both of its ends, its length, and whether it moved at one length."""
-    good = sorted((row.created, row.id) for row in rows if isinstance(row, Row))
+    good = sorted({(row.created, row.id) for row in rows if isinstance(row, Row)})
     told = {"said": True} if said else {}
     if not good:
         return told
@@ -195,8 +195,13 @@ def _remembered(memo: Json, rows: list[Row | BadRow], *, said: bool) -> Json:
 
 
 def _fewer(memo: Json, rows: list[Row | BadRow]) -> bool:
-    """Whether less is listed of what the last poll reached: messages that vanished, for a while or for good."""
-    return sum(isinstance(row, Row) and row.created <= memo.get("newest", 0) for row in rows) < memo.get("rows", 0) * ("newest" in memo)
+    """Whether fewer messages are listed of the time that the last poll reached: some vanished, for a while or for good.
+
+    A list that is taken to be capped loses its oldest by nature.
+    """
+    if "newest" not in memo or memo.get("said") or _moved(memo, rows):
+        return False
+    return len({row.id for row in rows if isinstance(row, BadRow) or row.created <= memo["newest"]}) < memo["rows"]
 
 
 def _still(memo: Json, rows: list[Row | BadRow]) -> bool:
