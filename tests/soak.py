@@ -178,7 +178,8 @@ class Soak(Story):
             known = max(sms.created, sms.visible) + looks.CLOSED
             lives = zip([START, *ends], [*begins, self.clock.now()], strict=True)
             return all(min(end, sms.created + back) - max(begin, known) < TOLD for begin, end in lives)
-        return sms.away[1] - sms.created > back and any(sms.away[0] <= end < sms.away[1] and end - sms.created > back for end in ends)
+        gone = [(begin, end) for begin, end in zip(begins, ends, strict=True) if sms.away[0] <= end < sms.away[1]]
+        return sms.away[1] - sms.created > back and any(sms.created >= begin or end - sms.created > back for begin, end in gone)
 
     @staticmethod
     def by_kind(verdict: Verdict) -> dict[str, list[str]]:
