@@ -27,7 +27,7 @@ from .story import START, Story
 
 PHI, INTERVAL_S, OVERLAP_S = 28, 15, 600
 QUIET = Switches(late=0.0, ties=0.0, classify_later=0.0, status_s=20.0)
-RUNS = ((0.01, 7 * 86_400, 2), (0.2, 86_400, 3), (2.0, 6 * 3600, 2), (10.0, 3600 + 1, 3))
+RUNS = ((0.01, 7 * 86_400, 1), (0.2, 86_400, 3), (2.0, 6 * 3600, 2), (10.0, 3600 + 1, 3))
 """Messages a second, depth of the look-back in seconds, and how many periods of the deepest rung are measured."""
 
 STUCK = (0, 1, 10_000)
@@ -84,6 +84,10 @@ class Ending(World):
 
 class Counted(Story):
     """One account, measured from when its backlog is read."""
+
+    def configured(self) -> str:
+        """Where single messages are looked up, with a rate limit that bounds that."""
+        return super().configured().replace("rate_limit: 50/s, properties", "rate_limit: 10/s, properties")
 
     async def _settle(self) -> None:
         """Nothing is judged here."""
