@@ -86,7 +86,7 @@ def forgets_by_the_clock() -> None:
 
     def bounds(self: Any) -> dict[int, tuple[str, Instant]]:
         now = self.account.clock.now()
-        return {stream_tag(each): (each, now - polled.rungs[-1].reach) for each, polled in self._polled.items()}
+        return {stream_tag(each): (each, now - polled.rungs[-1].reach // 4) for each, polled in self._polled.items()}
 
     polling.Poller.bounds = bounds  # type: ignore[method-assign]
 
@@ -183,11 +183,23 @@ def position_from_updated() -> None:
     Heymarket.read_row = moved  # type: ignore[method-assign]
 
 
+def forgets_at_depth() -> None:
+    """Forgetting reckons the whole depth from the newest mark, as if every rung had been swept just now."""
+    original = window.oldest
+
+    def nearer(rungs: Any, cursor: Any, *, slack: Instant) -> Instant:
+        newest = max(mark.complete for mark in cursor.marks)
+        return original(rungs, replace(cursor, marks=tuple(replace(mark, complete=newest) for mark in cursor.marks)), slack=slack)
+
+    window.oldest = nearer
+
+
 LAWS: dict[str, tuple[Callable[[], None], str]] = {
     "mark_at_the_end": (mark_at_the_end, "tests/test_marks.py"),
     "mark_of_a_part": (mark_of_a_part, "tests/test_marks.py"),
     "mark_from_rows": (mark_from_rows, "tests/test_marks.py"),
     "hands_down_unasked": (hands_down_unasked, "tests/test_window.py"),
+    "forgets_at_depth": (forgets_at_depth, "tests/test_window.py"),
     "deep_first": (deep_first, "tests/test_agenda.py"),
     "position_from_updated": (position_from_updated, "tests/test_providers_exam.py"),
 }
