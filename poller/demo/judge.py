@@ -115,10 +115,10 @@ def judge(world: World, events: list[Published], *, accounts: dict[str, str], no
 
 
 def _same(sms: Sms, value: dict[str, Any], clock: Instant) -> bool:
-    """Whether text, direction and classification of the newest contents are what the provider shows."""
+    """Whether text, direction and classification of the newest contents are what the provider shows; a text that privacy keeps back is not."""
     classified = bool((value.get("provider_data") or {}).get("classifications"))
     shown = sms.text, "inbound" if sms.inbound else "outbound", sms.classified is not None and sms.classified <= clock
-    return (value["text"], value["direction"], classified) == shown
+    return (value.get("text", sms.text), value["direction"], classified) == shown
 
 
 def canonical(provider: str, status: str) -> str:
