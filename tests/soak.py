@@ -28,7 +28,7 @@ from poller import lateness, ledger, polling
 from poller.demo.judge import Flag, Verdict
 from poller.demo.shelf import Sms
 from poller.demo.switches import Switches, named, wild
-from poller.demo.world import FONE, HEYMARKET, World
+from poller.demo.world import FONE, HEYMARKET, NEVER, World
 from poller.errors import PollerError
 from poller.model import DAY, HOUR, SECOND, Gap, Instant
 from poller.providers import looks
@@ -176,7 +176,7 @@ class Soak(Story):
         begins, ends = ([START + round(at * SECOND) for at in each] for each in zip(*self.outages, strict=True))
         if sms.hole:
             known = max(sms.created, sms.visible) + looks.CLOSED
-            lives = zip([START, *ends], [*begins, self.clock.now()], strict=True)
+            lives = zip([START, *ends], [*begins, NEVER], strict=True)  # the last one goes on until all is told
             return all(min(end, sms.created + back) - max(begin, known) < TOLD for begin, end in lives)
         gone = [(begin, end) for begin, end in zip(begins, ends, strict=True) if sms.away[0] <= end < sms.away[1]]
         return sms.away[1] - sms.created > back and any(sms.created >= begin or end - sms.created > back for begin, end in gone)
