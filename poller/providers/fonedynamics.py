@@ -27,9 +27,11 @@ COUNT = 1000
 """Asked for; what comes back teaches the cap."""
 
 FILL = 0.75
-"""Windows are cut beforehand to this part of the longest answer seen."""
+"""A slice is as long as is expected to fill this part of the longest answer seen."""
 
-SLICES_MAX = 512
+SHORTEST_CAP = 30
+"""No limit of answers is taken to be lower, so what little was seen yet does not make slices short."""
+
 _NO_SUCH = frozenset({400, 403, 404, 410})
 PASSES_MAX = 6
 SECOND_IDS_MAX = 20_000
@@ -62,7 +64,8 @@ class FoneDynamics(Struct, frozen=True):
 
     def probe(self, stream: Stream, now: Instant) -> Request:
         """One second of the property."""
-        return self._ask({"path": _path(stream), "slice": [now // SECOND - 1, now // SECOND], "skip": 0, "todo": []})
+        second = now // SECOND * SECOND
+        return self.first_page(stream, Window(second - SECOND, second, now), {})
 
     @property
     def chores(self) -> tuple[Chore, ...]:
@@ -79,21 +82,18 @@ class FoneDynamics(Struct, frozen=True):
         """The newest slice of the window; ``only`` filters, for an audit (never combined with paging by Status)."""
         since, now = window.since // SECOND, window.now // SECOND
         until = max(since + 1, -(-(window.until if window.until is not None else window.now + self.ahead) // SECOND))
-        todo = _slices(since, until, now, memo)
         step: Json = {
             "path": _path(stream),
-            "todo": todo[:-1],
-            "slice": todo[-1],
+            "since": since,
+            "until": until,
+            "now": now,
             "skip": 0,
             "most": memo.get("most", 0),
             "total": 0,
-            "span": until - since,
-            "now": now,
             "memo": memo,
-            "part": "ahead" if until - now > DAY // SECOND else "rate",
             **({"only": only} if only else {}),
         }
-        return self._ask(step)
+        return self._ask({**step, "slice": _slice(step, until, _usual(step, until))})
 
     def read_page(self, request: Request, response: Response) -> Page:
         """One answer: rows, and what is left of the window."""
@@ -119,7 +119,7 @@ class FoneDynamics(Struct, frozen=True):
         if step.get("empty") or "ids" in step:
             return False
         since, until = step["slice"]
-        expected = (until - since) * step.get("memo", {}).get(step.get("part", "rate"), 0.0)
+        expected = (until - since) * _usual(step, until)
         return (until - since) * SECOND > CONFIRMED or (not step["skip"] and expected >= SURPRISING)
 
     def _read_window(self, request: Request, step: Json, body: bytes, rows: list[Row | BadRow]) -> Page:
@@ -144,22 +144,21 @@ class FoneDynamics(Struct, frozen=True):
         return Request("GET", step["path"], tuple((name, str(value)) for name, value in query), step=step)
 
     def _done(self, step: Json, rows: list[Row | BadRow], gaps: tuple[Gap, ...] = ()) -> Page:
-        """This slice is exhausted: the next one, or the end."""
-        if step["todo"]:
-            kept = {name: step[name] for name in ("path", "most", "total", "span", "now", "memo", "part", "only") if name in step}
-            *todo, following = _joined(step, len(rows))
-            return Page(rows, self._ask({**kept, "slice": following, "todo": todo, "skip": 0}), gaps=gaps)
-        rate = step["total"] / max(1, step.get("span", 1))
-        memo = {**step.get("memo", {}), "most": step["most"], step.get("part", "rate"): round(rate, 4)}
-        return Page(rows, None, memo=memo, gaps=gaps)
+        """This slice is exhausted: the next one below it, or the end."""
+        since, until = step["slice"]
+        if since in (step["now"], step["since"]):
+            step = {**step, "memo": _learned(step), "total": 0, "until": since}
+        if since <= step["since"]:
+            return Page(rows, None, memo={**step["memo"], "most": step["most"]}, gaps=gaps)
+        seen = max(step["skip"] or len(rows), _room(step) / 2) / (until - since)  # so the next is at most twice as long
+        density = _usual(step, since) if since == step["now"] else seen
+        return Page(rows, self._ask({**step, "slice": _slice(step, since, density), "skip": 0}), gaps=gaps)
 
     def _split(self, step: Json, rows: list[Row | BadRow]) -> Page:
-        """The answer was cut: both halves anew, or the over-full second page by page."""
+        """The answer was cut: its newer half anew, and all else after it; or the over-full second page by page."""
         since, until = step["slice"]
-        if until - since > 1 and len(step["todo"]) < SLICES_MAX:
-            middle = (since + until) // 2
-            todo = [*step["todo"], [since, middle]]
-            return Page(rows, self._ask({**step, "todo": todo, "slice": [middle, until], "skip": 0}))
+        if until - since > 1:
+            return Page(rows, self._ask({**step, "slice": [(since + until) // 2, until], "skip": 0}))
         return self._fleeting(rows, {**step, "skip": 0, "ids": [], "pass": 1, "seen": 0, "still": 0})
 
     def _second(self, step: Json, rows: list[Row | BadRow]) -> Page:
@@ -232,32 +231,29 @@ def _observation(id_: str, value: Json, created: Instant, created_text: str) -> 
     )
 
 
-def _slices(since: int, until: int, now: int, memo: Json) -> list[list[int]]:
-    """The window cut at the query time, then to what one answer is expected to hold; newest last.
-
-    What is sent just now says nothing of what is scheduled, so each part has a rate of its own.
-    """
-    cuts = [since, *([now] if since < now < until else []), until]
-    room = FILL * memo.get("most", 0)
-    slices: list[list[int]] = []
-    for low, high in zip(cuts, cuts[1:], strict=False):
-        expected = (high - low) * memo.get("rate" if high <= now else "ahead", 0.0)
-        parts = min(high - low, SLICES_MAX // 4, int(expected / room) + 1) if room >= 1 else 1
-        edges = [low + (high - low) * part // parts for part in range(parts + 1)]
-        slices += [[a, b] for a, b in zip(edges, edges[1:], strict=False) if a < b]
-    return slices
+def _usual(step: Json, until: int) -> float:
+    """Rows a second that earlier windows found; what is sent just now says nothing of what is scheduled."""
+    return step.get("memo", {}).get("ahead" if until > step.get("now", until) else "rate", 0.0)
 
 
-def _joined(step: Json, rows: int) -> list[list[int]]:
-    """What is left of the window; after a slice with few rows the next is up to twice as long, because what was sent then is not what is sent now."""
-    todo, (since, until) = list(step["todo"]), step["slice"]
-    ahead = since >= step.get("now", since)  # says nothing of what was sent
-    if ahead or (step["skip"] or rows) > FILL * step["most"] / 2:
-        return todo
-    while len(todo) > 1 and todo[-1][1] - todo[-2][0] <= 2 * (until - since):
-        last = todo.pop()
-        todo[-1] = [todo[-1][0], last[1]]
-    return todo
+def _room(step: Json) -> float:
+    """Rows that a slice is expected to hold at most."""
+    return FILL * max(SHORTEST_CAP, step["most"])
+
+
+def _slice(step: Json, until: int, density: float) -> list[int]:
+    """The newest piece of what is left below ``until``, as long as ``density`` rows a second fill an answer; none crosses the query time."""
+    low = step["now"] if step["since"] < step["now"] < until else step["since"]
+    return [max(low, until - max(1, int(_room(step) / density))) if density > 0 else low, until]
+
+
+def _learned(step: Json) -> Json:
+    """The memo, with the density of the part of the window that ends here, of the future only where all of it was read."""
+    since, until = step["slice"][0], step["until"]
+    ahead = until > step["now"]
+    if ahead and until - step["now"] <= DAY // SECOND:
+        return step["memo"]
+    return {**step["memo"], "ahead" if ahead else "rate": round(step["total"] / (until - since), 4)}
 
 
 def _like_a_cap(rows: int) -> bool:
