@@ -19,7 +19,7 @@ from poller.demo.shelf import Sms
 from poller.demo.switches import Switches
 from poller.demo.world import HEYMARKET, World
 from poller.model import SECOND, BadRow, Instant, Row
-from poller.providers import Page, Request, heymarket_walk
+from poller.providers import Page, Request, Response, heymarket_audit, heymarket_walk
 from poller.telemetry import AccountFacts, SweepFacts, Telemetry
 
 from .fake_kafka import FakeCluster
@@ -119,7 +119,8 @@ def measured(provider: str, rate: float, depth: int, periods: int, stuck: int) -
     story.defaults = f"interval: {INTERVAL_S}s, overlap: {OVERLAP_S}s, status_horizon: {depth}s, reconcile: {{every: {depth / PHI:.3f}s, back: {depth}s}}"
     story.warm, story.seconds = max(600.0, there / 100 / 30), max(600.0, there / 100 / 30) + seconds
     story.tally = dict.fromkeys(("requests", "rows", "hint rows", "sweep pages", "sweep rows", "inside"), 0)
-    answer, read = story.providers.answer, heymarket_walk.read
+    answer, read, audit = story.providers.answer, heymarket_walk.read, heymarket_audit.read
+    auditing = False
 
     def counted(method, target, headers, body, now):
         before = story.providers.rows.get(provider, 0)
@@ -131,10 +132,19 @@ def measured(provider: str, rate: float, depth: int, periods: int, stuck: int) -
         return found
 
     def inside(request: Request, rows: list[Row | BadRow], now: Instant | None = None) -> Page:
-        if request.step["kind"] == "walk":
+        if request.step["kind"] == "walk" and not auditing:
             story.tally["inside"] += sum(isinstance(row, Row) and row.created >= request.step["since"] for row in rows)
         return read(request, rows, now)
 
+    def audited(reader: heymarket_audit.Reader, request: Request, response: Response) -> Page:
+        nonlocal auditing
+        auditing = True
+        try:
+            return audit(reader, request, response)
+        finally:
+            auditing = False
+
+    heymarket_audit.read = audited
     story.providers.answer, heymarket_walk.read = counted, inside  # type: ignore[method-assign]
     story.play(story.measure)  # type: ignore[arg-type]
     spent = {name: story.tally[name] - story.before[name] for name in story.tally}
