@@ -6,19 +6,21 @@ Much faster than whole histories: thirty days of an account take about a minute.
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from typing import NamedTuple
 
 from poller.demo import providers as kit
 from poller.demo.providers import Providers
 from poller.demo.shelf import Sms
 from poller.demo.switches import Switches
-from poller.demo.world import FONE, HEYMARKET, PROPERTIES, World
+from poller.demo.world import FONE, HEYMARKET, PROPERTIES, STUUT, THREADS, World
 from poller.errors import ProviderError
 from poller.model import DAY, HOUR, MINUTE, SECOND, Gap, Instant, Stream
-from poller.providers import Adapter, Json, Page, Request, Response, View
+from poller.providers import Adapter, Json, Page, Request, Response, View, Window
 from poller.providers.fonedynamics import FoneDynamics
 from poller.providers.heymarket import Heymarket
 from poller.providers.looks import CELL
+from poller.providers.stuut import Stuut
 
 from .story import START
 
@@ -51,13 +53,16 @@ class Found(NamedTuple):
     requests: int
 
 
+PREFIXES = {"/v1/messages": "/heymarket", "/v2/sms-threads": "/stuut", "/v2/": "/fonedynamics"}
+
+
 class Kit(Providers):
     """Answers to an adapter's requests, without a client between."""
 
     def page(self, request: Request, now: Instant) -> Response:
         """One answer to an adapter's request."""
         query = "&".join(f"{name}={value}" for name, value in request.query)
-        prefix = "/heymarket" if request.path.startswith("/v1/messages") else "/fonedynamics"
+        prefix = next(name for start, name in PREFIXES.items() if request.path.startswith(start))
         found = self.answer(request.method, f"{prefix}{request.path}?{query}", {}, request.body or b"", now)
         if found.status in (kit.HANG, kit.RESET):
             return Response(500, {}, b"")
@@ -124,6 +129,30 @@ def tilings(seed: int, *, days: float = 10.0, torn: bool = False, rate: float = 
     return sum(gap.reason == "tilings_disagree" for _, gap in raised)
 
 
+def threads(seed: int, *, days: float = 30.0, cap: int = 0, each: int = 260) -> int:
+    """Stuut: how many of three threads are called capped, in which ``each`` messages come to be in that time, past every round length below.
+
+    They are quiet, so they are read once an hour; a third of their messages is away for some days.
+    """
+    kit._authorized = lambda provider, given, now: True
+    rate = len(THREADS) * each / (days * DAY / SECOND)
+    world = World(seed, START, replace(ORDINARY, cap=cap, vanish=0.33, vanish_s=4 * 86_400.0), per_second=rate, providers=(STUUT,))
+    answers, adapter, told = Kit(world, seed), Stuut(), set[str]()
+    memos: dict[str, Json] = {name: {} for name in THREADS}
+    for now in range(START + HOUR, START + round(days * DAY), HOUR):
+        for name, memo in memos.items():
+            request: Request | None = adapter.first_page(Stream(STUUT, "a", name), Window(START, None, now), memo)
+            try:
+                while request is not None:
+                    page = adapter.read_page(request, answers.page(request, now))
+                    memos[name] = page.memo if page.memo is not None else memos[name]
+                    told |= {name for _ in page.gaps}
+                    request = page.next
+            except ProviderError:
+                continue
+    return len(told)
+
+
 def _judged(planted: list[Sms], raised: list[tuple[Instant, Gap]], requests: int) -> Found:
     """Each hole against the alarms of its cell."""
     cells = {sms.created // CELL: sms for sms in sorted(planted, reverse=True)}
@@ -139,6 +168,16 @@ def _judged(planted: list[Sms], raised: list[tuple[Instant, Gap]], requests: int
 def whole(seed: int) -> int:
     """Fone Dynamics, thirty days of ordinary misbehaviour."""
     return tilings(seed, days=30.0)
+
+
+def uncut(seed: int) -> int:
+    """Stuut, thirty days of ordinary misbehaviour."""
+    return threads(seed)
+
+
+def cut(seed: int) -> int:
+    """The same where only the newest fifty messages of a thread are listed."""
+    return threads(seed, cap=50)
 
 
 def torn(seed: int) -> int:

@@ -28,7 +28,7 @@ from poller import lateness, ledger, polling
 from poller.demo.judge import Flag, Verdict
 from poller.demo.shelf import Sms
 from poller.demo.switches import Switches, named, wild
-from poller.demo.world import FONE, HEYMARKET, NEVER, World
+from poller.demo.world import FONE, HEYMARKET, NEVER, THREADS, World
 from poller.errors import PollerError
 from poller.model import DAY, HOUR, SECOND, Gap, Instant
 from poller.providers import looks
@@ -279,11 +279,12 @@ def main() -> int:
 
 
 def audits() -> int:
-    """Thirty days of twelve accounts; how many holes were missed, told twice, too late, or falsely; and Fone Dynamics' readings."""
+    """Thirty days of twelve accounts; how many holes were missed, told twice, too late, or falsely; Fone Dynamics' readings; Stuut's lists."""
     with multiprocessing.get_context("spawn").Pool(os.cpu_count()) as pool:
         whole, torn = pool.map_async(holes.whole, range(4), chunksize=1), pool.map_async(holes.torn, range(4), chunksize=1)
+        uncut, cut = pool.map_async(holes.uncut, range(4), chunksize=1), pool.map_async(holes.cut, range(4), chunksize=1)
         found = pool.map(holes.counts, range(12), chunksize=1)
-        untrue, told = sum(whole.get()), sum(map(bool, torn.get()))
+        untrue, told, capped, unsaid = sum(whole.get()), sum(map(bool, torn.get())), sum(uncut.get()), 4 * len(THREADS) - sum(cut.get())
     hours = sorted(hour for each in found for hour in each.hours)
     there, raised, twice, false = (sum(getattr(each, name) for each in found) for name in ("holes", "raised", "twice", "false"))
     print(f"audits: {len(found)} accounts x 30 days: {raised} of {there} holes told, {twice} twice, {false} false alarms")
@@ -291,8 +292,10 @@ def audits() -> int:
         f"hours from hole to alarm: median {hours[len(hours) // 2]:.1f}, longest {hours[-1]:.1f} (two periods are {holes.PROMISED_H:.0f})"
     )
     print(f"tilings: 4 properties x 30 days: {untrue} false alarms; a filter that loses rows was told of {told} of 4")
+    many = 4 * len(THREADS)
+    print(f"threads: {many} threads x 30 days: {capped} false alarms; a list of the newest fifty was told of {many - unsaid} of {many}")
     late = sum(hour > holes.PROMISED_H for hour in hours)
-    return there - raised + twice + false + late + untrue + (4 - told)
+    return there - raised + twice + false + late + untrue + (4 - told) + capped + unsaid
 
 
 def promised() -> int:
