@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import random
 
 import pytest
@@ -65,6 +66,25 @@ def test_one_false_empty_answer_loses_no_row(at: int, hours: float) -> None:
     found, said = read(adapter, request, server, empty_at=at)
     assert len(found) == sum(stamp >= T - round(hours * 3600) for stamp in stamps)
     assert "empty_answer" in said
+
+
+@pytest.mark.parametrize("remembered", [0.0, 0.01, 0.1, 1.0])
+@pytest.mark.parametrize("swing", [1, 10], ids=["steady", "by day and night"])
+def test_a_rate_that_is_remembered_wrongly_costs_little(remembered: float, swing: int) -> None:
+    """A day of a property with a message in ten seconds is read with at most a quarter more rows, whatever the last window taught."""
+    rng, stamps, at = random.Random(7), list[int](), float(T)
+    while at > T - DAY // SECOND:
+        busy = math.sin((T - at) / 86_400 * math.tau) > 0
+        at -= rng.expovariate(0.1 if swing == 1 else 0.18 if busy else 0.18 / swing)
+        stamps.append(round(at) - 1)
+    server, adapter, rows = Property(stamps, cap=100), FoneDynamics(), 0
+    request = adapter.first_page(PROPERTY, Window((T - DAY // SECOND) * SECOND, NOW, NOW), {"most": 100, "rate": remembered})
+    while request is not None:
+        page = adapter.read_page(request, server.answer(request))
+        request, rows = page.next, rows + len(page.rows)
+    inside = sum(stamp >= T - DAY // SECOND for stamp in stamps)
+    assert inside <= rows <= 1.25 * inside, rows / inside
+    assert server.requests <= 2.2 * inside / (0.75 * 100), server.requests
 
 
 @pytest.mark.parametrize("at", [1, 3, 10])
