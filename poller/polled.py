@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -81,8 +80,6 @@ class Counts:
     events: int = 0
     longer: float = 1.0
     """How much longer its window is than the rung's usual one, at least 1."""
-    late: Counter[int] = field(default_factory=Counter)
-    """Late rows by bucket of lateness, as far as they were taken into account."""
 
 
 @dataclass
@@ -94,6 +91,8 @@ class Polled:
     counts: dict[int, Counts] = field(default_factory=dict)
     changes: dict[int, int] = field(default_factory=dict)
     late: dict[int, int] = field(default_factory=dict)
+    taught: dict[tuple[int, int], tuple[Instant, int]] = field(default_factory=dict)
+    """Late rows by rung and bucket that were taken into account since the rung's mark."""
     notes: dict[str, int] = field(default_factory=dict)
     last_success: Instant | None = None
     begun: bool = False

@@ -9,7 +9,7 @@ from .codec import RECORD_BYTES_MAX, TYPES, seconds_since
 from .diff import Delta, Scope
 from .known import mark_of, repeat_of
 from .model import SECOND, BadRow, Instant, Observation, Row, Stream
-from .polled import Account, Counts, Polled
+from .polled import Account, Polled
 from .providers import Page, Request, Skipped
 from .providers.common import exhausted
 from .telemetry import PageFacts
@@ -118,7 +118,7 @@ def tell(account: Account, polled: Polled, index: int, answer: Page, cursor: Cur
     now, stream_id = account.clock.now(), polled.stream.id
     counts = polled.counts[index]
     counts.pages, counts.rows, counts.events = counts.pages + 1, counts.rows + answer.count, counts.events + len(delta.events)
-    late = [] if polled.is_backfill(index) else _lateness(account, polled, counts, cursor, delta)
+    late = [] if polled.is_backfill(index) else _lateness(account, polled, cursor, delta)
     polled.late[index] = polled.late.get(index, 0) + len(late)
     polled.changes[index] = polled.changes.get(index, 0) + len(delta.seen)
     account.facts.page(
@@ -141,17 +141,23 @@ def tell(account: Account, polled: Polled, index: int, answer: Page, cursor: Cur
         polled.note(oddity)
 
 
-def _lateness(account: Account, polled: Polled, counts: Counts, cursor: Cursor, delta: Delta) -> list[Instant]:
-    """How late the page's new messages were; what the account's overlap is learned from."""
+def _lateness(account: Account, polled: Polled, cursor: Cursor, delta: Delta) -> list[Instant]:
+    """How late the page's new messages were; what the account's overlap is learned from.
+
+    Of one bucket only some rows count until the rung that owns them was swept, whether it lists them or a hint does.
+    """
     if not delta.created or not account.adapter.filtered:
         return []
     now = account.provider_clock.earliest(account.clock.now())
     found = [window.lateness(polled.rungs, cursor, created, now=now) for created in delta.created]
     fresh: Counter[int] = Counter()
     for late in filter(None, found):
-        number = lateness.bucket(late)
-        if counts.late[number] < lateness.PER_SWEEP_MAX:
-            counts.late[number] += 1
+        owner, number = window.owner(polled.rungs, late), lateness.bucket(late)
+        mark = cursor.marks[owner].complete
+        since, count = polled.taught.get((owner, number), (mark, 0))
+        count = count if since == mark else 0
+        if count < lateness.PER_SWEEP_MAX:
+            polled.taught[owner, number] = (mark, count + 1)
             fresh[number] += 1
     account.lateness = lateness.observe(account.lateness, now=now, on_time=found.count(0), late=fresh)
     return [late for late in found if late]

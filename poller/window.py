@@ -306,6 +306,11 @@ def lateness(rungs: tuple[Rung, ...], cursor: Cursor, created: Instant, *, now: 
     return max(0, now - created) if late else 0
 
 
+def owner(rungs: tuple[Rung, ...], age: Instant) -> int:
+    """The index of the rung that owns an age, the deepest one's where it is older than all of them."""
+    return next((index for index, rung in enumerate(rungs) if age <= rung.reach), len(rungs) - 1)
+
+
 def name(rung: Rung) -> str:
     """A rung's name for people: ``live``, ``ahead``, or how deep it reaches."""
     if rung.reach < 0:

@@ -65,7 +65,7 @@ class Days(Story):
         await anyio.sleep(self.seconds * 0.8)
         before, now = self.overlap(), self.clock.now()
         for number in range(IMPORT_ROWS):
-            self.world._message(HEYMARKET, now - HOUR - number * (4 * DAY // IMPORT_ROWS), now, backlog=True).visible = now
+            self.world._message(HEYMARKET, now - HOUR - number * (2 * DAY // IMPORT_ROWS), now, backlog=True).visible = now
         await anyio.sleep(12 * 3600)
         self.overlaps = (before, self.overlap())
 

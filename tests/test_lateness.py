@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
+from types import SimpleNamespace
+from typing import Any
 
 import anyio
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
-from poller import lateness
+from poller import lateness, reading, window
 from poller.demo.switches import Switches
 from poller.demo.world import HEYMARKET, World
+from poller.diff import Delta
 from poller.lateness import Lateness
-from poller.model import DAY, HOUR, MINUTE, SECOND
+from poller.model import DAY, HOUR, MINUTE, SECOND, Stream
+from poller.polled import Polled
+from poller.providers.heymarket import Heymarket
 
 from .fake_kafka import FakeCluster
 from .story import START, Story
@@ -90,6 +96,26 @@ def test_an_import_of_old_rows_that_is_bounded_per_sweep_does_not_move_it() -> N
         before = lateness.choose(before, now=NOW, interval=INTERVAL, live_share=0.01)
         after = lateness.observe(before, now=NOW, on_time=0, late=Counter({lateness.bucket(3 * HOUR): lateness.PER_SWEEP_MAX * 6}))
         assert chosen(after) == chosen(before)
+
+
+def test_what_hints_list_of_an_import_counts_with_the_sweep_of_its_age() -> None:
+    """Twenty pages of fifty old rows each: ten rows count until the rung that owns them was swept, then ten more."""
+    rungs = window.build(interval=INTERVAL, overlap=10 * MINUTE, status_horizon=0, every=6 * HOUR, back=7 * DAY)
+    polled = Polled(Stream(HEYMARKET, "a", "team"), rungs)
+    cursor = replace(window.begin(rungs, floor=NOW, now=NOW), debts={})
+    account: Any = SimpleNamespace(
+        adapter=Heymarket(),
+        provider_clock=SimpleNamespace(earliest=lambda now: now),
+        clock=SimpleNamespace(now=lambda: NOW),
+        lateness=Lateness(NOW, NOW),
+    )
+    counted = []
+    for marks in (cursor.marks, tuple(replace(mark, complete=NOW + SECOND) for mark in cursor.marks)):
+        for page in range(20):
+            delta = Delta(created=[NOW - 3 * HOUR - page * MINUTE - n * SECOND for n in range(50)])
+            assert len(reading._lateness(account, polled, replace(cursor, marks=marks), delta)) == 50
+        counted.append(sum(account.lateness.late))
+    assert counted == [10.0, 20.0]
 
 
 @given(st.integers(0, 400 * DAY))
