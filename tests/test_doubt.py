@@ -12,7 +12,7 @@ from poller import backfill, window
 from poller.backfill import Asked
 from poller.diff import Fingerprints, Scope, Seen, diff
 from poller.model import DAY, HOUR, MINUTE, SECOND, Observation, Row, Stream
-from poller.providers import Adapter, Request, Response, Window
+from poller.providers import Adapter, Json, Request, Response, View, Window
 from poller.providers.fonedynamics import SECOND_IDS_MAX, FoneDynamics, row_of
 from poller.providers.stuut import Stuut
 from poller.window import Sweep
@@ -68,6 +68,19 @@ def test_one_false_empty_answer_loses_no_row(at: int, hours: float) -> None:
     assert "empty_answer" in said
 
 
+@pytest.mark.parametrize("remembered", [{"rate": 0.001}, {}], ids=["a tiny rate", "nothing"])
+def test_a_false_empty_answer_in_a_sweep_is_doubted_by_what_the_sweep_itself_has_seen(remembered: dict[str, float]) -> None:
+    """At every place of a day with a message in ten seconds, whatever rate was known before: no row is lost."""
+    stamps = [T - 1 - 10 * n for n in range(8640)]
+    for at in range(1, 400):
+        server, adapter = Property(stamps, cap=100), FoneDynamics()
+        window = Window((T - DAY // SECOND) * SECOND, NOW, NOW)
+        found, _ = read(adapter, adapter.first_page(PROPERTY, window, {"most": 100, **remembered}), server, empty_at=at)
+        assert len(found) == len(stamps), at
+        if server.requests < at:
+            break
+
+
 @pytest.mark.parametrize("remembered", [0.0, 0.01, 0.1, 1.0])
 @pytest.mark.parametrize("swing", [1, 10], ids=["steady", "by day and night"])
 def test_a_rate_that_is_remembered_wrongly_costs_little(remembered: float, swing: int) -> None:
@@ -85,6 +98,29 @@ def test_a_rate_that_is_remembered_wrongly_costs_little(remembered: float, swing
     inside = sum(stamp >= T - DAY // SECOND for stamp in stamps)
     assert inside <= rows <= 1.25 * inside, rows / inside
     assert server.requests <= 2.2 * inside / (0.75 * 100), server.requests
+
+
+@pytest.mark.parametrize(("rate", "cap"), [(0.05, 100), (1.0, 100), (1.0, 200)])
+def test_the_readings_of_an_audit_share_no_bounds(rate: float, cap: int) -> None:
+    """What a filter loses at a bound of one reading, another lists: of the bounds between a range's ends at most one in ten is shared."""
+    rng, adapter = random.Random(11), FoneDynamics()
+    server = Property([T - round(rng.uniform(0, 400_000)) for _ in range(round(400_000 * rate))], cap=cap)
+    shared = every = 0
+    memo: Json = {}
+    for _ in range(4):
+        request = adapter.begin("tilings", PROPERTY, View(NOW, NOW - 4 * DAY, 4 * DAY, 6 * HOUR, memo, {"most": cap, "rate": rate}))
+        bounds: dict[int, set[int]] = {0: set(), 1: set()}
+        assert request is not None
+        ends = {each // SECOND for each in request.step["span"]}
+        while request is not None:
+            which, start = request.step["plan"][0][0], request.step["inner"]["slice"][0]
+            bounds.setdefault(which, set()).add(start)
+            page = adapter.read_page(request, server.answer(request))
+            request, memo = page.next, page.memo or memo
+        shared += len(bounds[0] & bounds[1] - ends)
+        every += len(bounds[0] - ends)
+    assert every >= 10
+    assert shared <= every / 10
 
 
 @pytest.mark.parametrize("at", [1, 3, 10])

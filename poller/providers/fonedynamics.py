@@ -119,8 +119,9 @@ class FoneDynamics(Struct, frozen=True):
         if step.get("empty") or "ids" in step:
             return False
         since, until = step["slice"]
-        expected = (until - since) * _usual(step, until)
-        return (until - since) * SECOND > CONFIRMED or (not step["skip"] and expected >= SURPRISING)
+        expected = (until - since) * max(_usual(step, until), step.get("density", 0.0))
+        surprising = expected >= SURPRISING if not step["skip"] else step["skip"] >= _longest(step)
+        return surprising or (until - since) * SECOND > CONFIRMED
 
     def _read_window(self, request: Request, step: Json, body: bytes, rows: list[Row | BadRow]) -> Page:
         """What a slice's answer leaves to ask."""
@@ -150,15 +151,19 @@ class FoneDynamics(Struct, frozen=True):
             step = {**step, "memo": _learned(step), "total": 0, "until": since}
         if since <= step["since"]:
             return Page(rows, None, memo={**step["memo"], "most": step["most"]}, gaps=gaps)
-        seen = max(step["skip"] or len(rows), _room(step) / 2) / (until - since)  # so the next is at most twice as long
-        density = _usual(step, since) if since == step["now"] else seen
-        return Page(rows, self._ask({**step, "slice": _slice(step, since, density), "skip": 0}), gaps=gaps)
+        if since == step["now"]:
+            density = likely = _usual(step, since)
+        else:
+            density = (step["skip"] or len(rows)) / (until - since)
+            likely = max(density, _room(step) / 2 / (until - since))  # so the next is at most twice as long
+        return Page(rows, self._ask({**step, "slice": _slice(step, since, likely), "density": density, "skip": 0}), gaps=gaps)
 
     def _split(self, step: Json, rows: list[Row | BadRow]) -> Page:
         """The answer was cut: its newer half anew, and all else after it; or the over-full second page by page."""
         since, until = step["slice"]
         if until - since > 1:
-            return Page(rows, self._ask({**step, "slice": [(since + until) // 2, until], "skip": 0}))
+            half = {"slice": [(since + until) // 2, until], "density": step["most"] / (until - since), "skip": 0}
+            return Page(rows, self._ask({**step, **half}))
         return self._fleeting(rows, {**step, "skip": 0, "ids": [], "pass": 1, "seen": 0, "still": 0})
 
     def _second(self, step: Json, rows: list[Row | BadRow]) -> Page:
@@ -236,9 +241,14 @@ def _usual(step: Json, until: int) -> float:
     return step.get("memo", {}).get("ahead" if until > step.get("now", until) else "rate", 0.0)
 
 
+def _longest(step: Json) -> int:
+    """The longest answer that is known to be possible."""
+    return max(SHORTEST_CAP, step["most"])
+
+
 def _room(step: Json) -> float:
     """Rows that a slice is expected to hold at most."""
-    return FILL * max(SHORTEST_CAP, step["most"])
+    return FILL * _longest(step)
 
 
 def _slice(step: Json, until: int, density: float) -> list[int]:

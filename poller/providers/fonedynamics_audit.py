@@ -22,6 +22,9 @@ IDS_MAX = 50_000
 PAGES_A_RANGE = 4
 """A range is chosen to hold about so many of the longest answers seen."""
 
+SLICES_SHIFT = 3 * PAGES_A_RANGE
+"""The other tiling begins so small a part of a range below its end: about half a slice, so that none of the bounds between is shared."""
+
 
 def begin(adapter: FoneDynamics, stream: Stream, view: View) -> Request | None:
     """A look that is due, else the next range of the round; a round a period of the deepest rung."""
@@ -39,8 +42,8 @@ def begin(adapter: FoneDynamics, stream: Stream, view: View) -> Request | None:
             return None
         span = [since, since + length]
         memo = {**memo, "next": span[1]}
-    middle = span[0] + (span[1] - span[0]) // 3 // SECOND * SECOND
-    plan = [[0, *span, None], [1, span[0], middle, None], [1, middle, span[1], None], [2, *span, "Transmit"], [2, *span, "Receive"]]
+    shift = span[1] - (span[1] - span[0]) // SLICES_SHIFT // SECOND * SECOND
+    plan = [[0, *span, None], [1, shift, span[1], None], [1, span[0], shift, None], [2, *span, "Transmit"], [2, *span, "Receive"]]
     step: Json = {"kind": "tilings", "now": view.now, "memo": memo, "span": span, "ids": [[], [], []], "learned": view.learned}
     return _reading(adapter, stream.name, {**step, "plan": plan})
 
