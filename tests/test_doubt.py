@@ -61,21 +61,30 @@ def test_one_false_empty_answer_loses_no_row(at: int, hours: float) -> None:
     stamps = [T - 60 * n for n in range(1, 6000)] if hours > 1 else [T - 1 - n // 4 for n in range(7000)]
     server, adapter = Property(stamps, cap=100), FoneDynamics()
     request = adapter.first_page(
-        PROPERTY, Window((T - round(hours * 3600)) * SECOND, NOW, NOW), {"most": 100, "rate": 1 / 60 if hours > 1 else 4.0}
+        PROPERTY, Window((T - round(hours * 3600)) * SECOND, NOW, NOW), {"most": 100, "cut": 100, "rate": 1 / 60 if hours > 1 else 4.0}
     )
     found, said = read(adapter, request, server, empty_at=at)
     assert len(found) == sum(stamp >= T - round(hours * 3600) for stamp in stamps)
     assert "empty_answer" in said
 
 
+@pytest.mark.parametrize("at", range(1, 30))
+def test_a_false_empty_page_of_an_over_full_second_is_believed_only_twice(at: int) -> None:
+    """Wherever it comes: all 350 messages of the second are read, or the second is flagged."""
+    server, adapter = Property([T - 300] * 350, cap=100), FoneDynamics()
+    request = adapter.first_page(PROPERTY, Window((T - 600) * SECOND, NOW, NOW), {"most": 100, "cut": 100, "rate": 0.6})
+    found, said = read(adapter, request, server, empty_at=at)
+    assert len(found) == 350 or "full_second" in said
+
+
 @pytest.mark.parametrize("remembered", [{"rate": 0.001}, {}], ids=["a tiny rate", "nothing"])
 def test_a_false_empty_answer_in_a_sweep_is_doubted_by_what_the_sweep_itself_has_seen(remembered: dict[str, float]) -> None:
-    """At every place of a day with a message in ten seconds, whatever rate was known before: no row is lost."""
-    stamps = [T - 1 - 10 * n for n in range(8640)]
+    """At every place of six hours with a message in ten seconds, whatever rate was known before: no row is lost."""
+    stamps = [T - 1 - 10 * n for n in range(2160)]
     for at in range(1, 400):
         server, adapter = Property(stamps, cap=100), FoneDynamics()
-        window = Window((T - DAY // SECOND) * SECOND, NOW, NOW)
-        found, _ = read(adapter, adapter.first_page(PROPERTY, window, {"most": 100, **remembered}), server, empty_at=at)
+        window = Window((T - 6 * 3600) * SECOND, NOW, NOW)
+        found, _ = read(adapter, adapter.first_page(PROPERTY, window, {"most": 100, "cut": 100, **remembered}), server, empty_at=at)
         assert len(found) == len(stamps), at
         if server.requests < at:
             break
@@ -91,7 +100,7 @@ def test_a_rate_that_is_remembered_wrongly_costs_little(remembered: float, swing
         at -= rng.expovariate(0.1 if swing == 1 else 0.18 if busy else 0.18 / swing)
         stamps.append(round(at) - 1)
     server, adapter, rows = Property(stamps, cap=100), FoneDynamics(), 0
-    request = adapter.first_page(PROPERTY, Window((T - DAY // SECOND) * SECOND, NOW, NOW), {"most": 100, "rate": remembered})
+    request = adapter.first_page(PROPERTY, Window((T - DAY // SECOND) * SECOND, NOW, NOW), {"most": 100, "cut": 100, "rate": remembered})
     while request is not None:
         page = adapter.read_page(request, server.answer(request))
         request, rows = page.next, rows + len(page.rows)
@@ -100,7 +109,7 @@ def test_a_rate_that_is_remembered_wrongly_costs_little(remembered: float, swing
     assert server.requests <= 2.2 * inside / (0.75 * 100), server.requests
 
 
-@pytest.mark.parametrize(("rate", "cap"), [(0.05, 100), (1.0, 100), (1.0, 200)])
+@pytest.mark.parametrize(("rate", "cap"), [(0.05, 100), (0.2, 100), (0.2, 200)])
 def test_the_readings_of_an_audit_share_no_bounds(rate: float, cap: int) -> None:
     """What a filter loses at a bound of one reading, another lists: of the bounds between a range's ends at most one in ten is shared."""
     rng, adapter = random.Random(11), FoneDynamics()
@@ -121,6 +130,19 @@ def test_the_readings_of_an_audit_share_no_bounds(rate: float, cap: int) -> None
         every += len(bounds[0] - ends)
     assert every >= 10
     assert shared <= every / 10
+
+
+def test_the_limit_of_answers_is_found_by_longer_slices() -> None:
+    """A week of a property with a message in ten seconds, after a live window that saw sixty: about as many requests as with the limit known."""
+    rng = random.Random(5)
+    stamps = [T - round(rng.uniform(0, 7 * 86_400)) for _ in range(60_480)]
+    requests = []
+    for memo in ({"most": 60, "rate": 0.1}, {"most": 1000, "cut": 1000, "rate": 0.1}):
+        server, adapter = Property(stamps, cap=1000), FoneDynamics()
+        found, _ = read(adapter, adapter.first_page(PROPERTY, Window((T - 7 * 86_400) * SECOND, NOW, NOW), memo), server)
+        assert len(found) == sum(stamp < T for stamp in stamps)
+        requests.append(server.requests)
+    assert requests[0] <= 1.5 * requests[1], requests
 
 
 @pytest.mark.parametrize("at", [1, 3, 10])

@@ -89,6 +89,7 @@ class FoneDynamics(Struct, frozen=True):
             "now": now,
             "skip": 0,
             "most": memo.get("most", 0),
+            "cut": memo.get("cut", 0),
             "total": 0,
             "memo": memo,
             **({"only": only} if only else {}),
@@ -116,8 +117,10 @@ class FoneDynamics(Struct, frozen=True):
     def _doubtful(self, request: Request) -> bool:
         """Whether an answer without rows must be confirmed: a provider in trouble may give one, and much would be taken for read."""
         step = request.step
-        if step.get("empty") or "ids" in step:
+        if step.get("empty"):
             return False
+        if "ids" in step:
+            return step["skip"] <= len(step["ids"])
         since, until = step["slice"]
         expected = (until - since) * max(_usual(step, until), step.get("density", 0.0))
         surprising = expected >= SURPRISING if not step["skip"] else step["skip"] >= _longest(step)
@@ -126,13 +129,13 @@ class FoneDynamics(Struct, frozen=True):
     def _read_window(self, request: Request, step: Json, body: bytes, rows: list[Row | BadRow]) -> Page:
         """What a slice's answer leaves to ask."""
         _honoured(_stamps(body), step["slice"])
-        step = {**step, "most": max(step.get("most", 0), len(rows)), "total": step.get("total", 0) + (0 if step["skip"] else len(rows))}
+        step = {**step, "most": max(step["most"], len(rows))}
         if "ids" in step:
             return self._second(step, rows)
         if not step["skip"]:
             whole = not rows or (len(rows) < request.step.get("most", 0) and not _like_a_cap(len(rows)))
             return self._done(step, rows) if whole else Page(rows, self._ask({**step, "skip": len(rows)}))
-        return self._split({**step, "most": step["skip"]}, rows) if rows else self._done(step, rows)
+        return self._split({**step, "most": step["skip"], "cut": step["skip"]}, rows) if rows else self._done(step, rows)
 
     def _ask(self, step: Json) -> Request:
         since, until = step["slice"]
@@ -147,14 +150,16 @@ class FoneDynamics(Struct, frozen=True):
     def _done(self, step: Json, rows: list[Row | BadRow], gaps: tuple[Gap, ...] = ()) -> Page:
         """This slice is exhausted: the next one below it, or the end."""
         since, until = step["slice"]
+        held = len(step["ids"]) if "ids" in step else step["skip"] or len(rows)
+        step = {**_plain(step), "total": step["total"] + held}
         if since in (step["now"], step["since"]):
             step = {**step, "memo": _learned(step), "total": 0, "until": since}
         if since <= step["since"]:
-            return Page(rows, None, memo={**step["memo"], "most": step["most"]}, gaps=gaps)
+            return Page(rows, None, memo={**step["memo"], "most": step["most"], "cut": step["cut"]}, gaps=gaps)
         if since == step["now"]:
             density = likely = _usual(step, since)
         else:
-            density = (step["skip"] or len(rows)) / (until - since)
+            density = held / (until - since)
             likely = max(density, _room(step) / 2 / (until - since))  # so the next is at most twice as long
         return Page(rows, self._ask({**step, "slice": _slice(step, since, likely), "density": density, "skip": 0}), gaps=gaps)
 
@@ -175,10 +180,10 @@ class FoneDynamics(Struct, frozen=True):
         still = step["still"] + 1 if not added else 0
         drifted = step["skip"] > len(ids)
         if not rows and ((step["pass"] == 1 and not drifted) or still >= 2):
-            return self._done(_plain(step), rows)
+            return self._done({**step, "ids": sorted(ids)}, rows)
         if step["pass"] >= PASSES_MAX:
             since, until = step["slice"]
-            return self._done(_plain(step), rows, (Gap("full_second", since * SECOND, until * SECOND),))
+            return self._done({**step, "ids": sorted(ids)}, rows, (Gap("full_second", since * SECOND, until * SECOND),))
         again = {**step, "ids": sorted(ids), "seen": len(ids), "still": still, "pass": step["pass"] + 1, "skip": 0}
         return self._fleeting(rows, again)
 
@@ -247,18 +252,19 @@ def _longest(step: Json) -> int:
 
 
 def _room(step: Json) -> float:
-    """Rows that a slice is expected to hold at most."""
-    return FILL * _longest(step)
+    """Rows that a slice is expected to hold: until an answer was cut at the longest length, slices grow to find where it is."""
+    longest = _longest(step)
+    return FILL * (longest if step["cut"] >= step["most"] > 0 else min(COUNT, 2 * longest))
 
 
 def _slice(step: Json, until: int, density: float) -> list[int]:
     """The newest piece of what is left below ``until``, as long as ``density`` rows a second fill an answer; none crosses the query time."""
     low = step["now"] if step["since"] < step["now"] < until else step["since"]
-    return [max(low, until - max(1, int(_room(step) / density))) if density > 0 else low, until]
+    return [max(low, until - max(1, int(min(until - low, _room(step) / density)))) if density > 0 else low, until]
 
 
 def _learned(step: Json) -> Json:
-    """The memo, with the density of the part of the window that ends here, of the future only where all of it was read."""
+    """The memo, with the density of the part of the window that ends here, of the future only where more than a day of it was read."""
     since, until = step["slice"][0], step["until"]
     ahead = until > step["now"]
     if ahead and until - step["now"] <= DAY // SECOND:

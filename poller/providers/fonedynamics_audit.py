@@ -22,8 +22,8 @@ IDS_MAX = 50_000
 PAGES_A_RANGE = 4
 """A range is chosen to hold about so many of the longest answers seen."""
 
-SLICES_SHIFT = 3 * PAGES_A_RANGE
-"""The other tiling begins so small a part of a range below its end: about half a slice, so that none of the bounds between is shared."""
+SHORTER = 1.6
+"""The other tiling expects so many times the rows, so its slices begin shorter, and none of the bounds between is shared."""
 
 
 def begin(adapter: FoneDynamics, stream: Stream, view: View) -> Request | None:
@@ -42,8 +42,8 @@ def begin(adapter: FoneDynamics, stream: Stream, view: View) -> Request | None:
             return None
         span = [since, since + length]
         memo = {**memo, "next": span[1]}
-    shift = span[1] - (span[1] - span[0]) // SLICES_SHIFT // SECOND * SECOND
-    plan = [[0, *span, None], [1, shift, span[1], None], [1, span[0], shift, None], [2, *span, "Transmit"], [2, *span, "Receive"]]
+    middle = span[0] + (span[1] - span[0]) // 3 // SECOND * SECOND
+    plan = [[0, *span, None], [1, middle, span[1], None], [1, span[0], middle, None], [2, *span, "Transmit"], [2, *span, "Receive"]]
     step: Json = {"kind": "tilings", "now": view.now, "memo": memo, "span": span, "ids": [[], [], []], "learned": view.learned}
     return _reading(adapter, stream.name, {**step, "plan": plan})
 
@@ -57,9 +57,10 @@ def _length(view: View) -> Instant:
 
 def _reading(adapter: FoneDynamics, name: str, step: Json) -> Request:
     """The first page of the next reading of the plan."""
-    _, since, until, direction = step["plan"][0]
+    which, since, until, direction = step["plan"][0]
     only = {"Direction": direction} if direction else {}
-    inner = adapter.first_page(Stream(adapter.name, "", name), Window(since, until, step["now"]), step["learned"], **only)
+    learned = {**step["learned"], "rate": SHORTER * step["learned"].get("rate", 0.0)} if which == 1 else step["learned"]
+    inner = adapter.first_page(Stream(adapter.name, "", name), Window(since, until, step["now"]), learned, **only)
     return replace(inner, step={**step, "stream": name, "inner": inner.step})
 
 
