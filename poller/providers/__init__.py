@@ -3,7 +3,7 @@
 A sweep is ``first_page`` → (fetch) → ``read_page`` → next request → ... until ``Page.next`` is
 None. Everything an adapter must remember between two pages is in ``Request.step``; everything
 it learned about the provider for later sweeps is in ``Page.memo``. Both are plain JSON values
-(dict, list, str, int, bool, None) because they are kept in the state topic, so that another
+(dict, list, str, int, float, bool, None) because they are kept in the state topic, so that another
 worker can go on with the sweep in hand.
 """
 

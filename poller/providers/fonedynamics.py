@@ -1,9 +1,10 @@
-"""Fone Dynamics: ``GET /v2/Properties/{PropertySid}/Messages``, by windows that are split and never paged.
+"""Fone Dynamics: ``GET /v2/Properties/{PropertySid}/Messages``, by slices of time that are never paged.
 
 Sources: fonedynamics.com/docs/rest-api/find-sms and send-sms, the vendor's C# and Java clients
 (host, Basic authentication, error shape). Pages by offset may overlap and skip while messages
-arrive, so a window whose answer may be cut is halved instead, down to one second; only an
-over-full second is paged, again and again until two passes add nothing.
+arrive, so a window is read in slices, newest first, each as long as one answer is expected to
+hold; one whose answer was cut begins anew with its newer half, down to one second. Only an
+over-full second is paged, and where its pages moved, again and again until two passes add nothing.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ CONFIRMED: Instant = HOUR
 """An answer without rows that speaks for so long a time is asked for twice."""
 
 SURPRISING = 10
-"""So is one where so many were expected."""
+"""So is one where so many were expected; and the page after an answer that was as long as the longest."""
 
 
 class FoneDynamics(Struct, frozen=True):
@@ -91,6 +92,7 @@ class FoneDynamics(Struct, frozen=True):
             "most": memo.get("most", 0),
             "cut": memo.get("cut", 0),
             "total": 0,
+            "density": 0.0,
             "memo": memo,
             **({"only": only} if only else {}),
         }
@@ -122,7 +124,7 @@ class FoneDynamics(Struct, frozen=True):
         if "ids" in step:
             return step["skip"] <= len(step["ids"])
         since, until = step["slice"]
-        expected = (until - since) * max(_usual(step, until), step.get("density", 0.0))
+        expected = (until - since) * max(_usual(step, until), step["density"])
         surprising = expected >= SURPRISING if not step["skip"] else step["skip"] >= _longest(step)
         return surprising or (until - since) * SECOND > CONFIRMED
 
@@ -133,7 +135,7 @@ class FoneDynamics(Struct, frozen=True):
         if "ids" in step:
             return self._second(step, rows)
         if not step["skip"]:
-            whole = not rows or (len(rows) < request.step.get("most", 0) and not _like_a_cap(len(rows)))
+            whole = not rows or (len(rows) < request.step["most"] and not _like_a_cap(len(rows)))
             return self._done(step, rows) if whole else Page(rows, self._ask({**step, "skip": len(rows)}))
         return self._split({**step, "most": step["skip"], "cut": step["skip"]}, rows) if rows else self._done(step, rows)
 
@@ -156,11 +158,9 @@ class FoneDynamics(Struct, frozen=True):
             step = {**step, "memo": _learned(step), "total": 0, "until": since}
         if since <= step["since"]:
             return Page(rows, None, memo={**step["memo"], "most": step["most"], "cut": step["cut"]}, gaps=gaps)
-        if since == step["now"]:
-            density = likely = _usual(step, since)
-        else:
-            density = held / (until - since)
-            likely = max(density, _room(step) / 2 / (until - since))  # so the next is at most twice as long
+        crossed = since == step["now"]  # what was scheduled says nothing of what was sent
+        density = _usual(step, since) if crossed else held / (until - since)
+        likely = density if crossed else max(density, _room(step) / 2 / (until - since))  # at most twice as long as this one
         return Page(rows, self._ask({**step, "slice": _slice(step, since, likely), "density": density, "skip": 0}), gaps=gaps)
 
     def _split(self, step: Json, rows: list[Row | BadRow]) -> Page:
@@ -243,7 +243,7 @@ def _observation(id_: str, value: Json, created: Instant, created_text: str) -> 
 
 def _usual(step: Json, until: int) -> float:
     """Rows a second that earlier windows found; what is sent just now says nothing of what is scheduled."""
-    return step.get("memo", {}).get("ahead" if until > step.get("now", until) else "rate", 0.0)
+    return step["memo"].get("ahead" if until > step["now"] else "rate", 0.0)
 
 
 def _longest(step: Json) -> int:
