@@ -70,9 +70,9 @@ class Kit(Providers):
 
 
 def play(
-    adapter: Adapter, chore: str, world: World, *, days: float, seed: int, said: list[str] | None = None
+    adapter: Adapter, chore: str, world: World, *, days: float, seed: int, said: list[str] | None = None, rate: float = 0.02
 ) -> tuple[list[tuple[Instant, Gap]], int]:
-    """Run the audit every ten minutes; the gaps it raised and when, and the number of requests. ``said`` takes its oddities."""
+    """Run the audit every ten minutes; the gaps it raised and when, and the number of requests. ``said`` takes its oddities; ``rate`` is what polling has learned."""
     kit._authorized = lambda provider, given, now: True  # the harness has no secrets
     answers, now, raised, requests = Kit(world, seed), START, [], 0
     memo: Json = {}
@@ -80,7 +80,7 @@ def play(
     stream = Stream(adapter.name, "a", PROPERTIES[0] if adapter.name == FONE else "team")
     while now < START + days * DAY:
         now += STEP
-        view = View(world.clock(now), START - DAY // 2, DEPTH, EVERY, memo, {"most": 200, "rate": 0.02})
+        view = View(world.clock(now), START - DAY // 2, DEPTH, EVERY, memo, {"most": 200, "rate": rate})
         request = adapter.begin(chore, stream, view)
         at = now
         try:
@@ -125,7 +125,7 @@ def tilings(seed: int, *, days: float = 10.0, torn: bool = False, rate: float = 
             return shown(since + MINUTE if until - since > HOUR else since, until, now)
 
         shelf.between = lossy  # type: ignore[method-assign]
-    raised, _ = play(FoneDynamics(), "tilings", world, days=days, seed=seed)
+    raised, _ = play(FoneDynamics(), "tilings", world, days=days, seed=seed, rate=rate / len(PROPERTIES))
     return sum(gap.reason == "tilings_disagree" for _, gap in raised)
 
 

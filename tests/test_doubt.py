@@ -68,22 +68,25 @@ def test_one_false_empty_answer_loses_no_row(at: int, hours: float) -> None:
     assert "empty_answer" in said
 
 
-@pytest.mark.parametrize("at", range(1, 30))
-def test_a_false_empty_page_of_an_over_full_second_is_believed_only_twice(at: int) -> None:
+def test_a_false_empty_page_of_an_over_full_second_is_believed_only_twice() -> None:
     """Wherever it comes: all 350 messages of the second are read, or the second is flagged."""
-    server, adapter = Property([T - 300] * 350, cap=100), FoneDynamics()
-    request = adapter.first_page(PROPERTY, Window((T - 600) * SECOND, NOW, NOW), {"most": 100, "cut": 100, "rate": 0.6})
-    found, said = read(adapter, request, server, empty_at=at)
-    assert len(found) == 350 or "full_second" in said
+    for at in range(1, 400):
+        server, adapter = Property([T - 300] * 350, cap=100), FoneDynamics()
+        request = adapter.first_page(PROPERTY, Window((T - 600) * SECOND, NOW, NOW), {"most": 100, "cut": 100, "rate": 0.6})
+        found, said = read(adapter, request, server, empty_at=at)
+        assert len(found) == 350 or "full_second" in said, at
+        if server.requests < at:
+            break
 
 
 @pytest.mark.parametrize("remembered", [{"rate": 0.001}, {}], ids=["a tiny rate", "nothing"])
-def test_a_false_empty_answer_in_a_sweep_is_doubted_by_what_the_sweep_itself_has_seen(remembered: dict[str, float]) -> None:
-    """At every place of six hours with a message in ten seconds, whatever rate was known before: no row is lost."""
-    stamps = [T - 1 - 10 * n for n in range(2160)]
-    for at in range(1, 400):
+@pytest.mark.parametrize(("seconds", "every"), [(6 * 3600, 10), (1800, 2)])
+def test_a_false_empty_answer_is_doubted_where_an_answer_was_cut(seconds: int, every: int, remembered: dict[str, float]) -> None:
+    """At every place of a sweep but its very first, when nothing is known: no row is lost."""
+    stamps = [T - 1 - every * n for n in range(seconds // every)]
+    for at in range(2, 400):
         server, adapter = Property(stamps, cap=100), FoneDynamics()
-        window = Window((T - 6 * 3600) * SECOND, NOW, NOW)
+        window = Window((T - seconds) * SECOND, NOW, NOW)
         found, _ = read(adapter, adapter.first_page(PROPERTY, window, {"most": 100, "cut": 100, **remembered}), server, empty_at=at)
         assert len(found) == len(stamps), at
         if server.requests < at:
@@ -130,6 +133,20 @@ def test_the_readings_of_an_audit_share_no_bounds(rate: float, cap: int) -> None
         every += len(bounds[0] - ends)
     assert every >= 10
     assert shared <= every / 10
+
+
+@pytest.mark.parametrize("cap", [30, 200])
+@pytest.mark.parametrize("bursts", [0, 6])
+def test_a_learned_rate_counts_each_message_once(cap: int, bursts: int) -> None:
+    """However often answers were cut and slices read again, and whatever one second holds."""
+    stamps = [T - 1 - 20 * n for n in range(1080)] + [T - 1800 - 3600 * hour for hour in range(bursts) for _ in range(300)]
+    server, adapter = Property(stamps, cap=cap), FoneDynamics()
+    memo: Json = {}
+    request: Request | None = adapter.first_page(PROPERTY, Window((T - 6 * 3600) * SECOND, NOW, NOW), memo)
+    while request is not None:
+        page = adapter.read_page(request, server.answer(request))
+        request, memo = page.next, page.memo or memo
+    assert memo["rate"] == pytest.approx(len(stamps) / 21_600, abs=0.0001)
 
 
 def test_the_limit_of_answers_is_found_by_longer_slices() -> None:

@@ -74,10 +74,11 @@ def test_ordinary_misbehaviour_raises_nothing() -> None:
     assert (found.raised, found.false) == (0, 0)
 
 
-def test_tilings_that_disagree_are_told() -> None:
-    """A filter that loses rows at the edges of windows is noticed, one that does not is not."""
-    assert holes.tilings(1, days=3.0, torn=True)
-    assert not holes.tilings(1, days=3.0)
+@pytest.mark.parametrize("rate", [0.02, 0.003])
+def test_tilings_that_disagree_are_told(rate: float) -> None:
+    """A filter that loses rows at the edges of windows is noticed, one that does not is not, also where a range is one slice."""
+    assert holes.tilings(1, days=4.0, torn=True, rate=rate)
+    assert not holes.tilings(1, days=4.0, rate=rate)
 
 
 def test_counts_that_mean_something_else_turn_the_audit_off() -> None:

@@ -92,7 +92,7 @@ class FoneDynamics(Struct, frozen=True):
             "most": memo.get("most", 0),
             "cut": memo.get("cut", 0),
             "total": 0,
-            "density": 0.0,
+            "full": until,
             "memo": memo,
             **({"only": only} if only else {}),
         }
@@ -124,9 +124,10 @@ class FoneDynamics(Struct, frozen=True):
         if "ids" in step:
             return step["skip"] <= len(step["ids"])
         since, until = step["slice"]
-        expected = (until - since) * max(_usual(step, until), step["density"])
+        expected = (until - since) * _usual(step, until)
         surprising = expected >= SURPRISING if not step["skip"] else step["skip"] >= _longest(step)
-        return surprising or (until - since) * SECOND > CONFIRMED
+        inside = until > step["full"]  # of a range whose answer was cut: rows are there
+        return surprising or inside or (until - since) * SECOND > CONFIRMED
 
     def _read_window(self, request: Request, step: Json, body: bytes, rows: list[Row | BadRow]) -> Page:
         """What a slice's answer leaves to ask."""
@@ -158,16 +159,16 @@ class FoneDynamics(Struct, frozen=True):
             step = {**step, "memo": _learned(step), "total": 0, "until": since}
         if since <= step["since"]:
             return Page(rows, None, memo={**step["memo"], "most": step["most"], "cut": step["cut"]}, gaps=gaps)
-        crossed = since == step["now"]  # what was scheduled says nothing of what was sent
-        density = _usual(step, since) if crossed else held / (until - since)
-        likely = density if crossed else max(density, _room(step) / 2 / (until - since))  # at most twice as long as this one
-        return Page(rows, self._ask({**step, "slice": _slice(step, since, likely), "density": density, "skip": 0}), gaps=gaps)
+        density = max(held, _room(step) / 2) / (until - since)  # so the next slice is at most twice as long
+        if since == step["now"]:  # what was scheduled says nothing of what was sent
+            density = _usual(step, since)
+        return Page(rows, self._ask({**step, "slice": _slice(step, since, density), "skip": 0}), gaps=gaps)
 
     def _split(self, step: Json, rows: list[Row | BadRow]) -> Page:
         """The answer was cut: its newer half anew, and all else after it; or the over-full second page by page."""
         since, until = step["slice"]
         if until - since > 1:
-            half = {"slice": [(since + until) // 2, until], "density": step["most"] / (until - since), "skip": 0}
+            half = {"slice": [(since + until) // 2, until], "full": min(since, step["full"]), "skip": 0}
             return Page(rows, self._ask({**step, **half}))
         return self._fleeting(rows, {**step, "skip": 0, "ids": [], "pass": 1, "seen": 0, "still": 0})
 
