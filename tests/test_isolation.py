@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import anyio
 import httpx
 import pytest
@@ -79,7 +77,7 @@ def test_what_is_sick_delays_nothing_else(sick: str, how: str) -> None:
 def test_the_trial_can_fail() -> None:
     """Negative control: what is sick is itself asked far less often."""
     healthy, ill = story().played(), story().played("/heymarket/", "500")
-    counts: list[Any] = [sum(len(times) for path, times in asked.items() if "/heymarket/" in path) for asked in (healthy, ill)]
+    counts = [counted([time for path, times in asked.items() if "/heymarket/" in path for time in times]) for asked in (healthy, ill)]
     assert counts[1] < counts[0] / 2
 
 

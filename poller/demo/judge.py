@@ -109,7 +109,7 @@ def judge(world: World, events: list[Published], *, accounts: dict[str, str], no
         missing=sorted(missing - said),
         flagged=sorted(missing & said),
         stale=sorted({key for key in stale if key in created}),
-        duplicates=sorted(doubled | (created.keys() - expected.keys())),
+        duplicates=sorted(doubled | (revisions.keys() - expected.keys())),
         out_of_order=sorted(key for key, seen in revisions.items() if sorted(seen) != list(range(1, len(seen) + 1))),
     )
 
