@@ -20,7 +20,8 @@ help:  ## say what there is
 demo: .venv/ready  ## everything at once: providers, Kafka, daemon, a kill, and the proof (SECONDS=60)
 	@exec $(BIN)/poller demo --seconds $(SECONDS)
 
-test: export PYTHONHASHSEED := 0  # the order of sets is part of a history that a seed decides
+# the order of sets is part of a history that a seed decides
+test: export PYTHONHASHSEED := 0
 test: .venv/ready  ## the whole suite, with a real Kafka: one process for its tests, one for all others
 	@exec $(BIN)/python -m pytest -n 2 --dist loadgroup
 
