@@ -14,9 +14,10 @@ from .providers import LOOKUP, View
 from .reading import ask, learn, read_rows, scope_of, tell
 from .window import Cursor
 
-WAIT_S, WAIT_MAX_S = 15.0, 6 * 3600.0
-TRIES_MAX = 3
-"""A request that fails so often in a row ends its run; the next run waits twice as long each time."""
+WAIT_S, WAIT_MAX_S = 15.0, 900.0
+TRIES_MAX = 5
+"""A request that fails so often in a row ends its run; the next run waits twice as long each time, up to a quarter of an hour:
+an audit that waited longer would let what it looks for pass out of reach."""
 
 
 def remember(account: Account, polled: Polled, interval: Instant) -> None:
@@ -38,14 +39,20 @@ def period_s(account: Account, number: int, interval_s: float) -> float:
 def wait_s(account: Account, polled: Polled, index: int, interval_s: float) -> float:
     """Seconds until a request that failed is tried again, or a new run where it failed too often."""
     number = polled.chore(index)
-    assert number is not None, "only a chore fails like this"
+    if number is None:  # a backfill: its sweep stays in hand, whatever fails
+        return _waits(polled, index, WAIT_S)
     tries = polled.chore_tries[index] = polled.chore_tries.get(index, 0) + 1
     if tries < TRIES_MAX:
         return WAIT_S * tries
     for kept in (polled.chore_tries, polled.chores, polled.counts):
         kept.pop(index, None)
+    return _waits(polled, index, max(period_s(account, number, interval_s), WAIT_S))
+
+
+def _waits(polled: Polled, index: int, least_s: float) -> float:
+    """Twice as long after each failure."""
     failures = polled.chore_failures[index] = polled.chore_failures.get(index, 0) + 1
-    return min(WAIT_MAX_S, max(period_s(account, number, interval_s), WAIT_S) * 2.0 ** min(failures, 20))
+    return max(least_s, min(WAIT_MAX_S, least_s * 2.0 ** min(failures, 20)))
 
 
 def begin(account: Account, polled: Polled, index: int) -> bool:

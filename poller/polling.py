@@ -163,8 +163,9 @@ class Poller:
         except ProviderError as error:
             if self._polled.get(go.stream) is not polled:
                 return  # the stream was taken off the list meanwhile
-            if chore is not None and not isinstance(error, RateLimited | Unauthorized):
-                self._gave_up(go, polled, chore, error)
+            beside = chore is not None or polled.is_backfill(go.rung)
+            if beside and not isinstance(error, RateLimited | Unauthorized):
+                self._gave_up(go, polled, error)
             else:
                 not_before = self._failed(go, polled, error)
         else:
@@ -212,10 +213,10 @@ class Poller:
             polled.chore_failures.pop(go.rung, None)
         self._agenda.plan(go.stream, go.rung, due)
 
-    def _gave_up(self, go: Go, polled: Polled, chore: int, error: ProviderError) -> None:
-        """A chore failed: the stream goes on."""
+    def _gave_up(self, go: Go, polled: Polled, error: ProviderError) -> None:
+        """A chore or a backfill failed: the stream goes on."""
         wait = chores.wait_s(self.account, polled, go.rung, self._interval_s)
-        self.account.facts.trouble(f"{go.stream} ({self.account.adapter.chores[chore].name})", error, wait)
+        self.account.facts.trouble(f"{go.stream} ({self._rung_name(go)})", error, wait)
         self._agenda.plan(go.stream, go.rung, self.account.clock.monotonic() + wait)
 
     def backfill(self, stream_id: str, asked: Asked) -> None:
@@ -238,6 +239,7 @@ class Poller:
 
     def _filled(self, go: Go, polled: Polled, *, ended: bool) -> None:
         """After a page of a backfill: the next one in its turn."""
+        polled.chore_failures.pop(go.rung, None)
         done = ended and not backfill.running(self.account.committer.ledger.cursor(go.stream))  # another part may follow
         self._agenda.plan(go.stream, go.rung, math.inf if done else self._backfill_turn())
         if done:

@@ -43,13 +43,16 @@ def in_hand(account: Account, polled: Polled, index: int, cursor: Cursor) -> Swe
     return Sweep(span.since, span.until, rung.inner, rung.reach, latest, request, handed=handed)
 
 
-def _backfill_in_hand(account: Account, polled: Polled, cursor: Cursor) -> Sweep:
+def _backfill_in_hand(account: Account, polled: Polled, cursor: Cursor) -> Sweep | None:
     """The sweep of the newest part of what was asked for that is left."""
     held = backfill.running(cursor)
     assert held is not None, "a backfill is asked for before its pages are"
     if held.sweep is not None:
         return held.sweep
-    since, until = backfill.parts(cursor, held)[-1]
+    left = backfill.parts(cursor, held)
+    if not left:  # the floor rose over it
+        return None
+    since, until = left[-1]
     now = account.provider_clock.latest(account.clock.now())
     return Sweep(since, until, 0, 0, now, account.adapter.first_page(polled.stream, Window(since, until, now), cursor.memo))
 
@@ -119,7 +122,10 @@ def _longer(rung: Rung, sweep: Sweep) -> float:
 
 
 def _passed_over(account: Account, polled: Polled, index: int, cursor: Cursor) -> Cursor:
-    """A rung whose window is empty is complete without a request."""
+    """A rung whose window is empty is complete without a request; a backfill of which nothing is left, as well."""
+    if polled.is_backfill(index):
+        assert cursor.backfill is not None, "a backfill was begun"
+        return replace(cursor, backfill=replace(cursor.backfill, done=True))
     now = account.provider_clock.earliest(account.clock.now())
     return window.complete(polled.rungs, index, cursor, Sweep(now, None, 0, 0, now, _NOTHING, started=now))
 

@@ -4,27 +4,33 @@ from __future__ import annotations
 
 import signal
 import subprocess
+from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import anyio
 import anyio.to_thread
+import httpx
 import pytest
 import trio.testing
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from poller import backfill, window
+from poller import backfill, sweep, window
 from poller.ask import _done, _first, _Progress
 from poller.backfill import Asked
 from poller.codec import asked_key, encode_state
 from poller.demo.broker import Cluster
 from poller.demo.world import PROPERTIES, THREADS
 from poller.model import DAY, HOUR, MINUTE, SECOND, Stream
+from poller.polled import Polled
 from poller.port import Stored
 from poller.providers import Request
 from poller.providers.fonedynamics import FoneDynamics
 from poller.providers.heymarket import Heymarket
+from poller.telemetry import AccountFacts, SweepFacts, Telemetry
 from poller.window import Backfill, Cursor, Sweep
 from poller.worker import shard_of
 
@@ -149,6 +155,72 @@ def test_a_backfill_publishes_what_live_polling_began_too_late_for(crash_s: floa
     verdict = story.play(ask)
     assert verdict.good, verdict
     assert not faults(story.published())
+
+
+class Retained(Story):
+    """A provider that refuses to be asked for what is older than a day; ``told`` has the sweeps of its first property by rung."""
+
+    def telemetry(self) -> Telemetry:
+        """That listens."""
+        found = super().telemetry()
+        found_account, self.told = found.account, Counter[str]()
+
+        def account(provider: str, name: str) -> AccountFacts:
+            facts = found_account(provider, name)
+            swept = facts.sweep
+
+            def heard(one: SweepFacts) -> None:
+                self.told[one.rung] += one.stream.endswith(PROPERTIES[0]) and one.outcome in ("ok", "empty")
+                swept(one)
+
+            facts.sweep = heard  # type: ignore[method-assign]
+            return facts
+
+        found.account = account  # type: ignore[method-assign]
+        return found
+
+    async def _answer(self, request: httpx.Request, name: str = "") -> httpx.Response:
+        since = request.url.params.get("Date_From")
+        if since is not None and int(since) < START // SECOND - 26 * 3600:
+            self.refused = getattr(self, "refused", 0) + 1
+            return httpx.Response(400, content=b"{}", headers={"content-type": "application/json"})
+        return await super()._answer(request, name)
+
+
+def test_a_backfill_that_always_fails_delays_nothing_else() -> None:
+    """Every rung and the audit of its stream go on as often as without it; it is tried again, ever more slowly."""
+    told = []
+    for asks in (False, True):
+        story = Retained(8, crash_s=None, seconds=1500.0)
+        story.world._per_second = 0.2
+
+        async def ask(story: Story, *, asks: bool = asks) -> None:
+            await anyio.sleep(3)
+            stream = f"fonedynamics/sydney/{PROPERTIES[0]}"
+            record = Stored(asked_key(stream), encode_state(Asked("request", START - 9 * DAY, START - 2 * DAY)))
+            for member in story.cluster.members.values():
+                member.hear(shard_of(stream.rpartition("/")[0], 4), record) if asks else None
+
+        verdict = story.play(ask)
+        assert verdict.good, (asks, verdict)
+        told.append((story.told, getattr(story, "refused", 0)))
+    (healthy, none), (ill, refused) = told
+    assert none == 0
+    assert 3 <= refused < 20
+    assert len(healthy) >= 5
+    assert all(ill[rung] >= 0.9 * count - 1 for rung, count in healthy.items()), (healthy, ill)
+
+
+def test_a_backfill_over_which_the_floor_rose_is_done() -> None:
+    """Nothing of it is left to ask for when its first page comes to its turn."""
+    account: Any = SimpleNamespace(adapter=FoneDynamics(), provider_clock=SimpleNamespace(latest=lambda now: now, earliest=lambda now: now))
+    account.clock = SimpleNamespace(now=lambda: 100 * DAY)
+    polled = Polled(Stream("fonedynamics", "a", PROPERTIES[0]), LADDER)
+    begun = backfill.begin(cursor(50 * DAY, 50 * DAY), Asked("a", 60 * DAY, 61 * DAY))
+    assert backfill.running(begun)
+    risen = replace(begun, floor=70 * DAY)
+    assert sweep.in_hand(account, polled, len(LADDER), risen) is None
+    assert backfill.running(sweep._passed_over(account, polled, len(LADDER), risen)) is None
 
 
 @pytest.mark.anyio

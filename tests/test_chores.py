@@ -19,16 +19,17 @@ LADDER = window.build(interval=15 * SECOND, overlap=10 * MINUTE, status_horizon=
 
 
 def test_a_request_that_fails_stays_in_hand_and_a_run_that_fails_waits_ever_longer() -> None:
-    """Two more tries of the same request, soon; then a new run, each later than the last."""
+    """Four more tries of the same request, soon; then a new run, each later than the last, up to a quarter of an hour."""
     account: Any = SimpleNamespace(adapter=SimpleNamespace(chores=(Chore("audit", share=0.05, period=MINUTE),)))
     polled, index = Polled(Stream("heymarket", "a", "team"), LADDER), len(LADDER) + 1
     waits, request = [], Request("POST", "/v1/messages/all/count")
-    for _ in range(2):
+    for _ in range(5):
         polled.chores[index] = request
-        for left in (True, True, False):
+        for left in (True, True, True, True, False):
             waits.append(chores.wait_s(account, polled, index, 15.0))
             assert (index in polled.chores) == left
-    assert waits == [15.0, 30.0, 120.0, 15.0, 30.0, 240.0]
+    assert waits[:10] == [15.0, 30.0, 45.0, 60.0, 120.0, 15.0, 30.0, 45.0, 60.0, 240.0]
+    assert waits[4::5] == [120.0, 240.0, 480.0, 900.0, 900.0]
 
 
 def test_audits_come_to_an_end_where_one_request_in_seven_fails(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,13 +11,16 @@ import pytest
 from poller.demo.providers import Answer, Providers
 from poller.demo.switches import Switches
 from poller.demo.world import HEYMARKET, World
-from poller.model import DAY, HOUR, MINUTE
-from poller.providers import heymarket_audit, looks
+from poller.model import DAY, HOUR, MINUTE, Stream
+from poller.providers import View, heymarket_audit, looks
 from poller.providers.common import rfc3339
+from poller.providers.fonedynamics import FoneDynamics
 
 from . import holes
 from .fake_kafka import FakeCluster
 from .story import START, Story
+
+PROPERTY = Stream("fonedynamics", "a", "PR1")
 
 
 @pytest.mark.parametrize("seed", range(2))
@@ -97,6 +100,61 @@ def test_counts_that_mean_something_else_turn_the_audit_off() -> None:
         Providers._count = counted  # type: ignore[method-assign]
     assert found.false == 0
     assert said.count("counts_not_comparable") == 1
+
+
+def test_a_hole_that_is_met_before_any_count_agreed_waits_for_one() -> None:
+    """However often its block is looked at, the audit stays on; once another block agrees, it is looked at again."""
+    memo: looks.Json = looks.kept({"blocks": [], "agreed": 0, "tries": 0, "waiting": []}, 0)
+
+    def look(span: looks.Span, counted: int) -> None:
+        nonlocal memo
+        got = [counted, 0]
+        step = {"memo": memo, "span": span, "now": 10 * DAY, "got": got, "before": got, "upper": {"a": span[0]}, "lower": {}}
+        memo = heymarket_audit._verdict(step).memo or {}
+
+    hole, other = [0, HOUR], [HOUR, 2 * HOUR]
+    for _ in range(10):
+        look(hole, 2)
+    assert not memo["off"]
+    assert memo["todo"] == []
+    look(other, 1)
+    assert memo["todo"] == [hole]
+    look(hole, 2)
+    assert memo["todo"][:2] == [[0, HOUR // 2], [HOUR // 2, HOUR]]
+
+
+def test_what_was_told_of_a_range_is_not_told_of_its_parts_or_of_a_wider_one() -> None:
+    """A later round of another density cuts the ranges otherwise."""
+    memo, told = looks.kept({}, 0), list[looks.Span]()
+    for begin, span in ((1, [0, 4]), (10, [0, 2]), (20, [2, 4]), (30, [0, 8]), (40, [8, 12])):
+        since, until = (bound * looks.CELL for bound in span)
+        for minutes in (0, 30, 60):
+            memo, gaps, _ = looks.looked(memo, [since, until], begin * DAY + minutes * MINUTE, wrong=True, reason="x", halve=False)
+            told += [span] * len(gaps)
+    assert told == [[0, 4], [8, 12]]
+
+
+@pytest.mark.parametrize("rate", [0.0, 0.003, 0.01, 0.2, 5.0])
+def test_a_round_of_ranges_leaves_nothing_out_and_the_next_one_cuts_alike(rate: float) -> None:
+    """From the first second to the newest closed cell; whatever the round began with, all bounds but its first are the same."""
+
+    def round_of(now: int) -> list[looks.Span]:
+        spans, memo = list[looks.Span](), dict[str, Any]()
+        while request := FoneDynamics().begin(
+            "tilings", PROPERTY, View(now, now - 2 * DAY, 2 * DAY, 6 * HOUR, memo, {"most": 100, "rate": rate})
+        ):
+            spans.append(request.step["span"])
+            memo = request.step["memo"]
+        return spans
+
+    now = 1_790_000_000_000_000
+    one, two = round_of(now), round_of(now + 5 * HOUR + 7 * MINUTE)
+    assert one[0][0] == looks.above(now - 2 * DAY)
+    assert all(sooner[1] == later[0] for sooner, later in zip(one, one[1:], strict=False))
+    assert one[-1][1] > now - looks.CLOSED - 3 * HOUR - looks.CELL
+    both = [span for span in two if span[1] <= one[-1][1]]
+    assert len(both) > 5
+    assert all(span in one for span in both[1:])
 
 
 def test_a_disagreement_is_a_hole_at_the_third_look_over_an_hour() -> None:

@@ -18,8 +18,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from ..errors import BadPage, CursorIgnored, Unreachable
-from ..model import DAY, HOUR, SECOND, BadRow, Gap, Instant, Message, Observation, Problem, Row, Stream
-from . import LOOKUP, Authorization, Chore, Json, Page, Request, Response, Skipped, View, Window, fonedynamics_audit, looks
+from ..model import DAY, HOUR, MINUTE, SECOND, BadRow, Gap, Instant, Message, Observation, Problem, Row, Stream
+from . import LOOKUP, Authorization, Chore, Json, Page, Request, Response, Skipped, View, Window, fonedynamics_audit
 from .common import accept, clean, decoded, distinct, epoch, identity, listed, number, phone, read_once, words
 
 STATUSES = {"processing": "queued", "submitted": "sent", "delivered": "delivered", "failed": "failed", "received": "received"}
@@ -71,7 +71,7 @@ class FoneDynamics(Struct, frozen=True):
     @property
     def chores(self) -> tuple[Chore, ...]:
         """Look-ups by id of what is not final; and every range once more under other tilings."""
-        return (Chore(LOOKUP, share=0.2), Chore("tilings", share=0.05, period=looks.CELL))
+        return (Chore(LOOKUP, share=0.2), Chore("tilings", share=0.05, period=MINUTE))
 
     def begin(self, chore: str, stream: Stream, view: View) -> Request | None:
         """``lookup``: ``GET /v2/Messages/{MessageSid}``, one message."""

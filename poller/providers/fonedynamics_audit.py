@@ -34,13 +34,13 @@ def begin(adapter: FoneDynamics, stream: Stream, view: View) -> Request | None:
         return None
     span, memo = looks.due(memo, view.now)
     length = _length(view)
-    if span is None and memo["next"] + length > edge and view.now - memo["round"] >= view.every:
+    if span is None and _end(memo["next"], length) > edge and view.now - memo["round"] >= view.every:
         memo = {**memo, "next": start, "round": view.now}
     if span is None:
         since = max(start, memo["next"])
-        if since + length > edge:
+        span = [since, _end(since, length)]
+        if span[1] > edge:
             return None
-        span = [since, since + length]
         memo = {**memo, "next": span[1]}
     middle = span[0] + (span[1] - span[0]) // 3 // SECOND * SECOND
     plan = [[0, *span, None], [1, middle, span[1], None], [1, span[0], middle, None], [2, *span, "Transmit"], [2, *span, "Receive"]]
@@ -49,10 +49,15 @@ def begin(adapter: FoneDynamics, stream: Stream, view: View) -> Request | None:
 
 
 def _length(view: View) -> Instant:
-    """Longer where little is sent, within half a round."""
+    """Longer where little is sent, within half a round: cells, doubled as often as that allows, so that ranges of two rounds are the same or nested."""
     room, rate = PAGES_A_RANGE * max(50, view.learned.get("most", 0)), view.learned.get("rate", 0.0)
-    longest = looks.below(view.every // 2)
-    return max(looks.CELL, min(longest, looks.below(round(room / rate * SECOND)) if rate > 0 else longest))
+    longest = min(view.every // 2, round(room / rate * SECOND)) if rate > 0 else view.every // 2
+    return looks.CELL << max(0, (longest // looks.CELL).bit_length() - 1)
+
+
+def _end(since: Instant, length: Instant) -> Instant:
+    """The next bound of ranges of that length."""
+    return (since // length + 1) * length
 
 
 def _reading(adapter: FoneDynamics, name: str, step: Json) -> Request:

@@ -41,8 +41,9 @@ class Reader(Protocol):
 def begin(view: View) -> Request | None:
     """A look that is due, else the next block that is old enough, else the counts around all that was walked."""
     start, edge = looks.above(max(view.floor, view.now - view.depth)), looks.below(view.now - looks.CLOSED)
-    memo = looks.kept({"blocks": [], "agreed": 0, "tries": 0, **view.memo}, start)
-    memo["blocks"] = [block for block in memo["blocks"] if block[0] >= start]
+    memo = looks.kept({"blocks": [], "agreed": 0, "tries": 0, "waiting": [], **view.memo}, start)
+    for kept in ("blocks", "waiting"):
+        memo[kept] = [block for block in memo[kept] if block[0] >= start]
     if memo.get("off") or start >= edge:
         return None
     span, memo = looks.due(memo, view.now)
@@ -118,11 +119,18 @@ def _verdict(step: Json) -> Page:
         return Page([], memo={**memo, "tries": memo["tries"] + 1, "todo": [*memo["todo"], span]})
     memo = {**_blocked(memo, span, counted), "tries": 0, "agreed": memo["agreed"] + (not wrong and listed > 0)}
     if wrong and not memo["agreed"]:
-        memo["never"] = memo.get("never", 0) + 1
-        if memo["never"] >= TRIES_MAX:
-            return Page([], memo={**memo, "off": True}, oddities=("counts_not_comparable",))
+        return _incomparable(memo, span)
+    if memo["agreed"]:
+        memo |= {"todo": [*memo["todo"], *memo["waiting"]], "waiting": []}
     memo, gaps, said = looks.looked(memo, span, now, wrong=wrong, reason=REASON)
     return Page([], memo=memo, gaps=gaps, oddities=said)
+
+
+def _incomparable(memo: Json, span: list[Instant]) -> Page:
+    """No count agreed with a list yet: a block waits until one did; where several blocks do, counts mean something else."""
+    waiting = [*(each for each in memo["waiting"] if each != span), span]
+    off = len(waiting) >= TRIES_MAX
+    return Page([], memo={**memo, "waiting": waiting, "off": off}, oddities=("counts_not_comparable",) * off)
 
 
 def _between(upper: dict[str, Instant], lower: dict[str, Instant], bound: Instant) -> int:
