@@ -311,7 +311,11 @@ class Poller:
         account.facts.trouble(go.stream, error, wait)
         counts = polled.counts.get(go.rung)
         self._tell(go, counts.began if counts else account.clock.monotonic(), _OUTCOMES.get(error.kind, "error"), 0, 0, 0)
-        return 0.0 if trouble is self._troubles.account else trouble.until
+        if trouble is self._troubles.account:
+            return 0.0
+        if go.rung != window.live(polled.rungs):  # what always fails lets deeper rungs go first
+            self._agenda.plan(go.stream, go.rung, trouble.until + wait)
+        return trouble.until
 
     def _tell(self, go: Go, began: float, outcome: str, pages: int, rows: int, events: int) -> None:
         account = self.account

@@ -157,8 +157,8 @@ def test_a_backfill_publishes_what_live_polling_began_too_late_for(crash_s: floa
     assert not faults(story.published())
 
 
-class Retained(Story):
-    """A provider that refuses to be asked for what is older than a day; ``told`` has the sweeps of its first property by rung."""
+class Heard(Story):
+    """``told`` has the sweeps of the first property by rung."""
 
     def telemetry(self) -> Telemetry:
         """That listens."""
@@ -178,6 +178,10 @@ class Retained(Story):
 
         found.account = account  # type: ignore[method-assign]
         return found
+
+
+class Retained(Heard):
+    """A provider that refuses to be asked for what is older than a day."""
 
     async def _answer(self, request: httpx.Request, name: str = "") -> httpx.Response:
         since = request.url.params.get("Date_From")
@@ -209,6 +213,26 @@ def test_a_backfill_that_always_fails_delays_nothing_else() -> None:
     assert 3 <= refused < 20
     assert len(healthy) >= 5
     assert all(ill[rung] >= 0.9 * count - 1 for rung, count in healthy.items()), (healthy, ill)
+
+
+class Poisoned(Heard):
+    """A provider that fails on whatever holds one second, half an hour before the beginning."""
+
+    async def _answer(self, request: httpx.Request, name: str = "") -> httpx.Response:
+        asked, at = request.url.params, START // SECOND - 1800
+        if PROPERTIES[0] in request.url.path and "Date_From" in asked and int(asked["Date_From"]) <= at < int(asked["Date_To"]):
+            return httpx.Response(500, content=b"{}", headers={"content-type": "application/json"})
+        return await super()._answer(request, name)
+
+
+def test_a_rung_that_always_fails_starves_no_deeper_one() -> None:
+    """All ages but those of the poisoned rung are read on."""
+    story = Poisoned(8, crash_s=None, seconds=1500.0, settle_s=1.0)
+    story.world._per_second = 0.2
+    story.play()
+    assert story.told["1.07h"] == 0
+    assert story.told["live"] > 300
+    assert min(story.told[rung] for rung in ("0.0667h", "0.267h", "4.27h", "17.1h", "3d")) > 0, story.told
 
 
 def test_a_backfill_over_which_the_floor_rose_is_done() -> None:
