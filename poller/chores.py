@@ -40,18 +40,18 @@ def wait_s(account: Account, polled: Polled, index: int, interval_s: float) -> f
     """Seconds until a request that failed is tried again, or a new run where it failed too often."""
     number = polled.chore(index)
     if number is None:  # a backfill: its sweep stays in hand, whatever fails
-        return _waits(polled, index, WAIT_S)
+        return backing_off(polled, index)
     tries = polled.chore_tries[index] = polled.chore_tries.get(index, 0) + 1
     if tries < TRIES_MAX:
         return WAIT_S * tries
     for kept in (polled.chore_tries, polled.chores, polled.counts):
         kept.pop(index, None)
-    return _waits(polled, index, max(period_s(account, number, interval_s), WAIT_S))
+    return backing_off(polled, index, max(period_s(account, number, interval_s), WAIT_S))
 
 
-def _waits(polled: Polled, index: int, least_s: float) -> float:
-    """Twice as long after each failure."""
-    failures = polled.chore_failures[index] = polled.chore_failures.get(index, 0) + 1
+def backing_off(polled: Polled, index: int, least_s: float = 1.0) -> float:
+    """Seconds until what failed is tried again: twice as long after each failure in a row."""
+    failures = polled.failures[index] = polled.failures.get(index, 0) + 1
     return max(least_s, min(WAIT_MAX_S, least_s * 2.0 ** min(failures, 20)))
 
 

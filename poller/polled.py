@@ -104,7 +104,8 @@ class Polled:
     chores: dict[int, Request] = field(default_factory=dict)
     """What a chore in hand asks next."""
     chore_tries: dict[int, int] = field(default_factory=dict)
-    chore_failures: dict[int, int] = field(default_factory=dict)
+    failures: dict[int, int] = field(default_factory=dict)
+    """Failures in a row of what is not live: deep rungs, a backfill, runs of chores."""
     chore_events: dict[int, int] = field(default_factory=dict)
     """What the last run of a chore gave."""
     fleeting: dict[int, Request] = field(default_factory=dict)

@@ -148,7 +148,7 @@ class Poller:
             due = due_from_marks(account.rungs, adopted, provider_now=account.provider_clock.earliest(account.clock.now()), now=now)
         due.append(now if backfill.running(cursor) else math.inf)
         due += [now + chores.period_s(account, number, self._interval_s) for number in range(len(account.adapter.chores))]
-        for by_index in (polled.chores, polled.chore_tries, polled.chore_failures, polled.chore_events, polled.bad_pages, polled.fleeting):
+        for by_index in (polled.chores, polled.chore_tries, polled.failures, polled.chore_events, polled.bad_pages, polled.fleeting):
             by_index.clear()
         trouble = self._troubles.of(stream_id)
         self._demand.forget(stream_id)
@@ -175,6 +175,7 @@ class Poller:
                 self._chore_goes_on(go, polled, chore, ended=ended)
                 return
             self._troubles.over(polled.stream.id)
+            polled.failures.pop(go.rung, None)
             if polled.is_backfill(go.rung):
                 self._filled(go, polled, ended=ended)
             else:
@@ -210,7 +211,7 @@ class Poller:
             lookup = polled.lookups is not None and self.account.adapter.chores[chore].name == LOOKUP
             due = due if lookup else max(due, counts.began + chores.period_s(self.account, chore, self._interval_s))
             del polled.counts[go.rung]
-            polled.chore_failures.pop(go.rung, None)
+            polled.failures.pop(go.rung, None)
         self._agenda.plan(go.stream, go.rung, due)
 
     def _gave_up(self, go: Go, polled: Polled, error: ProviderError) -> None:
@@ -239,7 +240,6 @@ class Poller:
 
     def _filled(self, go: Go, polled: Polled, *, ended: bool) -> None:
         """After a page of a backfill: the next one in its turn."""
-        polled.chore_failures.pop(go.rung, None)
         done = ended and not backfill.running(self.account.committer.ledger.cursor(go.stream))  # another part may follow
         self._agenda.plan(go.stream, go.rung, math.inf if done else self._backfill_turn())
         if done:
@@ -263,7 +263,8 @@ class Poller:
         if (cursor := account.committer.ledger.cursor(go.stream)) is not None:
             latest = account.provider_clock.latest(account.clock.now())
             for rung in window.settling(polled.rungs, cursor, latest=latest, slack=account.slack):
-                self._agenda.hurry(go.stream, rung, now)
+                if rung not in polled.failures:
+                    self._agenda.hurry(go.stream, rung, now)
         if counts.pages:
             self._tell(go, counts.began, "ok" if counts.rows else "empty", counts.pages, counts.rows, counts.events)
 
@@ -314,7 +315,7 @@ class Poller:
         if trouble is self._troubles.account:
             return 0.0
         if go.rung != window.live(polled.rungs):  # what always fails lets deeper rungs go first
-            self._agenda.plan(go.stream, go.rung, trouble.until + wait)
+            self._agenda.plan(go.stream, go.rung, trouble.until + chores.backing_off(polled, go.rung))
         return trouble.until
 
     def _tell(self, go: Go, began: float, outcome: str, pages: int, rows: int, events: int) -> None:

@@ -123,15 +123,16 @@ def test_a_hole_that_is_met_before_any_count_agreed_waits_for_one() -> None:
     assert memo["todo"][:2] == [[0, HOUR // 2], [HOUR // 2, HOUR]]
 
 
-def test_what_was_told_of_a_range_is_not_told_of_its_parts_or_of_a_wider_one() -> None:
-    """A later round of another density cuts the ranges otherwise."""
+def test_a_range_that_disagrees_for_ever_is_told_once_and_keeps_no_other_from_being_told() -> None:
+    """Round after round; and nothing stays suspect of what is told."""
     memo, told = looks.kept({}, 0), list[looks.Span]()
-    for begin, span in ((1, [0, 4]), (10, [0, 2]), (20, [2, 4]), (30, [0, 8]), (40, [8, 12])):
+    for begin, span in ((1, [0, 4]), (10, [4, 8]), (20, [0, 4]), (30, [4, 6]), (40, [6, 8])):
         since, until = (bound * looks.CELL for bound in span)
         for minutes in (0, 30, 60):
             memo, gaps, _ = looks.looked(memo, [since, until], begin * DAY + minutes * MINUTE, wrong=True, reason="x", halve=False)
             told += [span] * len(gaps)
-    assert told == [[0, 4], [8, 12]]
+        assert not memo["suspects"]
+    assert told == [[0, 4], [4, 8], [6, 8]]
 
 
 @pytest.mark.parametrize("rate", [0.0, 0.003, 0.01, 0.2, 5.0])

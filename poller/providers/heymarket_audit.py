@@ -130,7 +130,7 @@ def _incomparable(memo: Json, span: list[Instant]) -> Page:
     """No count agreed with a list yet: a block waits until one did; where several blocks do, counts mean something else."""
     waiting = [*(each for each in memo["waiting"] if each != span), span]
     off = len(waiting) >= TRIES_MAX
-    return Page([], memo={**memo, "waiting": waiting, "off": off}, oddities=("counts_not_comparable",) * off)
+    return Page([], memo={**memo, "waiting": waiting, "suspects": {}, "off": off}, oddities=("counts_not_comparable",) * off)
 
 
 def _between(upper: dict[str, Instant], lower: dict[str, Instant], bound: Instant) -> int:

@@ -85,12 +85,12 @@ def looked(
             del suspects[cell]
         back = [cell for cell in raised if since <= cell < until and cell not in memo.get("withdrawn", [])]
         return {**memo, "suspects": suspects, "withdrawn": [*memo.get("withdrawn", []), *back]}, (), ("gap_withdrawn",) * bool(back)
-    if any(since <= cell < until for cell in raised):
-        return memo, (), ()
+    if since in raised:
+        return {**memo, "suspects": {cell: seen for cell, seen in suspects.items() if cell != str(since)}}, (), ()
     looks, first, last = suspects.get(str(since), [0, now, 0, until])[:3]
     if now - last >= LOOK_EVERY:
         looks, last = looks + 1, now
     if looks >= LOOKS and now - first >= LOOKS_OVER:
         suspects.pop(str(since), None)
-        return {**memo, "suspects": suspects, "raised": [*raised, *range(since, until, CELL)]}, (Gap(reason, since, until),), ()
+        return {**memo, "suspects": suspects, "raised": [*raised, since]}, (Gap(reason, since, until),), ()
     return {**memo, "suspects": {**suspects, str(since): [looks, first, last, until]}}, (), ()
