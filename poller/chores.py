@@ -39,7 +39,7 @@ def period_s(account: Account, number: int, interval_s: float) -> float:
 def wait_s(account: Account, polled: Polled, index: int, interval_s: float) -> float:
     """Seconds until a request that failed is tried again, or a new run where it failed too often."""
     number = polled.chore(index)
-    if number is None:  # a backfill: its sweep stays in hand, whatever fails
+    if number is None:  # a backfill has no run to give up
         return backing_off(polled, index)
     tries = polled.chore_tries[index] = polled.chore_tries.get(index, 0) + 1
     if tries < TRIES_MAX:

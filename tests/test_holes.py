@@ -137,12 +137,12 @@ def test_a_range_that_disagrees_for_ever_is_told_once_and_keeps_no_other_from_be
 
 @pytest.mark.parametrize("rate", [0.0, 0.003, 0.01, 0.2, 5.0])
 def test_a_round_of_ranges_leaves_nothing_out_and_the_next_one_cuts_alike(rate: float) -> None:
-    """From the first second to the newest closed cell; whatever the round began with, all bounds but its first are the same."""
+    """From the first second to the newest closed cell, within two periods; whatever a round began with, all its bounds but the first are the same."""
 
     def round_of(now: int) -> list[looks.Span]:
         spans, memo = list[looks.Span](), dict[str, Any]()
         while request := FoneDynamics().begin(
-            "tilings", PROPERTY, View(now, now - 2 * DAY, 2 * DAY, 6 * HOUR, memo, {"most": 100, "rate": rate})
+            "tilings", PROPERTY, View(now, now - 7 * DAY, 7 * DAY, 6 * HOUR, memo, {"most": 100, "rate": rate})
         ):
             spans.append(request.step["span"])
             memo = request.step["memo"]
@@ -150,9 +150,11 @@ def test_a_round_of_ranges_leaves_nothing_out_and_the_next_one_cuts_alike(rate: 
 
     now = 1_790_000_000_000_000
     one, two = round_of(now), round_of(now + 5 * HOUR + 7 * MINUTE)
-    assert one[0][0] == looks.above(now - 2 * DAY)
+    assert one[0][0] == looks.above(now - 7 * DAY)
     assert all(sooner[1] == later[0] for sooner, later in zip(one, one[1:], strict=False))
     assert one[-1][1] > now - looks.CLOSED - 3 * HOUR - looks.CELL
+    period = next(chore.period for chore in FoneDynamics().chores if chore.name == "tilings")
+    assert len(one) * period <= 12 * HOUR or rate > 1
     both = [span for span in two if span[1] <= one[-1][1]]
     assert len(both) > 5
     assert all(span in one for span in both[1:])

@@ -86,7 +86,7 @@ def looked(
         back = [cell for cell in raised if since <= cell < until and cell not in memo.get("withdrawn", [])]
         return {**memo, "suspects": suspects, "withdrawn": [*memo.get("withdrawn", []), *back]}, (), ("gap_withdrawn",) * bool(back)
     if since in raised:
-        return {**memo, "suspects": {cell: seen for cell, seen in suspects.items() if cell != str(since)}}, (), ()
+        return memo, (), ()
     looks, first, last = suspects.get(str(since), [0, now, 0, until])[:3]
     if now - last >= LOOK_EVERY:
         looks, last = looks + 1, now
