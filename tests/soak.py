@@ -53,7 +53,7 @@ CAUSES = {
     "cursor_not_honoured": ("cursor=ignored", "cursor=after"),
     "counted_not_listed": ("holes", "crowd", "cursor=ignored", "cursor=after"),
     "tilings_disagree": (),
-    "tie_group": ("crowd", "count_lag", "late", "very_late", "vanish", "between", "cursor=ignored", "cursor=after"),
+    "tie_group": ("crowd", "others", "count_lag", "late", "very_late", "vanish", "between", "cursor=ignored", "cursor=after"),
     "full_second": ("crowd", "late", "very_late", "vanish", "between", "order=random", "order=shuffled"),
 }
 """What may be said of a provider only where it misbehaves so; a crowd has more rows with one timestamp than a page lists."""

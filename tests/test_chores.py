@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from poller import chores, window
+from poller.demo.providers import Answer
 from poller.demo.switches import FAULTS, Switches
 from poller.model import DAY, HOUR, MINUTE, SECOND, Stream
 from poller.polled import Polled
@@ -58,3 +59,18 @@ def test_audits_come_to_an_end_where_one_request_in_seven_fails(monkeypatch: pyt
     story.play()
     assert begun.count("audit") > 50
     assert ended.count("audit") > 0.95 * begun.count("audit")
+
+
+def test_a_provider_that_requires_a_cursor_refuses_once() -> None:
+    """From then on live sweeps and looks at changes come with one."""
+    story = Story(6, Switches(cursor_required=True), crash_s=None, seconds=60.0)
+    answer, refused = story.providers.answer, list[int]()
+
+    def counted(*given: Any) -> Answer:
+        found = answer(*given)
+        refused.extend([found.status] * (found.status == 400))
+        return found
+
+    story.providers.answer = counted  # type: ignore[method-assign]
+    assert story.play().good
+    assert refused == [400]

@@ -6,8 +6,11 @@ from collections.abc import Callable
 
 import pytest
 
+from poller.codec import DEAD_LETTER
 from poller.demo.command import ACCOUNTS
 from poller.demo.judge import Flag, Published, Verdict, judge
+from poller.demo.shelf import OTHERS
+from poller.demo.switches import Switches
 from poller.demo.world import STUUT
 from poller.model import SECOND
 
@@ -81,3 +84,14 @@ def test_what_was_said_to_be_missing_is_not_silently_so(played: tuple[Story, lis
     assert told.flagged
     assert told.missing
     assert len(told.flagged) + len(told.missing) == len(silent.missing)
+
+
+def test_a_row_that_cannot_be_read_is_missed_where_it_is_no_dead_letter() -> None:
+    """And comments and e-mails are not missed at all."""
+    story = Story(4, Switches(others=0.5), crash_s=None, seconds=20.0)
+    assert story.play().good
+    dead = [event.key for event in story.published() if event.type == DEAD_LETTER]
+    assert {sms.kind for sms in story.world.all()} == {"", *OTHERS}
+    verdict = judged(story, [event for event in story.published() if event.key != dead[0]])
+    assert verdict.missing == [dead[0]]
+    assert not verdict.duplicates

@@ -3,6 +3,7 @@
 A *message* is right when it was created exactly once and its events are numbered without gap
 or repetition. A *status* is counted for every message that is not inbound: it is right when the
 newest status that the provider showed is the newest one that was published, on the status topic.
+A row that cannot be read is right when it is a dead letter.
 Contents are right when the newest event of a message has the text, direction and classification that the provider shows.
 """
 
@@ -12,10 +13,11 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
+from ..codec import DEAD_LETTER
 from ..diff import message_key
 from ..model import Instant
 from ..providers import fonedynamics, heymarket, stuut
-from .shelf import Sms
+from .shelf import UNREADABLE, Sms
 from .world import FONE, HEYMARKET, NEVER, STUUT, World
 
 
@@ -76,6 +78,8 @@ def judge(world: World, events: list[Published], *, accounts: dict[str, str], no
     revisions: dict[str, list[int]] = {}
     newest: dict[str, tuple[int, str]] = {}
     contents: dict[str, tuple[int, dict[str, Any]]] = {}
+    ids, dead = Counter(event.id for event in events), {event.key for event in events if event.type == DEAD_LETTER}
+    events = [event for event in events if event.type != DEAD_LETTER]
     for event in events:
         revisions.setdefault(event.key, []).append(event.revision)
         if event.type.startswith("sms.message.status-changed"):
@@ -84,22 +88,25 @@ def judge(world: World, events: list[Published], *, accounts: dict[str, str], no
             contents[event.key] = (event.revision, event.value)
     expected: dict[str, str | None] = {}
     said: set[str] = set()
+    unread: set[str] = set()
     other: list[str] = []
     flags, clock = tuple(flags), world.clock(now)
     for sms in world.all():
-        if sms.visible <= now:
+        if sms.visible <= now and sms.kind in ("", UNREADABLE):
             key = message_key(f"{sms.provider}/{accounts[sms.provider]}", sms.id)
-            expected[key] = None if sms.inbound else canonical(sms.provider, sms.status(clock))
+            if sms.kind == UNREADABLE:
+                unread.add(key)
+            else:
+                expected[key] = None if sms.inbound else canonical(sms.provider, sms.status(clock))
             if key in contents and not _same(sms, contents[key][1], clock):
                 other.append(key)
-            if any(f[:2] == (sms.provider, sms.stream) and f.since <= sms.created < f.until for f in flags):
+            if any(f[:2] == (sms.provider, sms.stream) and f.since <= sms.printed < f.until for f in flags):
                 said.add(key)
     due = {key: status for key, status in expected.items() if status is not None}
     stale = [key for key, status in due.items() if newest.get(key, (0, ""))[1] != status and key not in said]
     statuses_published = len(due) - len(stale)
     stale += [key for key in other if key not in said]
-    missing = expected.keys() - created.keys()
-    ids = Counter(event.id for event in events)
+    missing = (expected.keys() - created.keys()) | (unread - dead)
     doubled = {key for key, count in created.items() if count > 1} | {id_ for id_, count in ids.items() if count > 1}
     return Verdict(
         messages_expected=len(expected),

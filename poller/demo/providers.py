@@ -8,6 +8,7 @@ import random
 import zlib
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -15,7 +16,7 @@ import jwt
 
 from ..model import SECOND, Instant
 from ..providers.common import rfc3339, text_of
-from .shelf import RECEIVED_MAX, Sms
+from .shelf import RECEIVED_MAX, UNREADABLE, Sms
 from .world import FONE, HEYMARKET, NEVER, PROPERTIES, STUUT, World
 
 TOKEN, SECRET_ID, SECRET_KEY, ACCOUNT_SID, FONE_TOKEN = (
@@ -116,7 +117,7 @@ class Providers:
             return Answer(404, b'{"detail":"Not found"}')
         listed = shelf.between(0, NEVER, now)
         listed = self._in_order(listed[-self.world.switches.cap :] if self.world.switches.cap else listed)
-        rows = [_drawn(sms, self._at, _stuut_row) for sms in listed]
+        rows = [_drawn(sms, self._at, _stuut_row, self._zone) for sms in listed]
         return self._list(STUUT, rows, "data" if self.world.switches.envelope else None)
 
     def _in_order(self, rows: list[Sms]) -> list[Sms]:
@@ -131,10 +132,14 @@ class Providers:
             case _:
                 return rows
 
+    @property
+    def _zone(self) -> str:
+        return "" if self.world.switches.zoneless else "Z"
+
     def _list(self, provider: str, rows: list[bytes], name: str | None = None) -> Answer:
         """The rows as they are, bare or wrapped, counted."""
         self.rows[provider] = self.rows.get(provider, 0) + len(rows)
-        body = b"[" + b",".join(rows) + b"]"
+        body = b"[" + b",".join(rows) + b"]" if rows or not self.world.switches.nulls else b"null"
         return Answer(200, body if name is None else b'{"%s":%s}' % (name.encode(), body))
 
     def _range(self, asked: dict[str, Any]) -> tuple[Instant, Instant]:
@@ -145,17 +150,19 @@ class Providers:
         return (cursor.instant, NEVER) if reading == "after" else (0, cursor.instant + (reading == "inclusive"))
 
     def _heymarket(self, asked: dict[str, Any], now: Instant) -> Answer:
+        if self.world.switches.cursor_required and "created_at" not in asked:
+            return Answer(400, b'{"message":"bad_data"}')
         limit, team = min(int(asked.get("limit", 30)), self.world.switches.limit_max), self.world.shelves[HEYMARKET, "team"]
         since, until = self._range(asked)
         if asked.get("order") == "updated_at":
             rows = team.changed(since, until, now, limit, self._at)
         else:
             rows = team.newest(since, until, now, limit, self._random)
-        return self._list(HEYMARKET, self._heymarket_rows(rows))
+        return self._list(HEYMARKET, self._heymarket_rows(rows), "messages" if self.world.switches.envelope else None)
 
     def _heymarket_rows(self, found: list[Sms]) -> list[bytes]:
-        unit = _UNITS[self.world.switches.printed]
-        return [_drawn(sms, self._at, _heymarket_row, unit) for sms in found]
+        unit, sparse = _UNITS[self.world.switches.printed], self.world.switches.sparse
+        return [_drawn(sms, self._at, _heymarket_row, unit, self._zone, sparse) for sms in found]
 
     def _count(self, asked: dict[str, Any], now: Instant) -> Answer:
         most, team = round(self.world.switches.count_lag_s * SECOND), self.world.shelves[HEYMARKET, "team"]
@@ -187,13 +194,16 @@ class Providers:
             rows = [sms for sms in rows if sms.inbound == (asked["Direction"] == "Receive")]
         rows = self._in_order(rows)
         skip, count = int(asked.get("Results_Skip", 0)), min(int(asked.get("Results_Count", 200)), 2 * self.world.switches.limit_max)
-        return self._list(FONE, [_drawn(sms, self._at, _fone_row, by == "received") for sms in rows[skip : skip + count]], "Messages")
+        listed = [_drawn(sms, self._at, _fone_row, by == "received", self.world.switches.texts) for sms in rows[skip : skip + count]]
+        return self._list(FONE, listed, None if self.world.switches.envelope else "Messages")
 
     def _fone_one(self, sid: str, now: Instant) -> Answer:
         for name in PROPERTIES:
             found = self.world.shelves[FONE, name].get(sid, now)
             if found is not None:
-                return Answer(200, b'{"Message":%s}' % _drawn(found, self._at, _fone_row, self.world.switches.filter == "received"))
+                switches = self.world.switches
+                row = _drawn(found, self._at, _fone_row, switches.filter == "received", switches.texts)
+                return Answer(200, row if switches.envelope else b'{"Message":%s}' % row)
         return Answer(404, b'{"ResponseStatus":{"ErrorCode":"NotFound"}}')
 
 
@@ -213,8 +223,8 @@ def _json(value: object) -> Answer:
     return Answer(200, json.dumps(value).encode())
 
 
-def _time(instant: Instant | None, unit: Instant = 1) -> str | None:
-    return None if instant is None else text_of(instant // unit * unit)
+def _time(instant: Instant | None, unit: Instant = 1, zone: str = "Z") -> str | None:
+    return None if instant is None else text_of(instant // unit * unit).removesuffix("Z") + zone
 
 
 def _drawn(sms: Sms, now: Instant, draw: Callable[..., dict[str, Any]], *given: Any) -> bytes:
@@ -225,35 +235,47 @@ def _drawn(sms: Sms, now: Instant, draw: Callable[..., dict[str, Any]], *given: 
     return sms.drawn[1]
 
 
-def _stuut_row(sms: Sms, now: Instant) -> dict[str, Any]:
+def _stuut_row(sms: Sms, now: Instant, zone: str) -> dict[str, Any]:
     ours, classified = "+14155550100", sms.classified is not None and sms.classified <= now
+    time = partial(_time, zone=zone)
     return {
-        "created_at": _time(sms.created), "modified_at": _time(sms.changed(now)) if sms.changed(now) != sms.created else None,
+        "created_at": time(sms.created), "modified_at": time(sms.changed(now)) if sms.changed(now) != sms.created else None,
         "id": sms.id, "body": sms.text, "direction": "inbound" if sms.inbound else "outbound", "status": sms.status(now),
         "from_number": "tel:" + sms.other if sms.inbound else ours, "to_number": ours if sms.inbound else sms.other,
-        "is_automated": False, "sent_at": _time(sms.when("sent", now)), "delivered_at": _time(sms.when("delivered", now)), "object": "sms_message",
+        "is_automated": False, "sent_at": time(sms.when("sent", now)), "delivered_at": time(sms.when("delivered", now)), "object": "sms_message",
         "classifications": [{"id": f"cls_{sms.id}", "classification": "payment_inquiry", "language": "en", "object": "classification"}] if classified else [],
     }  # fmt: skip
 
 
-def _heymarket_row(sms: Sms, now: Instant, unit: Instant) -> dict[str, Any]:
-    return {
-        "id": int(sms.id), "text": sms.text, "type": "inbound" if sms.inbound else "outbound", "status": sms.status(now),
-        "phone": sms.other.lstrip("+"), "date": _time(sms.created, unit), "updated": _time(sms.changed(now), unit), "media": "",
-        "flagged": False, "user": 0 if sms.inbound else 55, "conversation": {"id": sms.conversation, "inbox": 101, "target": sms.other.lstrip("+")},
+def _heymarket_row(sms: Sms, now: Instant, unit: Instant, zone: str, sparse: bool) -> dict[str, Any]:
+    number, time = sms.other.lstrip("+"), partial(_time, unit=unit, zone=zone)
+    row = {
+        "id": int(sms.id), "text": sms.text, "status": sms.status(now), "date": time(sms.printed), "updated": time(sms.changed(now)),
+        "media": "", "flagged": False, "user": 0 if sms.inbound else 55,
     }  # fmt: skip
+    if sparse:
+        row |= {"target": number, "conversation": {}}
+    else:
+        row |= {"phone": number, "type": "inbound" if sms.inbound else "outbound"}
+        row["conversation"] = {"id": sms.conversation, "inbox": 101, "target": number}
+    return row | _NO_MESSAGE.get(sms.kind, {})
 
 
-def _fone_row(sms: Sms, now: Instant, received: bool) -> dict[str, Any]:
+_NO_MESSAGE: dict[str, dict[str, Any]] = {"comment": {"private": True}, "email": {"channel": "email"}, UNREADABLE: {"date": "yesterday"}}
+"""What makes of a Heymarket row something else."""
+
+
+def _fone_row(sms: Sms, now: Instant, received: bool, texts: bool) -> dict[str, Any]:
+    stamp: Callable[[int], Any] = str if texts else int
     row: dict[str, Any] = {
         "MessageSid": sms.id, "From": sms.other if sms.inbound else "+61400000001", "To": "+61400000001" if sms.inbound else sms.other,
         "Text": sms.text, "DeliveryReceipt": sms.receipt, "NumSegments": 0 if sms.inbound else 1, "Status": sms.status(now),
-        "Direction": "Receive" if sms.inbound else "Transmit", "Scheduled": sms.scheduled // SECOND, "Created": sms.created // SECOND,
+        "Direction": "Receive" if sms.inbound else "Transmit", "Scheduled": stamp(sms.scheduled // SECOND), "Created": stamp(sms.created // SECOND),
     }  # fmt: skip
     if received and sms.inbound:
-        row["Received"] = sms.received // SECOND
+        row["Received"] = stamp(sms.received // SECOND)
     for name in ("Submitted", "Delivered"):
         at = sms.when(name, now)
         if at is not None:
-            row[name] = at // SECOND
+            row[name] = stamp(at // SECOND)
     return row

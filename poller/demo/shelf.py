@@ -12,6 +12,9 @@ from ..model import SECOND, Instant
 
 RECEIVED_STEP: Instant = 6 * SECOND
 RECEIVED_MAX: Instant = 7 * RECEIVED_STEP
+UNREADABLE = "unreadable"
+OTHERS = ("comment", "email", UNREADABLE)
+"""Rows that are listed, and no messages."""
 
 
 @dataclass(order=True)
@@ -26,6 +29,10 @@ class Sms:
     """From when it is listed (our time)."""
     away: tuple[Instant, Instant] = field(compare=False, default=(0, 0))
     """While it is not listed after all (our time)."""
+    dated: Instant | None = field(compare=False, default=None)
+    """The date that is printed, where it is not that of its creation."""
+    kind: str = field(compare=False, default="")
+    """What it is, where it is no message: see ``OTHERS``."""
     hole: bool = field(compare=False, default=False)
     """Counted, and never listed."""
     sticky: bool = field(compare=False, default=False)
@@ -39,6 +46,11 @@ class Sms:
     steps: list[tuple[Instant, str]] = field(compare=False, default_factory=list)
     drawn: tuple[object, bytes] = field(compare=False, default=(None, b""))
     """The row as it was listed last, and what it depends on."""
+
+    @property
+    def printed(self) -> Instant:
+        """The date of its creation, as it is printed."""
+        return self.created if self.dated is None else self.dated
 
     @property
     def received(self) -> Instant:

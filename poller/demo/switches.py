@@ -35,6 +35,8 @@ class Switches:
     imports: Part = 0.0
     """Old-dated rows that turn up today, dozens at once: chance a message that it is followed by an import (Heymarket)."""
     import_age_s: Seconds = 3600.0
+    misdated: Part = 0.0
+    """The part of rows that print an older date than the one they are listed and counted by, by up to ``import_age_s`` (Heymarket D)."""
     vanish: Part = 0.0
     """The part of rows that vanish from lists and counts for a while, and return."""
     vanish_s: Mean = 600.0
@@ -55,6 +57,16 @@ class Switches:
     """The part of Fone Dynamics' sent messages that are scheduled ahead."""
     scheduled_s: Seconds = 60.0
     """At most so far."""
+    drafts: Part = 0.0
+    """The part of Stuut's sent messages that are drafts at first, some of them for good."""
+    others: Part = 0.0
+    """The part of Heymarket's rows that are no messages: private comments, e-mails, and rows that cannot be read."""
+    sparse: bool = False
+    """Heymarket's rows have no type and no conversation, and a target in place of a phone (Heymarket F, G)."""
+    zoneless: bool = False
+    """Dates are printed without a zone (Stuut, Heymarket)."""
+    texts: bool = False
+    """Fone Dynamics prints its times as texts (Fone Dynamics G)."""
     ties: Part = 0.1
     """The part of messages that come in groups with one timestamp (Heymarket B, Fone Dynamics F)."""
     tie_rows: Annotated[int, Meta(ge=2)] = 5
@@ -67,6 +79,8 @@ class Switches:
     """The precision of Heymarket's printed dates: seconds, milliseconds, microseconds (that are stored; Heymarket B)."""
     cursor: Literal["exclusive", "inclusive", "ignored", "after"] = "exclusive"
     """Heymarket's cursor: exclusive, inclusive, ignored, after (Heymarket A)."""
+    cursor_required: bool = False
+    """Heymarket answers 400 where no cursor is given (Heymarket A)."""
     order: Literal["ascending", "descending", "random", "shuffled"] = "descending"
     """The order of lists that document none: ascending, descending, random, or shuffled for each request (Stuut b, Fone Dynamics C)."""
     filter: Literal["created", "scheduled", "received"] = "created"
@@ -96,7 +110,9 @@ class Switches:
     count_lag_s: Seconds = 0.0
     """Counts are behind lists by up to this."""
     envelope: bool = False
-    """Stuut wraps its list (Stuut a)."""
+    """Lists come in their other shape: Stuut and Heymarket wrap theirs, Fone Dynamics' is bare (Stuut a, Heymarket J, Fone Dynamics E)."""
+    nulls: bool = False
+    """Empty lists are null (Heymarket J, Fone Dynamics E)."""
     cap: Annotated[int, Meta(ge=0)] = 0
     """Stuut silently lists only so many of the newest rows; 0 = all. What is dropped is told, and missing in a demo."""
 
@@ -132,6 +148,13 @@ HOSTILE = Switches(
     skew_s=-40.0,
     count_lag_s=5.0,
     envelope=True,
+    nulls=True,
+    drafts=0.1,
+    others=0.03,
+    sparse=True,
+    zoneless=True,
+    texts=True,
+    cursor_required=True,
 )
 
 
@@ -176,6 +199,14 @@ def wild(rng: random.Random, *, depth_s: float, hours: float) -> Switches:
         count_lag_s=sometimes(rng.choice((60.0, 2400.0))),
         envelope=rng.random() < 0.5,
         cap=50 if rng.random() < 0.05 else 0,
+        misdated=sometimes(0.02, 0.2),
+        drafts=sometimes(0.1),
+        others=sometimes(0.05),
+        sparse=rng.random() < 0.3,
+        zoneless=rng.random() < 0.3,
+        texts=rng.random() < 0.3,
+        cursor_required=rng.random() < 0.3,
+        nulls=rng.random() < 0.5,
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 
 from ..model import DAY, SECOND, Instant
-from .shelf import Shelf, Sms
+from .shelf import OTHERS, Shelf, Sms
 from .switches import Switches
 
 STUUT, HEYMARKET, FONE = "stuut", "heymarket", "fonedynamics"
@@ -119,6 +119,11 @@ class World:
         if rng.random() < switches.vanish:
             gone = sms.visible + round(rng.expovariate(1 / switches.vanish_s) * SECOND)
             sms.away = (gone, gone + round(rng.expovariate(1 / switches.vanish_s) * SECOND))
+        if provider == HEYMARKET and not backlog and rng.random() < switches.misdated:
+            sms.dated = max(created - round(rng.random() * switches.import_age_s * SECOND), self.start - DAY // 2)
+            sms.visible, sms.away = at, (0, 0)
+        elif provider == HEYMARKET and not sms.hole and rng.random() < switches.others:
+            sms.kind = rng.choice(OTHERS)
         self._live(sms)
         self.shelves[provider, sms.stream].add(sms)
         return sms
@@ -136,6 +141,8 @@ class World:
         life = (RECEIVED[sms.provider],) if sms.inbound else rng.choices(LIVES[sms.provider], (8, 2, 1))[0]
         if not sms.inbound and rng.random() < switches.stuck:
             life = life[:1]
+        if sms.provider == STUUT and not sms.inbound and rng.random() < switches.drafts:
+            life = ("draft", *life) if rng.random() < 0.8 else ("draft",)
         sms.receipt = life[-1] == "Delivered" or rng.random() < 0.5
         sms.scheduled = at = sms.created
         for number, status in enumerate(life):

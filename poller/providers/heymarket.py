@@ -14,7 +14,7 @@ import jwt
 import msgspec
 from msgspec import Struct
 
-from ..model import MINUTE, SECOND, BadRow, Instant, Message, Observation, Problem, Row, Stream
+from ..model import DAY, MINUTE, SECOND, BadRow, Instant, Message, Observation, Problem, Row, Stream
 from . import Authorization, Chore, Json, Page, Request, Response, Skipped, View, Window, heymarket_audit, heymarket_walk
 from .common import (
     accept,
@@ -29,6 +29,7 @@ from .common import (
     phone,
     read_once,
     rfc3339,
+    text_of,
     tidy,
     words,
 )
@@ -102,7 +103,7 @@ class Heymarket(Struct, frozen=True):
         return (Chore("changes", share=0.1), Chore("audit", share=0.05, period=MINUTE))
 
     def begin(self, chore: str, stream: Stream, view: View) -> Request | None:
-        """``changes``: one page by ``updated_at``, without a cursor, so that it is the same in both readings of the cursor."""
+        """``changes``: one page by ``updated_at``, before no date, or tomorrow's, so that it is the same in both readings of the cursor."""
         if chore == "audit":
             return heymarket_audit.begin(view)
         limit = before = int(view.memo.get("limit", CHANGES_MIN))
@@ -110,8 +111,11 @@ class Heymarket(Struct, frozen=True):
             limit = min(limit * 2, int(view.learned.get("limit", heymarket_walk.LIMIT)))
         elif view.events * 8 < limit:
             limit = max(limit // 2, CHANGES_MIN)
-        body = msgspec.json.encode({"order": "updated_at", "limit": limit})
-        return Request("POST", heymarket_walk.PATH, body=body, step={"kind": "changes", "memo": {"limit": limit}, "same": limit == before})
+        body: Json = {"order": "updated_at", "limit": limit}
+        if heymarket_walk.DATED in view.learned:
+            body["created_at"] = text_of(view.now + DAY)
+        step = {"kind": "changes", "memo": {"limit": limit}, "same": limit == before}
+        return Request("POST", heymarket_walk.PATH, body=msgspec.json.encode(body), step=step)
 
     def read_row(self, row: Row) -> Observation | BadRow | Skipped:
         """One message in any of its three documented shapes."""

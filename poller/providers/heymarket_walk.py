@@ -34,6 +34,9 @@ from .common import decoded, listed, optional_id, text_of, words
 PATH = "/v1/messages/all"
 LIMIT, LIMIT_FALLBACK, LIMIT_MAX = 100, 30, 1000
 LAST_ROWS = 3
+DATED = "dated"
+"""In the memo: the provider answers only where a cursor is given."""
+
 TALKS_MAX = 20
 OLDER_ROWS = 30
 """So many older rows at the end of a page in order end a walk: the vendor's own page, all of it older."""
@@ -64,6 +67,8 @@ def begin(window: Window, memo: Json) -> Request:
         "memo": memo,
     }
     step |= {"cursor": window.until, "live": window.until is None, "total": 0}
+    if window.until is None and DATED in memo:
+        step["cursor"] = _tomorrow(step)
     span = (window.now if window.until is None else window.until) - window.since
     return _ask(step, memo["rate"] * span / SECOND if "rate" in memo else None)
 
@@ -89,10 +94,15 @@ def refused(request: Request, response: Response) -> Request | None:
     if step.get("asked"):
         return None
     if step["cursor"] is None:
-        return _ask({**step, "cursor": step["now"] + DAY})
+        return _ask({**step, "cursor": _tomorrow(step), DATED: True})
     if step["limit"] > LIMIT_FALLBACK:
         return _ask({**step, "limit": LIMIT_FALLBACK, "usual": LIMIT_FALLBACK})
     return None
+
+
+def _tomorrow(step: Json) -> Instant:
+    """A cursor that every row is before."""
+    return int(step["now"]) + DAY
 
 
 def rows_of(body: bytes) -> list[bytes]:
@@ -137,8 +147,7 @@ def read(request: Request, rows: list[Row | BadRow], now: Instant | None = None)
 
 def _doubtful(step: Json) -> bool:
     """Whether an empty page must be confirmed: a provider in trouble may give one, and what is left would be taken for read."""
-    reached = step["now"] if step["cursor"] is None else step["cursor"]
-    return not step.get("empty") and reached - step["since"] > CONFIRMED
+    return not step.get("empty") and min(_bound(step), step["now"]) - step["since"] > CONFIRMED
 
 
 def _undated(step: Json, rows: list[Row | BadRow], total: int) -> Page:
@@ -361,4 +370,6 @@ def _memo(step: Json, total: int) -> Json | None:
         memo["limit"] = LIMIT_FALLBACK
     if step.get("live"):
         memo["rate"] = float(f"{total * SECOND / max(SECOND, step['now'] - step['since']):.2g}")
+    if DATED in step:
+        memo[DATED] = True
     return memo if memo != step.get("memo", {}) else None
