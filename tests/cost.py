@@ -27,8 +27,11 @@ from .story import START, Story
 
 PHI, INTERVAL_S, OVERLAP_S = 28, 15, 600
 QUIET = Switches(late=0.0, ties=0.0, classify_later=0.0, status_s=20.0)
-RUNS = ((0.01, 7 * 86_400, 1), (0.2, 86_400, 3), (2.0, 6 * 3600, 2), (10.0, 3600 + 1, 3))
+RUNS = ((0.01, 7 * 86_400, 4), (0.2, 86_400, 4), (2.0, 6 * 3600, 3), (10.0, 3600 + 1, 3))
 """Messages a second, depth of the look-back in seconds, and how many periods of the deepest rung are measured."""
+
+OVER_MAX = 1.1
+"""Rows inside windows may exceed the bound by a tenth."""
 
 STUCK = (0, 1, 10_000)
 """So many messages in reach never become final, or all that there are."""
@@ -55,10 +58,19 @@ class Cost(NamedTuple):
     fixed: float
 
 
+class Swept(NamedTuple):
+    """One sweep: when it began (seconds), its pages, its rows, and those of them inside its window."""
+
+    began: float
+    pages: int
+    rows: int
+    inside: int
+
+
 class Listening(Telemetry):
     """Hears of sweeps."""
 
-    tally: dict[str, int]
+    story: Counted
 
     def account(self, provider: str, name: str) -> AccountFacts:
         """Its facts, listened to."""
@@ -66,8 +78,10 @@ class Listening(Telemetry):
         told = facts.sweep
 
         def swept(found: SweepFacts) -> None:
-            self.tally["sweep pages"] += found.pages
-            self.tally["sweep rows"] += found.rows
+            inside = self.story.inside.pop(found.rung, 0) if provider == HEYMARKET else found.rows
+            if self.story.before:
+                seen = Swept(anyio.current_time() - found.seconds, found.pages, found.rows, inside)
+                self.story.sweeps.setdefault((found.stream, found.rung), []).append(seen)
             told(found)
 
         facts.sweep = swept  # type: ignore[method-assign]
@@ -95,13 +109,26 @@ class Counted(Story):
     def telemetry(self) -> Telemetry:
         """That listens."""
         told = Listening(version="cost", level=self.level, json=True)
-        told.tally = self.tally
+        told.story = self
         return told
+
+    def a_second(self, what: str) -> float:
+        """Of all rungs together: what was read from the begin of a rung's first sweep to that of its last, by the time between.
+
+        So it does not matter how many sweeps of the deepest rungs happen to lie in the time that is measured.
+        """
+        return sum(
+            sum(getattr(each, what) for each in sweeps[1:]) / (sweeps[-1].began - sweeps[0].began)
+            for sweeps in self.sweeps.values()
+            if len(sweeps) > 1
+        )
 
     async def measure(self, _: Story) -> None:
         """After the first sweeps of every rung."""
         await anyio.sleep(self.warm)
         self.before = dict(self.tally)
+
+    before: dict[str, int] = {}
 
 
 def measured(provider: str, rate: float, depth: int, periods: int, stuck: int) -> Cost:
@@ -118,7 +145,11 @@ def measured(provider: str, rate: float, depth: int, periods: int, stuck: int) -
     story.start_from = f"{depth}s"
     story.defaults = f"interval: {INTERVAL_S}s, overlap: {OVERLAP_S}s, status_horizon: {depth}s, reconcile: {{every: {depth / PHI:.3f}s, back: {depth}s}}"
     story.warm, story.seconds = max(600.0, there / 100 / 30), max(600.0, there / 100 / 30) + seconds
-    story.tally = dict.fromkeys(("requests", "rows", "hint rows", "sweep pages", "sweep rows", "inside"), 0)
+    story.tally = dict.fromkeys(("requests", "rows", "hint rows"), 0)
+    story.inside, story.sweeps = {}, {}
+    rungs = window.build(
+        interval=INTERVAL_S * SECOND, overlap=OVERLAP_S * SECOND, status_horizon=0, every=depth * SECOND // PHI, back=depth * SECOND
+    )
     answer, read, audit = story.providers.answer, heymarket_walk.read, heymarket_audit.read
     auditing = False
 
@@ -133,7 +164,10 @@ def measured(provider: str, rate: float, depth: int, periods: int, stuck: int) -
 
     def inside(request: Request, rows: list[Row | BadRow], now: Instant | None = None) -> Page:
         if request.step["kind"] == "walk" and not auditing:
-            story.tally["inside"] += sum(isinstance(row, Row) and row.created >= request.step["since"] for row in rows)
+            since = request.step["since"]
+            name = window.name([rung for rung in rungs if rung.reach <= request.step["now"] - since][-1])
+            within = sum(isinstance(row, Row) and row.created >= since for row in rows)
+            story.inside[name] = story.inside.get(name, 0) + within
         return read(request, rows, now)
 
     def audited(reader: heymarket_audit.Reader, request: Request, response: Response) -> Page:
@@ -148,10 +182,7 @@ def measured(provider: str, rate: float, depth: int, periods: int, stuck: int) -
     story.providers.answer, heymarket_walk.read = counted, inside  # type: ignore[method-assign]
     story.play(story.measure)  # type: ignore[arg-type]
     spent = {name: story.tally[name] - story.before[name] for name in story.tally}
-    hours, messages = seconds / 3600, rate * seconds
-    rungs = window.build(
-        interval=INTERVAL_S * SECOND, overlap=OVERLAP_S * SECOND, status_horizon=0, every=depth * SECOND // PHI, back=depth * SECOND
-    )
+    hours, messages, reads = seconds / 3600, rate * seconds, story.a_second("rows") / rate
     bound = sum((rung.reach - rung.inner) / rung.period for rung in rungs)
     fixed = OVERLAP_S / INTERVAL_S + PHI
     return Cost(
@@ -159,11 +190,11 @@ def measured(provider: str, rate: float, depth: int, periods: int, stuck: int) -
         rate,
         stuck,
         spent["requests"] / hours,
-        spent["sweep pages"] / hours,
-        spent["inside" if provider == HEYMARKET else "sweep rows"] / messages,
-        spent["sweep rows"] / messages,
+        story.a_second("pages") * 3600,
+        story.a_second("inside") / rate,
+        reads,
         spent["hint rows"] / messages,
-        (spent["rows"] - spent["hint rows"] - spent["sweep rows"]) / messages,
+        (spent["rows"] - spent["hint rows"]) / messages - reads,
         bound,
         fixed,
     )

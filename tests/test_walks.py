@@ -61,6 +61,17 @@ class Team:
         )
 
 
+class Inclusive(Team):
+    """Cursors and counts include their date."""
+
+    def answer(self, request: Request) -> Response:
+        """Of a microsecond later."""
+        asked = json.loads(request.body or b"{}")
+        until = rfc3339(asked.get("created_at"))
+        later = None if until is None else replace(request, body=json.dumps({**asked, "created_at": text_of(until.instant + 1)}).encode())
+        return super().answer(later or request)
+
+
 def walked(team: Team, since: Instant) -> tuple[set[int], list[Gap]]:
     """A walk to its end: the ids that were listed, and what was flagged."""
     adapter, request = Heymarket(), heymarket_walk.begin(Window(since, None, NOW), {})
@@ -107,6 +118,20 @@ def test_a_group_with_one_date_is_whole_or_flagged(group: int, cap: int, hidden:
     assert not lost or [gap.reason for gap in gaps] == ["tie_group"]
 
 
+@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("kind", [Team, Inclusive])
+@pytest.mark.parametrize("group", [25, 29, 45, 110])
+def test_old_dated_rows_within_a_group_make_no_walk_jump(kind: type[Team], group: int, seed: int) -> None:
+    """However the page ends that lists the group once more: what lies between their dates and the group's is read."""
+    rng = random.Random(seed)
+    at = NOW - 30 * SECOND
+    tied = [(2000 + n, at, at - rng.choice((0,) * 12 + (60 * SECOND, 90 * SECOND))) for n in range(group)]
+    rng.shuffle(tied)
+    rows = ordinary(60) + tied + [(5000 + n, at - n * SECOND, at - n * SECOND) for n in range(1, 120)]
+    found, _ = walked(kind(rows, cap=30), NOW - 120 * SECOND)
+    assert {id_ for id_, _, date in rows if date >= NOW - 120 * SECOND} - found <= {id_ for id_, _, _ in tied}
+
+
 def test_a_count_that_lags_proves_no_group_whole() -> None:
     """Counted less than was listed already: the group is flagged."""
     rows = ordinary(60) + [(2000 + n, NOW - 20 * SECOND, NOW - 20 * SECOND) for n in range(45)]
@@ -118,16 +143,6 @@ def test_a_count_that_lags_proves_no_group_whole() -> None:
 @pytest.mark.parametrize("step", [1, SECOND])
 def test_an_inclusive_count_raises_no_alarm(step: Instant) -> None:
     """Where cursors and counts include their date, a group at the very beginning of its second is counted whole all the same."""
-
-    class Inclusive(Team):
-        def answer(self, request: Request) -> Response:
-            asked = json.loads(request.body or b"{}")
-            until = rfc3339(asked.get("created_at"))
-            later = (
-                None if until is None else replace(request, body=json.dumps({**asked, "created_at": text_of(until.instant + 1)}).encode())
-            )
-            return super().answer(later or request)
-
     rows = ordinary(60) + [(2000 + n, NOW - 20 * SECOND + (n % 2) * (step % SECOND), NOW - 20 * SECOND) for n in range(27)]
     found, gaps = walked(Inclusive(rows, cap=30), NOW - 60 * SECOND)
     assert ({id_ for id_, _, _ in rows} - found, gaps) == (set(), [])

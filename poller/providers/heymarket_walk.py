@@ -11,6 +11,7 @@ Rules, each safe under every reading of the vendor's pages:
 - It ends when a whole page is older than the window, or the last thirty rows of one in order, or when it is empty (twice, where
   more than an hour is left); never at a short page.
 - A page is asked as long as what is left of the window is likely to need, with those thirty.
+- A cursor that lists its own date is given a microsecond less from then on, so that it means what all others mean.
 - Most rows newer than the cursor, or the same page again, means the cursor was not honoured. Rows dated ahead of now (a
   bulk schedule) say nothing of that, nor of where a page ends.
 - What asks for conversations by their numbers is fleeting: it is never kept, and after a restart the page before it is read again.
@@ -80,7 +81,7 @@ def _ask(step: Json, expected: float | None = None) -> Request:
         length = min(length, max(LIMIT_FALLBACK, OLDER_ROWS + math.ceil(expected + 2 * math.sqrt(expected))))
     body: Json = {"limit": length}
     if step["cursor"] is not None:
-        body["created_at"] = text_of(max(SECOND, step["cursor"]))
+        body["created_at"] = text_of(max(SECOND, step["cursor"] - step.get("less", 0)))
     return Request("POST", PATH, body=msgspec.json.encode(body), step={**step, "length": length})
 
 
@@ -137,9 +138,11 @@ def read(request: Request, rows: list[Row | BadRow], now: Instant | None = None)
     oddities += ("non_monotonic_page",) * _unsorted(good)
     reached = [row for row in good if row.created <= _bound(step)] or good
     following = _following(reached, step["unit"], _bound(step))
+    if any(row.created == step["cursor"] for row in reached) and not step.get("less"):
+        step["less"] = 1
+        following = following or step["cursor"]
     if following is None:
-        below = [row for row in reached if row.created < _bound(step)]  # a cursor that includes its date lists the group before again
-        return _stuck(step, rows, below or reached, oddities)
+        return _stuck(step, rows, reached, oddities)
     step = {name: value for name, value in step.items() if name not in ("group", "got")}
     step |= {"cursor": following, "page": fingerprint, "limit": _usual(step)}
     return Page(rows, _ask(step, _left(good, following - step["since"])), oddities=oddities)
@@ -264,7 +267,7 @@ def _stuck(step: Json, rows: list[Row | BadRow], good: list[Row], oddities: tupl
     step = {**step, "group": group, "page": _same(good)}
     full = len(rows) > LAST_ROWS and 2 * len(rows) >= min(step["most"], step.get("length", LIMIT_MAX))
     if not full and len(group) <= LAST_ROWS:  # the end of the list; a page that lacks a few rows which we may not see is none
-        return Page(rows, _past(step, good), oddities=oddities)
+        return Page(rows, _leave(step, edge), oddities=oddities)
     if len(group) > step.get("got", 0) and step["limit"] < LIMIT_MAX:
         step |= {"edge": edge, "got": len(group), "limit": min(LIMIT_MAX, step["limit"] * 2)}
         return Page(rows, _ask(step), oddities=oddities)
@@ -277,18 +280,15 @@ def _group(step: Json, good: list[Row]) -> list[str]:
     return sorted({*step.get("group", ()), *(row.id for row in good)})[:GROUP_MAX]
 
 
-def _past(step: Json, good: list[Row]) -> Request:
-    """Below the group: nothing of it can be older than its printed date."""
-    return _leave(step, min(row.created for row in good) // step["unit"] * step["unit"])
-
-
 def _leave(step: Json, edge: Instant) -> Request:
     """The page before ``edge``; just below it where the cursor was there already and includes its own date."""
     cursor = edge if edge < _bound(step) else edge - 1
     if cursor >= _bound(step):
         raise CursorIgnored("the walk does not get below one date")
     kept = {
-        name: step[name] for name in ("kind", "since", "now", "unit", "most", "asked", "memo", "live", "total", "usual") if name in step
+        name: step[name]
+        for name in ("kind", "since", "now", "unit", "most", "asked", "memo", "live", "total", "usual", "less")
+        if name in step
     }
     return _ask({**kept, "kind": "walk", "cursor": cursor, "limit": _usual(step)})
 
