@@ -137,16 +137,16 @@ def test_without_an_owner_the_command_says_so_and_waits(capsys: pytest.CaptureFi
 
 @pytest.mark.parametrize("crash_s", [None, 6.0])
 def test_a_backfill_publishes_what_live_polling_began_too_late_for(crash_s: float | None) -> None:
-    """Whatever crashes meanwhile: all messages of the range once, the second time nothing."""
-    story = Story(8, crash_s=crash_s, seconds=60.0)
+    """Whatever crashes meanwhile: all messages of the range once, the second time nothing, nor of a part of it."""
+    story = Story(8, crash_s=crash_s, seconds=80.0)
     story.start_from = "1h"
 
     async def ask(_: Story) -> None:
         await anyio.sleep(3)
-        for number in (1, 2):
+        for number, until in enumerate((START, START, START - 2 * HOUR)):
             for _ in range(10):
                 for stream in STREAMS:
-                    asked = Asked(f"request-{number}", START - 2 * DAY, START)
+                    asked = Asked(f"request-{number}", START - 2 * DAY, until)
                     record = Stored(asked_key(stream), encode_state(asked))
                     for member in story.cluster.members.values():
                         member.hear(shard_of(stream.rpartition("/")[0], 4), record)
