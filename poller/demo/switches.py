@@ -49,7 +49,7 @@ class Switches:
     sticky: Part = 0.0
     """The part of messages whose status changes without ``updated`` or ``modified_at`` moving."""
     classify_later: Part = 0.3
-    """The part of Stuut messages that get a classification later, without ``modified_at`` moving (Stuut c)."""
+    """The part of Stuut messages that get a classification later, about when its status changes, without ``modified_at`` moving (Stuut c)."""
     regress: Part = 0.0
     """The part of requests that a replica answers whose statuses are ``regress_s`` behind."""
     regress_s: Seconds = 300.0

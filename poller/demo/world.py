@@ -152,7 +152,7 @@ class World:
             step = round(rng.uniform(0.1, 1.7) * switches.status_s * SECOND)
             at += max(1, -(-step // SECOND)) * SECOND if sms.provider == FONE else step + 1
         if sms.provider == STUUT and rng.random() < switches.classify_later:
-            sms.classified = sms.created + round(rng.uniform(1, 6) * SECOND)
+            sms.classified = sms.created + round(rng.uniform(0.3, 2) * switches.status_s * SECOND)
 
     def _name(self, provider: str) -> str:
         if provider == HEYMARKET:
