@@ -44,9 +44,10 @@ def in_hand(account: Account, polled: Polled, index: int, cursor: Cursor) -> Swe
 
 
 def _backfill_in_hand(account: Account, polled: Polled, cursor: Cursor) -> Sweep | None:
-    """The sweep of the newest part of what was asked for that is left."""
+    """The sweep of the newest part of what was asked for that is left; None when another page has ended it meanwhile."""
     held = backfill.running(cursor)
-    assert held is not None, "a backfill is asked for before its pages are"
+    if held is None:
+        return None
     if held.sweep is not None:
         return held.sweep
     left = backfill.parts(cursor, held)
@@ -83,7 +84,8 @@ async def page(account: Account, polled: Polled, index: int) -> bool:
     polled.fleeting.pop(index, None)
     polled.bad_pages.pop(index, None)
     if polled.begun and polled.guessed and abs(account.provider_clock.offset) > window.SLACK:
-        begin(account, polled)
+        begun = begin(account, polled)
+        ledger.keep_cursor(stream.id, replace(begun, backfill=cursor.backfill))
         return False
     started = sweep.started or account.provider_clock.earliest(sent)
     after = replace(sweep, started=started, pages=sweep.pages + 1, rows=sweep.rows + answer.count)
@@ -124,8 +126,7 @@ def _longer(rung: Rung, sweep: Sweep) -> float:
 def _passed_over(account: Account, polled: Polled, index: int, cursor: Cursor) -> Cursor:
     """A rung whose window is empty is complete without a request; a backfill of which nothing is left, as well."""
     if polled.is_backfill(index):
-        assert cursor.backfill is not None, "a backfill was begun"
-        return replace(cursor, backfill=replace(cursor.backfill, done=True))
+        return replace(cursor, backfill=cursor.backfill and replace(cursor.backfill, done=True))
     now = account.provider_clock.earliest(account.clock.now())
     return window.complete(polled.rungs, index, cursor, Sweep(now, None, 0, 0, now, _NOTHING, started=now))
 

@@ -117,10 +117,9 @@ class Counted(Story):
 
         So it does not matter how many sweeps of the deepest rungs happen to lie in the time that is measured.
         """
+        assert all(len(sweeps) > 1 for sweeps in self.sweeps.values()), "a rung was not swept twice"
         return sum(
-            sum(getattr(each, what) for each in sweeps[1:]) / (sweeps[-1].began - sweeps[0].began)
-            for sweeps in self.sweeps.values()
-            if len(sweeps) > 1
+            sum(getattr(each, what) for each in sweeps[1:]) / (sweeps[-1].began - sweeps[0].began) for sweeps in self.sweeps.values()
         )
 
     async def measure(self, _: Story) -> None:

@@ -349,7 +349,7 @@ def costs() -> int:
     with multiprocessing.get_context("spawn").Pool(os.cpu_count()) as pool:
         found = pool.map(cost.run, runs, chunksize=1)
     print(cost.table(found))
-    over = [each for each in found if each.inside > cost.OVER_MAX * each.bound]
+    over = [each for each in found if not each.bound / cost.OVER_MAX < each.inside < cost.OVER_MAX * each.bound]
     same = [[each.reads for each in found if each[:2] == kind] for kind in {each[:2] for each in found}]
     return len(over) + sum(max(reads) > 1.1 * min(reads) for reads in same)
 

@@ -23,6 +23,8 @@ from poller.ask import _done, _first, _Progress
 from poller.backfill import Asked
 from poller.codec import asked_key, encode_state
 from poller.demo.broker import Cluster
+from poller.demo.providers import Answer
+from poller.demo.switches import Switches
 from poller.demo.world import PROPERTIES, THREADS
 from poller.model import DAY, HOUR, MINUTE, SECOND, Stream
 from poller.polled import Polled
@@ -155,6 +157,30 @@ def test_a_backfill_publishes_what_live_polling_began_too_late_for(crash_s: floa
     verdict = story.play(ask)
     assert verdict.good, verdict
     assert not faults(story.published())
+
+
+def test_a_backfill_that_is_asked_for_before_the_provider_has_answered_is_not_forgotten() -> None:
+    """Also where its first answer shows that its clock is another, and the stream begins by that one."""
+    story = Story(8, Switches(skew_s=300.0), crash_s=None, seconds=40.0)
+    answer, done = story.providers.answer, list[bool]()
+
+    def late(*asked: Any) -> Answer:
+        return answer(*asked) if asked[-1] > START + 8 * SECOND else Answer(500, b"", "text/plain")
+
+    async def ask(_: Story) -> None:
+        await anyio.sleep(4)
+        for stream in STREAMS:
+            record = Stored(asked_key(stream), encode_state(Asked("request", START - 5 * DAY, START - 2 * DAY)))
+            for member in story.cluster.members.values():
+                member.hear(shard_of(stream.rpartition("/")[0], 4), record)
+        await anyio.sleep(30)
+        ledgers = [poller.account.committer.ledger for shard in story.running["worker-0"][0]._shards.values() for poller in shard._pollers]
+        cursors = {stream: cursor for stream in STREAMS for ledger in ledgers if (cursor := ledger.cursor(stream)) is not None}
+        done.extend(each.backfill is not None and each.backfill.done for each in cursors.values())
+
+    story.providers.answer = late  # type: ignore[method-assign]
+    assert story.play(ask).good
+    assert done == [True] * len(STREAMS)
 
 
 class Heard(Story):

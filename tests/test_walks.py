@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from typing import Any
@@ -130,6 +131,38 @@ def test_old_dated_rows_within_a_group_make_no_walk_jump(kind: type[Team], group
     rows = ordinary(60) + tied + [(5000 + n, at - n * SECOND, at - n * SECOND) for n in range(1, 120)]
     found, _ = walked(kind(rows, cap=30), NOW - 120 * SECOND)
     assert {id_ for id_, _, date in rows if date >= NOW - 120 * SECOND} - found <= {id_ for id_, _, _ in tied}
+
+
+@pytest.mark.parametrize("kind", [Team, Inclusive])
+@pytest.mark.parametrize("old", [[29], [28, 29], [29, 44], range(20, 30, 3)])
+def test_an_old_dated_row_at_the_end_of_a_page_of_one_date_is_no_way_on(kind: type[Team], old: Iterable[int]) -> None:
+    """Even where it is so little older that it could be the next row."""
+    at = NOW - 30 * SECOND
+    tied = [(2000 + n, at, at - 50 * SECOND * (n in old)) for n in range(45)]
+    rows = [*tied, *((5000 + n, at - n * SECOND, at - n * SECOND) for n in range(1, 120))]
+    found, _ = walked(kind(rows, cap=30), NOW - 120 * SECOND)
+    assert {id_ for id_, _, date in rows if date >= NOW - 120 * SECOND} - found <= {id_ for id_, _, _ in tied}
+
+
+def test_rows_that_print_a_later_date_than_the_one_they_are_listed_by_stop_no_walk() -> None:
+    """What was scheduled, listed by its creation, and sent since: the same page may come twice, and no cursor is called ignored for it."""
+    for seed in range(300):
+        rng = random.Random(seed)
+        places = [NOW - rng.randrange(60 * SECOND) for _ in range(rng.choice((4, 8, 40)))]
+        dates = [at + (rng.random() < 0.1) * rng.choice((3, 5, 20)) * SECOND for at in places]
+        rows = [(n, at, min(NOW, date) // SECOND * SECOND) for n, (at, date) in enumerate(zip(places, dates, strict=True), 1)]
+        rows += [(100 + n, NOW - (70 + n) * SECOND, NOW - (70 + n) * SECOND) for n in range(40)]
+        found, gaps = walked(Team(rows, cap=30), NOW - 50 * SECOND)
+        assert {id_ for id_, at, _ in rows if at >= NOW - 50 * SECOND} <= found, seed
+        assert not gaps, seed
+
+
+def test_a_date_at_the_end_of_all_years_ends_no_walk() -> None:
+    """A date that stands for never has no successor to ask before."""
+    never = rfc3339("9999-12-31T23:59:59Z")
+    assert never is not None
+    rows = [(1, NOW - SECOND, NOW - SECOND), (2, NOW - 2 * SECOND, NOW - 2 * SECOND), (3, NOW - 3 * SECOND, never.instant)]
+    assert walked(Team(rows, cap=30), NOW - 60 * SECOND) == ({1, 2, 3}, [])
 
 
 def test_a_count_that_lags_proves_no_group_whole() -> None:

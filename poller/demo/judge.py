@@ -100,14 +100,16 @@ def judge(world: World, events: list[Published], *, accounts: dict[str, str], no
                 expected[key] = None if sms.inbound else canonical(sms.provider, sms.status(clock))
             if key in contents and not _same(sms, contents[key][1], clock):
                 other.append(key)
-            if any(f[:2] == (sms.provider, sms.stream) and f.since <= sms.printed < f.until for f in flags):
+            if any(
+                f[:2] == (sms.provider, sms.stream) and any(f.since <= at < f.until for at in (sms.created, sms.printed)) for f in flags
+            ):
                 said.add(key)
     due = {key: status for key, status in expected.items() if status is not None}
     stale = [key for key, status in due.items() if newest.get(key, (0, ""))[1] != status and key not in said]
     statuses_published = len(due) - len(stale)
     stale += [key for key in other if key not in said]
     missing = (expected.keys() - created.keys()) | (unread - dead)
-    doubled = {key for key, count in created.items() if count > 1} | {id_ for id_, count in ids.items() if count > 1}
+    doubled = (dead - unread) | {key for key, count in created.items() if count > 1} | {id_ for id_, count in ids.items() if count > 1}
     return Verdict(
         messages_expected=len(expected),
         messages_published=len(created.keys() & expected.keys()),

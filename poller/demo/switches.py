@@ -36,7 +36,7 @@ class Switches:
     """Old-dated rows that turn up today, dozens at once: chance a message that it is followed by an import (Heymarket)."""
     import_age_s: Seconds = 3600.0
     misdated: Part = 0.0
-    """The part of rows that print an older date than the one they are listed and counted by, by up to ``import_age_s`` (Heymarket D)."""
+    """The part of rows that print another date than the one they are listed and counted by, mostly an older one, by up to ``import_age_s`` (Heymarket D)."""
     vanish: Part = 0.0
     """The part of rows that vanish from lists and counts for a while, and return."""
     vanish_s: Mean = 600.0

@@ -120,7 +120,8 @@ class World:
             gone = sms.visible + round(rng.expovariate(1 / switches.vanish_s) * SECOND)
             sms.away = (gone, gone + round(rng.expovariate(1 / switches.vanish_s) * SECOND))
         if provider == HEYMARKET and not backlog and rng.random() < switches.misdated:
-            sms.dated = max(created - round(rng.random() * switches.import_age_s * SECOND), self.start - DAY // 2)
+            apart = round(rng.random() * switches.import_age_s * SECOND)
+            sms.dated = created + apart // 4 if rng.random() < 0.3 else max(created - apart, self.start - DAY // 2)
             sms.visible, sms.away = at, (0, 0)
         elif provider == HEYMARKET and not sms.hole and rng.random() < switches.others:
             sms.kind = rng.choice(OTHERS)

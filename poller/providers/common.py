@@ -88,8 +88,8 @@ def http_date(text: str | None) -> Instant | None:
 
 
 def text_of(instant: Instant) -> str:
-    """Canonical text of an instant between the years 1 and 9999."""
-    text = (_EPOCH + timedelta(microseconds=instant)).isoformat().removesuffix("+00:00")
+    """Canonical text of an instant between the years 1 and 9999; what lies beyond is given as the last one."""
+    text = (_EPOCH + timedelta(microseconds=min(instant, EPOCH_MAX * SECOND - 1))).isoformat().removesuffix("+00:00")
     return (text.rstrip("0") if "." in text else text) + "Z"
 
 

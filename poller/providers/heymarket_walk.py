@@ -11,8 +11,8 @@ Rules, each safe under every reading of the vendor's pages:
 - It ends when a whole page is older than the window, or the last thirty rows of one in order, or when it is empty (twice, where
   more than an hour is left); never at a short page.
 - A page is asked as long as what is left of the window is likely to need, with those thirty.
-- A cursor that lists its own date is given a microsecond less from then on, so that it means what all others mean.
-- Most rows newer than the cursor, or the same page again, means the cursor was not honoured. Rows dated ahead of now (a
+- A cursor that lists its own date again where the walk has passed it, and nothing to go on by, is given a microsecond less.
+- Most rows newer than the cursor, or the same page again and again, means the cursor was not honoured. Rows dated ahead of now (a
   bulk schedule) say nothing of that, nor of where a page ends.
 - What asks for conversations by their numbers is fleeting: it is never kept, and after a restart the page before it is read again.
 """
@@ -35,6 +35,7 @@ from .common import decoded, listed, optional_id, text_of, words
 PATH = "/v1/messages/all"
 LIMIT, LIMIT_FALLBACK, LIMIT_MAX = 100, 30, 1000
 LAST_ROWS = 3
+SAME_MAX = 3
 DATED = "dated"
 """In the memo: the provider answers only where a cursor is given."""
 
@@ -127,7 +128,8 @@ def read(request: Request, rows: list[Row | BadRow], now: Instant | None = None)
     if not good:
         return _undated(step, rows, total)
     fingerprint = _same(good)
-    _honoured(step, good, fingerprint, now)
+    same = step.get("same", 0) + 1 if fingerprint == step.get("page") else 0
+    _honoured(step, good, same, now)
     step = {
         **step,
         "asked": True,
@@ -136,15 +138,15 @@ def read(request: Request, rows: list[Row | BadRow], now: Instant | None = None)
         "total": total,
     }
     oddities += ("non_monotonic_page",) * _unsorted(good)
-    reached = [row for row in good if row.created <= _bound(step)] or good
+    reached = [row for row in good if row.created <= _bound(step)]
+    if not reached and now is not None and all(row.created > now + MINUTE for row in good):
+        return _undated(step, rows, total)
+    reached = reached or good
     following = _following(reached, step["unit"], _bound(step))
-    if any(row.created == step["cursor"] for row in reached) and not step.get("less"):
-        step["less"] = 1
-        following = following or step["cursor"]
     if following is None:
-        return _stuck(step, rows, reached, oddities)
-    step = {name: value for name, value in step.items() if name not in ("group", "got")}
-    step |= {"cursor": following, "page": fingerprint, "limit": _usual(step)}
+        return _standing(step, rows, reached, oddities)
+    step = {name: value for name, value in step.items() if name not in ("group", "got", "less")}
+    step |= {"cursor": following, "page": fingerprint, "same": same, "limit": _usual(step), "moved": True}
     return Page(rows, _ask(step, _left(good, following - step["since"])), oddities=oddities)
 
 
@@ -162,13 +164,13 @@ def _undated(step: Json, rows: list[Row | BadRow], total: int) -> Page:
     return Page(rows, _ask({**step, "limit": min(LIMIT_MAX, step["limit"] * 2)}))
 
 
-def _honoured(step: Json, good: list[Row], fingerprint: str, now: Instant | None) -> None:
-    """Most rows newer than the cursor, or the same page again: it was not honoured. What is dated ahead of now says nothing."""
+def _honoured(step: Json, good: list[Row], same: int, now: Instant | None) -> None:
+    """Most rows newer than the cursor, or the same page again and again: it was not honoured. What is dated ahead of now says nothing."""
     present = [row for row in good if now is None or row.created <= now + MINUTE]
     newer = sum(row.created > _bound(step) + SECOND for row in present)
     if newer * 2 > len(present):
         raise CursorIgnored("rows are newer than the cursor")
-    if newer and fingerprint == step.get("page"):
+    if newer and same >= SAME_MAX:  # once or twice where a row prints a later date than the one that it is listed by
         raise CursorIgnored("the same page came again")
 
 
@@ -201,12 +203,18 @@ def _following(rows: list[Row], unit: Instant, bound: Instant) -> Instant | None
     The latest date among the last rows, so that old-dated ones at the end do not make it jump: a few rows of a page
     that is in order, half of one that is not or that jumps itself; of a page in no order at all, the oldest.
     """
-    keeps: Iterable[int] = range(LAST_ROWS, 0, -1)
+    keeps: Iterable[int] = (LAST_ROWS,) if _crowded(rows, unit) else range(LAST_ROWS, 0, -1)
     if _shuffled(rows):
         rows = sorted(rows, key=lambda row: -row.created)
     elif not _steady(rows):
         keeps = (_half(rows),)
     return next((c for keep in keeps if (c := _cursor(rows, keep, unit)) < bound), None)
+
+
+def _crowded(rows: list[Row], unit: Instant) -> bool:
+    """Whether most rows of a page print one date: then one of another date at its end does not say that the crowd is over."""
+    edge = _cursor(rows, LAST_ROWS, unit)
+    return len(rows) > LAST_ROWS and 2 * sum(edge - unit <= row.created < edge for row in rows) > len(rows)
 
 
 def _cursor(rows: list[Row], keep: int, unit: Instant) -> Instant:
@@ -260,13 +268,28 @@ def _same(good: list[Row]) -> str:
     return hashlib.blake2b(b"\0".join(sorted(row.id.encode() for row in good)), digest_size=8).hexdigest()
 
 
+def _standing(step: Json, rows: list[Row | BadRow], reached: list[Row], oddities: tuple[str, ...]) -> Page:
+    """The page does not say where to go on.
+
+    Where the walk has passed the cursor's own date and the page lists that again, the cursor includes it; what is new
+    begins a microsecond below. Else the page holds more of one date than it can list.
+    """
+    below = [row for row in reached if row.created != step["cursor"]]
+    again = 2 * len(below) < len(reached) or reached[0].created == step["cursor"]
+    if again and step.get("moved") and not step.get("less"):
+        step = {name: value for name, value in step.items() if name != "page"}
+        return Page(rows, _ask({**step, "less": 1}), oddities=oddities)
+    return _stuck(step, rows, reached if again else below, oddities)
+
+
 def _stuck(step: Json, rows: list[Row | BadRow], good: list[Row], oddities: tuple[str, ...]) -> Page:
     """The walk does not get past one date, as far as it is printed: ask for more of it, else count it."""
     edge = max(row.created for row in good) // step["unit"] * step["unit"]
     group = _group(step, [row for row in good if edge <= row.created < edge + step["unit"]])
-    step = {**step, "group": group, "page": _same(good)}
+    step = {**{name: value for name, value in step.items() if name != "page"}, "group": group}
     full = len(rows) > LAST_ROWS and 2 * len(rows) >= min(step["most"], step.get("length", LIMIT_MAX))
-    if not full and len(group) <= LAST_ROWS:  # the end of the list; a page that lacks a few rows which we may not see is none
+    over = not full or good[-1].created < edge  # the end of the list; a page that lacks a few rows which we may not see is none
+    if over and len(group) <= LAST_ROWS:
         return Page(rows, _leave(step, edge), oddities=oddities)
     if len(group) > step.get("got", 0) and step["limit"] < LIMIT_MAX:
         step |= {"edge": edge, "got": len(group), "limit": min(LIMIT_MAX, step["limit"] * 2)}
@@ -287,10 +310,10 @@ def _leave(step: Json, edge: Instant) -> Request:
         raise CursorIgnored("the walk does not get below one date")
     kept = {
         name: step[name]
-        for name in ("kind", "since", "now", "unit", "most", "asked", "memo", "live", "total", "usual", "less")
+        for name in ("kind", "since", "now", "unit", "most", "asked", "memo", "live", "total", "usual", DATED)
         if name in step
     }
-    return _ask({**kept, "kind": "walk", "cursor": cursor, "limit": _usual(step)})
+    return _ask({**kept, "kind": "walk", "cursor": cursor, "moved": True, "limit": _usual(step)})
 
 
 def _count(step: Json) -> Request:
