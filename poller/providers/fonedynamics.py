@@ -39,6 +39,9 @@ SECOND_IDS_MAX = 20_000
 DRIFT_MAX = 2
 """A pass that has skipped so many times the rows that it saw is not going to see others."""
 
+WEEK_S = 7 * 86_400
+"""A window this long says all of how much is sent."""
+
 CONFIRMED: Instant = HOUR
 """An answer without rows that speaks for so long a time is asked for twice."""
 
@@ -265,12 +268,17 @@ def _slice(step: Json, until: int, density: float) -> list[int]:
 
 
 def _learned(step: Json) -> Json:
-    """The memo, with the density of the part of the window that ends here, of the future only where more than a day of it was read."""
+    """The memo, with the density of the part of the window that ends here, of the future only where more than a day of it was read.
+
+    It counts for as much as it is long: ten minutes say little of a week, whose first slice would be much too long or too short.
+    """
     since, until = step["slice"][0], step["until"]
     ahead = until > step["now"]
     if ahead and until - step["now"] <= DAY // SECOND:
         return step["memo"]
-    return {**step["memo"], "ahead" if ahead else "rate": round(step["total"] / (until - since), 4)}
+    name, seen = "ahead" if ahead else "rate", step["total"] / (until - since)
+    known = step["memo"].get(name, seen)
+    return {**step["memo"], name: float(f"{known + (seen - known) * min(1, (until - since) / WEEK_S):.4g}")}
 
 
 def _like_a_cap(rows: int) -> bool:
