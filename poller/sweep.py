@@ -84,8 +84,8 @@ async def page(account: Account, polled: Polled, index: int) -> bool:
     polled.fleeting.pop(index, None)
     polled.bad_pages.pop(index, None)
     if polled.begun and polled.guessed and abs(account.provider_clock.offset) > window.SLACK:
-        begun = begin(account, polled)
-        ledger.keep_cursor(stream.id, replace(begun, backfill=cursor.backfill))
+        wanted = cursor_of(account, polled).backfill
+        ledger.keep_cursor(stream.id, replace(begin(account, polled), backfill=wanted))
         return False
     started = sweep.started or account.provider_clock.earliest(sent)
     after = replace(sweep, started=started, pages=sweep.pages + 1, rows=sweep.rows + answer.count)

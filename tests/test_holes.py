@@ -135,7 +135,7 @@ def test_a_range_that_disagrees_for_ever_is_told_once_and_keeps_no_other_from_be
     assert told == [[0, 4], [4, 8], [6, 8]]
 
 
-@pytest.mark.parametrize("rate", [0.0, 0.003, 0.01, 0.2, 5.0])
+@pytest.mark.parametrize("rate", [0.0, 1e-305, 0.003, 0.01, 0.2, 5.0])
 def test_a_round_of_ranges_leaves_nothing_out_and_the_next_one_cuts_alike(rate: float) -> None:
     """From the first second to the newest closed cell, within two periods; whatever a round began with, all its bounds but the first are the same."""
 

@@ -157,6 +157,38 @@ def test_rows_that_print_a_later_date_than_the_one_they_are_listed_by_stop_no_wa
         assert not gaps, seed
 
 
+@pytest.mark.parametrize("later", [1, 10, 900])
+@pytest.mark.parametrize("count", [1, 2, 20])
+@pytest.mark.parametrize("kind", [Team, Inclusive])
+def test_a_history_whose_oldest_row_prints_a_later_date_comes_to_its_end(kind: type[Team], count: int, later: int) -> None:
+    """Its last rows listed once more, and no other, are the end of the list."""
+    rows = [(n, NOW - n * SECOND, NOW - n * SECOND) for n in range(1, count)]
+    rows.append((count, NOW - count * SECOND, min(NOW, NOW - count * SECOND + later * SECOND)))
+    assert walked(kind(rows, cap=30), NOW - 100 * SECOND) == ({*range(1, count + 1)}, [])
+
+
+@pytest.mark.parametrize(("cap", "above", "below"), [(30, 30, 45), (100, 100, 150), (30, 29, 45)])
+def test_a_crowd_is_not_called_whole_by_the_count_of_the_second_above_it(cap: int, above: int, below: int) -> None:
+    """Where cursors and counts include their date, and the second above holds just as many as a page lists."""
+    rows = [(n, at, at) for n, at in enumerate([NOW - 30 * SECOND] * above + [NOW - 31 * SECOND] * below, 1)] + ordinary(20, SECOND, 900)
+    rows += [(5000 + n, NOW - (32 + n) * SECOND, NOW - (32 + n) * SECOND) for n in range(80)]
+    found, gaps = walked(Inclusive(rows, cap=cap), NOW - 60 * SECOND)
+    assert {id_ for id_, at, _ in rows if at >= NOW - 60 * SECOND} - found
+    assert [(gap.since, gap.until) for gap in gaps] == [(NOW - 31 * SECOND, NOW - 30 * SECOND)]
+
+
+@pytest.mark.parametrize("kind", [Team, Inclusive])
+def test_a_later_and_an_older_date_at_the_end_of_a_page_of_one_date_are_no_way_on(kind: type[Team]) -> None:
+    """The page is of the date that most of its rows print."""
+    at = NOW - 30 * SECOND
+    dates = {28: at + SECOND, 29: at - 20 * SECOND}
+    rows = [(2000 + n, at + 44 - n, dates.get(n, at)) for n in range(45)]
+    rows += [(5000 + n, at - n * SECOND, at - n * SECOND) for n in range(1, 120)]
+    found, gaps = walked(kind(rows, cap=30), NOW - 90 * SECOND)
+    flagged = {id_ for id_, _, date in rows if any(gap.since <= date < gap.until for gap in gaps)}
+    assert {id_ for id_, _, date in rows if date >= NOW - 90 * SECOND} - found <= flagged
+
+
 def test_a_date_at_the_end_of_all_years_ends_no_walk() -> None:
     """A date that stands for never has no successor to ask before."""
     never = rfc3339("9999-12-31T23:59:59Z")

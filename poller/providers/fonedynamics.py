@@ -39,8 +39,8 @@ SECOND_IDS_MAX = 20_000
 DRIFT_MAX = 2
 """A pass that has skipped so many times the rows that it saw is not going to see others."""
 
-WEEK_S = 7 * 86_400
-"""A window this long says all of how much is sent."""
+FAR_S = 6 * 3600
+"""What a shorter window holds is reckoned by what is sent just now, what a longer one holds by the last such one."""
 
 CONFIRMED: Instant = HOUR
 """An answer without rows that speaks for so long a time is asked for twice."""
@@ -96,6 +96,7 @@ class FoneDynamics(Struct, frozen=True):
             "cut": memo.get("cut", 0),
             "total": 0,
             "full": until,
+            "far": min(until, now) - since >= FAR_S,
             "memo": memo,
             **({"only": only} if only else {}),
         }
@@ -246,8 +247,14 @@ def _observation(id_: str, value: Json, created: Instant, created_text: str) -> 
 
 
 def _usual(step: Json, until: int) -> float:
-    """Rows a second that earlier windows found; what is sent just now says nothing of what is scheduled."""
-    return step["memo"].get("ahead" if until > step["now"] else "rate", 0.0)
+    """Rows a second that earlier windows of the kind found; what is sent just now says nothing of what is scheduled."""
+    kind, memo = _kind(step, until), step["memo"]
+    return memo.get(kind, 0.0 if kind == "ahead" else memo.get("near", memo.get("rate", 0.0)))
+
+
+def _kind(step: Json, until: int) -> str:
+    """Of the future, of just now, or of the past: which of the memo's rates speaks of a window."""
+    return "ahead" if until > step["now"] else "rate" if step.get("far") else "near"
 
 
 def _longest(step: Json) -> int:
@@ -268,17 +275,12 @@ def _slice(step: Json, until: int, density: float) -> list[int]:
 
 
 def _learned(step: Json) -> Json:
-    """The memo, with the density of the part of the window that ends here, of the future only where more than a day of it was read.
-
-    It counts for as much as it is long: ten minutes say little of a week, whose first slice would be much too long or too short.
-    """
+    """The memo, with the density of the part of the window that ends here, of the future only where more than a day of it was read."""
     since, until = step["slice"][0], step["until"]
     ahead = until > step["now"]
     if ahead and until - step["now"] <= DAY // SECOND:
         return step["memo"]
-    name, seen = "ahead" if ahead else "rate", step["total"] / (until - since)
-    known = step["memo"].get(name, seen)
-    return {**step["memo"], name: float(f"{known + (seen - known) * min(1, (until - since) / WEEK_S):.4g}")}
+    return {**step["memo"], _kind(step, until): round(step["total"] / (until - since), 5)}
 
 
 def _like_a_cap(rows: int) -> bool:

@@ -44,15 +44,29 @@ def begin(adapter: FoneDynamics, stream: Stream, view: View) -> Request | None:
         memo = {**memo, "next": span[1]}
     middle = span[0] + (span[1] - span[0]) // 3 // SECOND * SECOND
     plan = [[0, *span, None], [1, middle, span[1], None], [1, span[0], middle, None], [2, *span, "Transmit"], [2, *span, "Receive"]]
-    step: Json = {"kind": "tilings", "now": view.now, "memo": memo, "span": span, "ids": [[], [], []], "learned": view.learned}
+    step: Json = {
+        "kind": "tilings",
+        "now": view.now,
+        "memo": memo,
+        "span": span,
+        "ids": [[], [], []],
+        "learned": _of_the_past(view.learned),
+    }
     return _reading(adapter, stream.name, {**step, "plan": plan})
 
 
 def _length(view: View) -> Instant:
     """Longer where little is sent, within half a round: cells, doubled as often as that allows, so that ranges of two rounds are the same or nested."""
-    room, rate = PAGES_A_RANGE * max(50, view.learned.get("most", 0)), view.learned.get("rate", 0.0)
-    longest = min(view.every // 2, round(room / rate * SECOND)) if rate > 0 else view.every // 2
+    learned = _of_the_past(view.learned)
+    room, rate = PAGES_A_RANGE * max(50, learned.get("most", 0)), learned.get("rate", 0.0)
+    longest = min(view.every // 2, int(min(view.every, room / rate * SECOND))) if rate > 0 else view.every // 2
     return looks.CELL << max(0, (longest // looks.CELL).bit_length() - 1)
+
+
+def _of_the_past(learned: Json) -> Json:
+    """Without what is sent just now, unless nothing else is known."""
+    known = {name: value for name, value in learned.items() if name != "near"}
+    return {"rate": learned["near"], **known} if "near" in learned else known
 
 
 def _end(since: Instant, length: Instant) -> Instant:

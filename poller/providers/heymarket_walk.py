@@ -22,6 +22,7 @@ from __future__ import annotations
 import hashlib
 import math
 import re
+from collections import Counter
 from collections.abc import Iterable
 
 import msgspec
@@ -128,6 +129,8 @@ def read(request: Request, rows: list[Row | BadRow], now: Instant | None = None)
     if not good:
         return _undated(step, rows, total)
     fingerprint = _same(good)
+    if _ended(step, rows, good):
+        return Page(rows, None, memo=_memo(step, total), oddities=oddities)
     same = step.get("same", 0) + 1 if fingerprint == step.get("page") else 0
     _honoured(step, good, same, now)
     step = {
@@ -136,6 +139,7 @@ def read(request: Request, rows: list[Row | BadRow], now: Instant | None = None)
         "unit": max(step["unit"], *(_unit(row) for row in good)),
         "most": max(step["most"], len(rows)),
         "total": total,
+        "tail": [row.id for row in good[-LAST_ROWS:]],
     }
     oddities += ("non_monotonic_page",) * _unsorted(good)
     reached = [row for row in good if row.created <= _bound(step)]
@@ -153,6 +157,12 @@ def read(request: Request, rows: list[Row | BadRow], now: Instant | None = None)
 def _doubtful(step: Json) -> bool:
     """Whether an empty page must be confirmed: a provider in trouble may give one, and what is left would be taken for read."""
     return not step.get("empty") and min(_bound(step), step["now"]) - step["since"] > CONFIRMED
+
+
+def _ended(step: Json, rows: list[Row | BadRow], good: list[Row]) -> bool:
+    """Whether the list ends with rows that print later dates than the ones they are listed by: the last few of the page before, and no other."""
+    known = len(rows) <= LAST_ROWS and {row.id for row in good} <= {*step.get("tail", ())}
+    return known and 2 * sum(row.created >= _bound(step) for row in good) > len(good)
 
 
 def _undated(step: Json, rows: list[Row | BadRow], total: int) -> Page:
@@ -213,8 +223,7 @@ def _following(rows: list[Row], unit: Instant, bound: Instant) -> Instant | None
 
 def _crowded(rows: list[Row], unit: Instant) -> bool:
     """Whether most rows of a page print one date: then one of another date at its end does not say that the crowd is over."""
-    edge = _cursor(rows, LAST_ROWS, unit)
-    return len(rows) > LAST_ROWS and 2 * sum(edge - unit <= row.created < edge for row in rows) > len(rows)
+    return len(rows) > LAST_ROWS and 2 * max(Counter(row.created // unit for row in rows).values()) > len(rows)
 
 
 def _cursor(rows: list[Row], keep: int, unit: Instant) -> Instant:
@@ -288,7 +297,7 @@ def _stuck(step: Json, rows: list[Row | BadRow], good: list[Row], oddities: tupl
     group = _group(step, [row for row in good if edge <= row.created < edge + step["unit"]])
     step = {**{name: value for name, value in step.items() if name != "page"}, "group": group}
     full = len(rows) > LAST_ROWS and 2 * len(rows) >= min(step["most"], step.get("length", LIMIT_MAX))
-    over = not full or good[-1].created < edge  # the end of the list; a page that lacks a few rows which we may not see is none
+    over = not full or min(row.created for row in good[-LAST_ROWS:]) < edge
     if over and len(group) <= LAST_ROWS:
         return Page(rows, _leave(step, edge), oddities=oddities)
     if len(group) > step.get("got", 0) and step["limit"] < LIMIT_MAX:
@@ -310,16 +319,16 @@ def _leave(step: Json, edge: Instant) -> Request:
         raise CursorIgnored("the walk does not get below one date")
     kept = {
         name: step[name]
-        for name in ("kind", "since", "now", "unit", "most", "asked", "memo", "live", "total", "usual", DATED)
+        for name in ("kind", "since", "now", "unit", "most", "asked", "memo", "live", "total", "usual", "tail", DATED)
         if name in step
     }
     return _ask({**kept, "kind": "walk", "cursor": cursor, "moved": True, "limit": _usual(step)})
 
 
 def _count(step: Json) -> Request:
-    """Ask for the count before the group's end, then before its beginning; then both a microsecond earlier, where cursors include their date."""
+    """Ask for the count before the group's end, then before its beginning; then both a microsecond earlier, where cursors may include their date; at once where they do."""
     asked = len(step["ends"])
-    at = step["edge"] + (0 if asked % 2 else step["unit"]) - asked // 2
+    at = step["edge"] + (0 if asked % 2 else step["unit"]) - (step.get("less") or asked // 2)
     body = msgspec.json.encode({"created_at": text_of(at)})
     return Request("POST", f"{PATH}/count", body=body, step={**step, "kind": "count"}, fleeting=True)
 
@@ -328,7 +337,8 @@ def counted(request: Request, count: int) -> Page:
     """Both ends counted: the group is whole, or its conversations are read one by one."""
     step = {**request.step, "ends": [*request.step["ends"], count]}
     listed = len(step["group"])
-    if len(step["ends"]) % 2 or (len(step["ends"]) == 2 and listed not in _expected(step)):
+    both = len(step["ends"]) == 4 or "less" in step
+    if len(step["ends"]) % 2 or (not both and listed not in _expected(step)):
         return Page([], _count(step))
     return _settled(step, [])
 
