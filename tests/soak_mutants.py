@@ -16,7 +16,7 @@ from poller.agenda import Agenda
 from poller.diff import stream_tag
 from poller.ledger import Ledger
 from poller.model import BadRow, Instant, Row
-from poller.providers import Page, Request, heymarket_walk
+from poller.providers import Page, Request, heymarket_page, heymarket_walk
 from poller.providers.heymarket import Heymarket
 
 
@@ -34,7 +34,7 @@ def first_known_id() -> None:
 
 def tie_group_skipped() -> None:
     """The next cursor is the last date itself, so the rest of its group is never listed."""
-    heymarket_walk._cursor = lambda good, keep, unit: min(row.created for row in good[-keep:])
+    heymarket_page._cursor = lambda good, keep, unit: min(row.created for row in good[-keep:])
 
 
 def from_now() -> None:

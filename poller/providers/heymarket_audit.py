@@ -19,7 +19,7 @@ from typing import Protocol
 import msgspec
 
 from ..model import HOUR, Instant, Row
-from . import Json, Page, Request, Response, View, Window, heymarket_walk, looks
+from . import Json, Page, Request, Response, View, Window, heymarket_page, heymarket_walk, looks
 from .common import accept, count_of, text_of
 
 BLOCK: Instant = HOUR
@@ -138,7 +138,7 @@ def _between(upper: dict[str, Instant], lower: dict[str, Instant], bound: Instan
 
     An older row is below the bound too where a group with its date is: of one longer than a page, each walk may list others.
     """
-    dates = {date for date, rows in Counter(lower.values()).items() if rows > heymarket_walk.LAST_ROWS}
+    dates = {date for date, rows in Counter(lower.values()).items() if rows > heymarket_page.LAST_ROWS}
     return sum(id_ not in lower and not (date < bound and date in dates) for id_, date in upper.items())
 
 

@@ -19,41 +19,29 @@ Rules, each safe under every reading of the vendor's pages:
 
 from __future__ import annotations
 
-import hashlib
 import math
-import re
-from collections import Counter
-from collections.abc import Iterable
 
 import msgspec
 from msgspec.structs import replace
 
 from ..errors import BadPage, CursorIgnored
 from ..model import DAY, HOUR, MINUTE, SECOND, BadRow, Gap, Instant, Row
-from . import Json, Page, Request, Response, Window
+from . import Json, Page, Request, Response, Window, heymarket_page
 from .common import decoded, listed, optional_id, text_of, words
 
 PATH = "/v1/messages/all"
 LIMIT, LIMIT_FALLBACK, LIMIT_MAX = 100, 30, 1000
-LAST_ROWS = 3
 SAME_MAX = 3
 DATED = "dated"
 """In the memo: the provider answers only where a cursor is given."""
 
 TALKS_MAX = 20
-OLDER_ROWS = 30
-"""So many older rows at the end of a page in order end a walk: the vendor's own page, all of it older."""
-
 GROUP_MAX = 5_000
 CONFIRMED: Instant = HOUR
 """An empty page that ends a walk with so much left is asked for twice."""
 
 LAGS: Instant = HOUR
 """Counts of what is older are taken to be up to date."""
-
-INVERSIONS_SHARE, SHUFFLED_SHARE = 0.1, 0.4
-JUMP = 4
-"""A page whose last rows lie so many times further back than as many of its others jumps."""
 
 
 def begin(window: Window, memo: Json) -> Request:
@@ -80,7 +68,7 @@ def _ask(step: Json, expected: float | None = None) -> Request:
     """The page before the step's cursor, only as long as so many ``expected`` rows are likely to need."""
     length: int = step["limit"]
     if expected is not None:
-        length = min(length, max(LIMIT_FALLBACK, OLDER_ROWS + math.ceil(expected + 2 * math.sqrt(expected))))
+        length = min(length, max(LIMIT_FALLBACK, heymarket_page.OLDER_ROWS + math.ceil(expected + 2 * math.sqrt(expected))))
     body: Json = {"limit": length}
     if step["cursor"] is not None:
         body["created_at"] = text_of(max(SECOND, step["cursor"] - step.get("less", 0)))
@@ -124,11 +112,11 @@ def read(request: Request, rows: list[Row | BadRow], now: Instant | None = None)
     step = {name: value for name, value in step.items() if name != "empty"}
     good = [row for row in rows if isinstance(row, Row)]
     total = step.get("total", 0) + sum(row.created >= step["since"] for row in good)
-    if not rows or (good and _over(good, step["since"])):
+    if not rows or (good and heymarket_page.over(good, step["since"])):
         return Page(rows, None, memo=_memo(step, total), oddities=oddities)
     if not good:
         return _undated(step, rows, total)
-    fingerprint = _same(good)
+    fingerprint = heymarket_page.fingerprint(good)
     if _ended(step, rows, good):
         return Page(rows, None, memo=_memo(step, total), oddities=oddities)
     same = step.get("same", 0) + 1 if fingerprint == step.get("page") else 0
@@ -136,22 +124,22 @@ def read(request: Request, rows: list[Row | BadRow], now: Instant | None = None)
     step = {
         **step,
         "asked": True,
-        "unit": max(step["unit"], *(_unit(row) for row in good)),
+        "unit": max(step["unit"], *(heymarket_page.unit_of(row) for row in good)),
         "most": max(step["most"], len(rows)),
         "total": total,
-        "tail": [row.id for row in good[-LAST_ROWS:]],
+        "tail": [row.id for row in good[-heymarket_page.LAST_ROWS :]],
     }
-    oddities += ("non_monotonic_page",) * _unsorted(good)
+    oddities += ("non_monotonic_page",) * heymarket_page.unsorted(good)
     reached = [row for row in good if row.created <= _bound(step)]
     if not reached and now is not None and all(row.created > now + MINUTE for row in good):
         return _undated(step, rows, total)
     reached = reached or good
-    following = _following(reached, step["unit"], _bound(step))
+    following = heymarket_page.following(reached, step["unit"], _bound(step))
     if following is None:
         return _standing(step, rows, reached, oddities)
     step = {name: value for name, value in step.items() if name not in ("group", "got", "less")}
     step |= {"cursor": following, "page": fingerprint, "same": same, "limit": _usual(step), "moved": True}
-    return Page(rows, _ask(step, _left(good, following - step["since"])), oddities=oddities)
+    return Page(rows, _ask(step, heymarket_page.left(good, following - step["since"])), oddities=oddities)
 
 
 def _doubtful(step: Json) -> bool:
@@ -161,7 +149,7 @@ def _doubtful(step: Json) -> bool:
 
 def _ended(step: Json, rows: list[Row | BadRow], good: list[Row]) -> bool:
     """Whether the list ends with rows that print later dates than the ones they are listed by: the last few of the page before, and no other."""
-    known = len(rows) <= LAST_ROWS and {row.id for row in good} <= {*step.get("tail", ())}
+    known = len(rows) <= heymarket_page.LAST_ROWS and {row.id for row in good} <= {*step.get("tail", ())}
     return known and 2 * sum(row.created >= _bound(step) for row in good) > len(good)
 
 
@@ -184,19 +172,6 @@ def _honoured(step: Json, good: list[Row], same: int, now: Instant | None) -> No
         raise CursorIgnored("the same page came again")
 
 
-def _over(good: list[Row], since: Instant) -> bool:
-    """Whether the window is behind: a whole page is older, or the last rows of a long one that is in order."""
-    last = good if _unsorted(good) else good[-OLDER_ROWS:]
-    return all(row.created < since for row in last)
-
-
-def _left(good: list[Row], span: Instant) -> float | None:
-    """How many rows so much of the window holds, if it is as dense as this page; None where that says nothing."""
-    dates = [row.created for row in good]
-    seen = max(dates) - min(dates)
-    return len(good) * max(span, 0) / seen if seen >= SECOND else None
-
-
 def _bound(step: Json) -> Instant:
     """What the next cursor must be below for the walk to move."""
     return step["cursor"] if step["cursor"] is not None else 1 << 62
@@ -205,76 +180,6 @@ def _bound(step: Json) -> Instant:
 def _usual(step: Json) -> int:
     """Back to the usual page once a long group is passed."""
     return int(step.get("usual", LIMIT))
-
-
-def _following(rows: list[Row], unit: Instant, bound: Instant) -> Instant | None:
-    """The next cursor; None where it would not be below the bound.
-
-    The latest date among the last rows, so that old-dated ones at the end do not make it jump: a few rows of a page
-    that is in order, half of one that is not or that jumps itself; of a page in no order at all, the oldest.
-    """
-    keeps: Iterable[int] = (LAST_ROWS,) if _crowded(rows, unit) else range(LAST_ROWS, 0, -1)
-    if _shuffled(rows):
-        rows = sorted(rows, key=lambda row: -row.created)
-    elif not _steady(rows):
-        keeps = (_half(rows),)
-    return next((c for keep in keeps if (c := _cursor(rows, keep, unit)) < bound), None)
-
-
-def _crowded(rows: list[Row], unit: Instant) -> bool:
-    """Whether most rows of a page print one date: then one of another date at its end does not say that the crowd is over."""
-    return len(rows) > LAST_ROWS and 2 * max(Counter(row.created // unit for row in rows).values()) > len(rows)
-
-
-def _cursor(rows: list[Row], keep: int, unit: Instant) -> Instant:
-    """Just above the latest of the last rows."""
-    return max(row.created for row in rows[-keep:]) // unit * unit + unit
-
-
-def _half(rows: list[Row]) -> int:
-    return max(LAST_ROWS, min(OLDER_ROWS, len(rows) // 2))
-
-
-def _steady(rows: list[Row]) -> bool:
-    """Whether a page is in order, and does not jump at its end further than its other rows let expect."""
-    if _inversions(rows):
-        return False
-    half = _half(rows)
-    if len(rows) < 2 * half:
-        return True
-    edge = max(row.created for row in rows[-half:])
-    usual = (rows[0].created - edge) * half // (len(rows) - half)
-    return edge - min(row.created for row in rows[-LAST_ROWS:]) <= JUMP * usual + MINUTE
-
-
-def _inversions(rows: list[Row]) -> int:
-    """How many rows are newer than the one before them, by more than what a cut-off date explains."""
-    return sum(later.created > earlier.created + SECOND for earlier, later in zip(rows, rows[1:], strict=False))
-
-
-def _shuffled(rows: list[Row]) -> bool:
-    return len(rows) > LAST_ROWS and _inversions(rows) > SHUFFLED_SHARE * len(rows)
-
-
-def _unsorted(good: list[Row]) -> bool:
-    return _inversions(good) > max(2, INVERSIONS_SHARE * len(good))
-
-
-_FRACTION = re.compile(rb'"(?:date|created_at)"\s*:\s*"[^"]*?:\d\d(?:[.,](\d+))?(?:[Zz+-]|")')
-
-
-def _unit(row: Row) -> Instant:
-    """The precision that the row's date is printed with, or a coarser one: digits that are not zero need no second look."""
-    if row.created % SECOND:
-        return SECOND // 1000 if row.created % 1000 == 0 else 1
-    found = _FRACTION.search(row.raw)
-    digits = len(found[1] or b"") if found else 0
-    return SECOND if digits == 0 else max(1, SECOND // 10 ** min(digits, 6))
-
-
-def _same(good: list[Row]) -> str:
-    """Equal for the same set of rows in any order."""
-    return hashlib.blake2b(b"\0".join(sorted(row.id.encode() for row in good)), digest_size=8).hexdigest()
 
 
 def _standing(step: Json, rows: list[Row | BadRow], reached: list[Row], oddities: tuple[str, ...]) -> Page:
@@ -296,9 +201,9 @@ def _stuck(step: Json, rows: list[Row | BadRow], good: list[Row], oddities: tupl
     edge = max(row.created for row in good) // step["unit"] * step["unit"]
     group = _group(step, [row for row in good if edge <= row.created < edge + step["unit"]])
     step = {**{name: value for name, value in step.items() if name != "page"}, "group": group}
-    full = len(rows) > LAST_ROWS and 2 * len(rows) >= min(step["most"], step.get("length", LIMIT_MAX))
-    over = not full or min(row.created for row in good[-LAST_ROWS:]) < edge
-    if over and len(group) <= LAST_ROWS:
+    full = len(rows) > heymarket_page.LAST_ROWS and 2 * len(rows) >= min(step["most"], step.get("length", LIMIT_MAX))
+    over = not full or min(row.created for row in good[-heymarket_page.LAST_ROWS :]) < edge
+    if over and len(group) <= heymarket_page.LAST_ROWS:
         return Page(rows, _leave(step, edge), oddities=oddities)
     if len(group) > step.get("got", 0) and step["limit"] < LIMIT_MAX:
         step |= {"edge": edge, "got": len(group), "limit": min(LIMIT_MAX, step["limit"] * 2)}
