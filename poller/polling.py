@@ -229,9 +229,8 @@ class Poller:
         begun = backfill.begin(cursor, asked)
         if begun is not cursor:
             ledger.keep_cursor(stream_id, begun)
-            if backfill.running(begun):
-                self._agenda.hurry(stream_id, len(polled.rungs), self._backfill_turn())
-                self._wake.set()
+            self._agenda.hurry(stream_id, len(polled.rungs), self._backfill_turn())
+            self._wake.set()
 
     def _backfill_turn(self) -> float:
         """When a backfill may ask next: all of the account's share one part of its rate limit."""

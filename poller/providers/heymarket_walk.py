@@ -32,6 +32,8 @@ from .common import decoded, listed, optional_id, text_of, words
 PATH = "/v1/messages/all"
 LIMIT, LIMIT_FALLBACK, LIMIT_MAX = 100, 30, 1000
 SAME_MAX = 3
+"""The same page so many times in a row, with rows newer than the cursor, and the cursor is taken to be ignored."""
+
 DATED = "dated"
 """In the memo: the provider answers only where a cursor is given."""
 
@@ -202,6 +204,7 @@ def _stuck(step: Json, rows: list[Row | BadRow], good: list[Row], oddities: tupl
     group = _group(step, [row for row in good if edge <= row.created < edge + step["unit"]])
     step = {**{name: value for name, value in step.items() if name != "page"}, "group": group}
     full = len(rows) > heymarket_page.LAST_ROWS and 2 * len(rows) >= min(step["most"], step.get("length", LIMIT_MAX))
+    # a page that lacks rows which we may not see is not the list's end; and older rows at its end say that a few of one date are no crowd
     over = not full or min(row.created for row in good[-heymarket_page.LAST_ROWS :]) < edge
     if over and len(group) <= heymarket_page.LAST_ROWS:
         return Page(rows, _leave(step, edge), oddities=oddities)
