@@ -17,7 +17,7 @@ import anyio
 from poller import polling, window
 from poller.demo.shelf import Sms
 from poller.demo.switches import Switches
-from poller.demo.world import HEYMARKET, World
+from poller.demo.world import FONE, HEYMARKET, World
 from poller.model import SECOND, BadRow, Instant, Row
 from poller.providers import Page, Request, Response, heymarket_audit, heymarket_walk
 from poller.telemetry import AccountFacts, SweepFacts, Telemetry
@@ -29,6 +29,12 @@ PHI, INTERVAL_S, OVERLAP_S = 28, 15, 600
 QUIET = Switches(late=0.0, ties=0.0, classify_later=0.0, status_s=20.0)
 RUNS = ((0.01, 7 * 86_400, 4), (0.2, 86_400, 4), (2.0, 6 * 3600, 3), (10.0, 3600 + 1, 3))
 """Messages a second, depth of the look-back in seconds, and how many periods of the deepest rung are measured."""
+
+AUTO = (FONE, 0.01, 7 * 86_400, 4, 0, "auto")
+"""The look-back of the defaults where no row is late and ``overlap`` is learned."""
+
+LEARNED_S = 2 * 86_400.0
+"""Until then it has come down."""
 
 OVER_MAX = 1.1
 """Rows inside windows may exceed the bound by a tenth."""
@@ -56,6 +62,8 @@ class Cost(NamedTuple):
     """Rows of audits and look-ups."""
     bound: float
     fixed: float
+    overlap_s: float
+    """In force while it was measured."""
 
 
 class Swept(NamedTuple):
@@ -126,11 +134,20 @@ class Counted(Story):
         """After the first sweeps of every rung."""
         await anyio.sleep(self.warm)
         self.before = dict(self.tally)
+        shards = self.running["worker-0"][0].snapshot().shards
+        [self.overlap_s] = {account.overlap_s for shard in shards for account in shard.accounts if account.provider in self.world.providers}
 
+    overlap_s = 0.0
     before: dict[str, int] = {}
 
 
-def measured(provider: str, rate: float, depth: int, periods: int, stuck: int) -> Cost:
+def ladder(overlap_s: float, depth: int) -> tuple[window.Rung, ...]:
+    """Its rungs for a look-back of so many seconds."""
+    every, back = depth * SECOND // PHI, depth * SECOND
+    return window.build(interval=INTERVAL_S * SECOND, overlap=round(overlap_s * SECOND), status_horizon=0, every=every, back=back)
+
+
+def measured(provider: str, rate: float, depth: int, periods: int, stuck: int, overlap: str = f"{OVERLAP_S}s") -> Cost:
     """``stuck``: so many of the sent messages in reach never become final."""
     polling.LOOK_S = 60.0
     seconds = periods * depth / PHI
@@ -142,13 +159,14 @@ def measured(provider: str, rate: float, depth: int, periods: int, stuck: int) -
         del sms.steps[1:]
     story.providers = type(story.providers)(story.world, 1)
     story.start_from = f"{depth}s"
-    story.defaults = f"interval: {INTERVAL_S}s, overlap: {OVERLAP_S}s, status_horizon: {depth}s, reconcile: {{every: {depth / PHI:.3f}s, back: {depth}s}}"
-    story.warm, story.seconds = max(600.0, there / 100 / 30), max(600.0, there / 100 / 30) + seconds
+    story.defaults = (
+        f"interval: {INTERVAL_S}s, overlap: {overlap}, status_horizon: {depth}s, reconcile: {{every: {depth / PHI:.3f}s, back: {depth}s}}"
+    )
+    story.warm = LEARNED_S if overlap == "auto" else max(600.0, there / 100 / 30)
+    story.seconds = story.warm + seconds
     story.tally = dict.fromkeys(("requests", "rows", "hint rows"), 0)
     story.inside, story.sweeps = {}, {}
-    rungs = window.build(
-        interval=INTERVAL_S * SECOND, overlap=OVERLAP_S * SECOND, status_horizon=0, every=depth * SECOND // PHI, back=depth * SECOND
-    )
+    rungs = ladder(OVERLAP_S, depth)
     answer, read, audit = story.providers.answer, heymarket_walk.read, heymarket_audit.read
     auditing = False
 
@@ -182,8 +200,8 @@ def measured(provider: str, rate: float, depth: int, periods: int, stuck: int) -
     story.play(story.measure)  # type: ignore[arg-type]
     spent = {name: story.tally[name] - story.before[name] for name in story.tally}
     hours, messages, reads = seconds / 3600, rate * seconds, story.a_second("rows") / rate
-    bound = sum((rung.reach - rung.inner) / rung.period for rung in rungs)
-    fixed = OVERLAP_S / INTERVAL_S + PHI
+    bound = sum((rung.reach - rung.inner) / rung.period for rung in ladder(story.overlap_s, depth))
+    fixed = story.overlap_s / INTERVAL_S + PHI
     return Cost(
         provider,
         rate,
@@ -196,10 +214,11 @@ def measured(provider: str, rate: float, depth: int, periods: int, stuck: int) -
         (spent["rows"] - spent["hint rows"]) / messages - reads,
         bound,
         fixed,
+        story.overlap_s,
     )
 
 
-def run(given: tuple[str, float, int, int, int]) -> Cost:
+def run(given: tuple[str, float, int, int, int] | tuple[str, float, int, int, int, str]) -> Cost:
     """In a process of its own."""
     return measured(*given)
 
@@ -207,14 +226,15 @@ def run(given: tuple[str, float, int, int, int]) -> Cost:
 def table(found: list[Cost]) -> str:
     """One line a run."""
     lines = [
-        "| provider | msg/s | never final | requests an hour | of them sweeps | rows read a message | bound | fixed overlap + reconcile "
+        "| provider | msg/s | overlap | never final | requests an hour | of them sweeps | rows read a message | bound | fixed overlap + reconcile "
         "| with the ends of pages | rows of hints | of audits and look-ups |",
-        "|" + " --- |" * 11,
+        "|" + " --- |" * 12,
     ]
     cells = (
         (
             c.provider,
             c.rate,
+            f"{c.overlap_s:.0f} s",
             c.stuck,
             f"{c.requests_an_hour:.0f}",
             f"{c.sweeps_an_hour:.0f}",

@@ -345,12 +345,13 @@ def promised() -> int:
 
 def costs() -> int:
     """Every rate, with no message, one, and ten thousand that never become final; for how many of them that made a difference or exceeded the bound."""
-    runs = [(provider, *run, stuck) for provider in (HEYMARKET, FONE) for run in cost.RUNS for stuck in cost.STUCK]
+    runs = [(provider, *run, stuck) for provider in (HEYMARKET, FONE) for run in cost.RUNS for stuck in cost.STUCK] + [cost.AUTO]
     with multiprocessing.get_context("spawn").Pool(os.cpu_count()) as pool:
         found = pool.map(cost.run, runs, chunksize=1)
     print(cost.table(found))
     over = [each for each in found if not each.bound / cost.OVER_MAX < each.inside < cost.OVER_MAX * each.bound]
-    same = [[each.reads for each in found if each[:2] == kind] for kind in {each[:2] for each in found}]
+    fixed = [each for each in found if each.overlap_s == cost.OVERLAP_S]
+    same = [[each.reads for each in fixed if each[:2] == kind] for kind in {each[:2] for each in fixed}]
     return len(over) + sum(max(reads) > 1.1 * min(reads) for reads in same)
 
 
