@@ -38,6 +38,7 @@ The files in the order in which a message meets them::
     telemetry       one method per fact: logs and metrics
     snapshot        frozen pictures of what runs
     status          the administration port
+    stop            the signals that end a command
     online          checks that connect
     published       the public topics, read back
     audit           the judge of what was published
@@ -49,7 +50,7 @@ The files in the order in which a message meets them::
     model           the vocabulary
     errors          the error tree
     clock           the only time
-    demo            broker, jars, switches, shelf, world, providers, server, judge, reader, view, command
+    demo            broker, jars, switches, shelf, world, providers, server, truth, judge, reader, view, command
 """
 
 __version__ = "0.1.0"

@@ -18,6 +18,7 @@ from .model import Instant
 from .port import STATE, Log
 from .restore import newest_meta
 from .snapshot import WorkerSnapshot
+from .stop import SIGNALS
 from .store import Store
 from .telemetry import Telemetry
 from .worker import Worker, shard_of
@@ -26,7 +27,6 @@ STOP_S = 20.0
 """A clean stop takes at most this long."""
 
 RETRY_S = 2.0
-SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _JSON = {"auto": None, "json": True, "console": False}
 
 

@@ -15,14 +15,17 @@ import anyio
 
 from .backfill import QUOTA_SHARE, Asked, missing, parts
 from .clock import SystemClock
-from .codec import asked_key, cursor_key, decode_state, encode_state, rfc3339
+from .codec import Waits, account_state_key, asked_key, cursor_key, decode_state, encode_state, rfc3339
 from .config import Account, Config
 from .connect import connection_of
-from .errors import ConfigError
+from .errors import Misused, StreamGone, Unauthorized, Unreachable
 from .kafka import Kafka, quiet
 from .model import MINUTE, SECOND, Instant, Stream
+from .port import STATE
 from .providers import Adapter, Window
 from .providers.registry import adapter_of
+from .published import places_of
+from .stop import until_signal
 from .window import Backfill, Cursor, Range
 from .worker import shard_of, stream_names
 
@@ -30,17 +33,22 @@ LOOK_S = 1.0
 AGAIN_S = 5.0
 """A request that nobody has taken up is written again this often."""
 
+STALLED_S = 60.0
+"""After this long without a page, the command says so; where the provider is known to be in trouble it ends."""
+
 PATIENCE_S = 15.0
 """After this long without an owner, the command says so, and goes on waiting."""
 
 
 async def backfill(config: Config, stream_id: str, since: Instant, until: Instant, *, dry_run: bool) -> int:
-    """Ask, wait and report. Raises ConfigError for a stream that is not configured, Unavailable, Refused."""
+    """Ask, wait and report. Raises Misused for a stream that is not configured, Unavailable, Refused; Unauthorized, Unreachable by the provider."""
     quiet()
     account, stream = _configured(config, stream_id)
     if since >= until:
-        raise ConfigError([f"poller: --from {rfc3339(since)} is not before --to {rfc3339(until)}; fix: exchange them"])
-    watch = _Watch(Kafka(connection_of(config)), shard_of(account.key, config.kafka.shards), stream)
+        raise Misused(f"--from {rfc3339(since)} is not before --to {rfc3339(until)}", fix="exchange them")
+    kafka = Kafka(connection_of(config))
+    await places_of(kafka, STATE)
+    watch = _Watch(kafka, shard_of(account.key, config.kafka.shards), stream)
     cursor = await watch.look()
     per_minute = QUOTA_SHARE * account.rate_count / account.rate_seconds * MINUTE / SECOND
     _say(f"{stream.id} from {rfc3339(since)} to {rfc3339(until)}, at most {per_minute:g} requests a minute")
@@ -49,8 +57,13 @@ async def backfill(config: Config, stream_id: str, since: Instant, until: Instan
         left = ((since, until),) if cursor is None else parts(cursor, Backfill("", since, until))
         print(_first(adapter_of(account.provider, params_in=account.params_in), stream, left))
         return 0
-    result = await _done(watch, Asked(secrets.token_hex(8), since, until))
-    print(f"{result.pages} pages, {result.rows} rows, {result.events} events that had never been published")
+    result: Backfill | None = None
+    async with until_signal():
+        result = await _done(watch, Asked(secrets.token_hex(8), since, until))
+    if result is None:
+        _say("no longer watched; the worker goes on with it")
+    else:
+        print(f"{result.pages} pages, {result.rows} rows, {result.events} events that had never been published")
     return 0
 
 
@@ -67,14 +80,16 @@ def _first(adapter: Adapter, stream: Stream, left: tuple[Range, ...]) -> str:
 def _configured(config: Config, stream_id: str) -> tuple[Account, Stream]:
     known: list[str] = []
     for account in config.accounts:
+        if not account.enabled:
+            continue
         for name in stream_names(account)():
             stream = Stream(account.provider, account.name, name)
             if stream_id in (stream.id, f"{account.key}/{name}"):
                 return account, stream
             known.append(stream.id)
     some = ", ".join(known[:5])
-    raise ConfigError(
-        [f"{config.path}: accounts: no stream {stream_id}; expected provider/account/name, such as {some}; fix: name one of them"]
+    raise Misused(
+        f"no stream {stream_id} is polled by {config.path}; expected provider/account/name, such as {some}", fix="name one of them"
     )
 
 
@@ -85,16 +100,26 @@ class _Watch:
         self._kafka, self._shard, self._stream = kafka, shard, stream
         self._position: int | None = None
         self._cursor: Cursor | None = None
+        self._waits: Waits | None = None
+
+    @property
+    def trouble(self) -> str | None:
+        """Why nothing can be asked of the provider now, as the owner committed it: the kind of its error."""
+        stream = None if self._cursor is None or self._cursor.waits is None else Waits(*self._cursor.waits)
+        now = SystemClock().now()
+        return next((waits.kind for waits in (self._waits, stream) if waits is not None and waits.until > now), None)
 
     async def look(self) -> Cursor | None:
         """What is new since the last look."""
         end = await self._kafka.ends(self._shard, settled=False)
         begin = end.begin if self._position is None else max(end.begin, self._position)
-        key = cursor_key(self._stream.id)
+        key, waits = cursor_key(self._stream.id), account_state_key(self._stream.account_key)
         async for chunk in self._kafka.read(self._shard, begin, end.end):
             for record in chunk.records:
                 if record.key == key:
                     self._cursor = None if record.value is None else decode_state(key, record.value)
+                elif record.key == waits:
+                    self._waits = None if record.value is None else decode_state(waits, record.value)
         self._position = end.end
         return self._cursor
 
@@ -109,12 +134,22 @@ async def _done(watch: _Watch, asked: Asked) -> Backfill:
     progress: _Progress | None = None
     while True:
         cursor = await watch.look()
+        if watch.trouble == Unauthorized.kind:
+            raise Unauthorized(
+                "the provider refuses the credentials", fix="correct them; what was asked for stands, and the worker then does it"
+            )
         held = cursor.backfill if cursor is not None else None
         if held is not None and held.id == asked.id:
             if held.done:
                 return held
             progress = progress or _Progress(held, anyio.current_time())
             line = progress.line(held, anyio.current_time())
+            if progress.stalled(held, anyio.current_time()):
+                line += f"; no page for {STALLED_S:.0f} s: the worker's log and /api/v1/status say why"
+                if watch.trouble in (Unreachable.kind, StreamGone.kind):
+                    raise Unreachable(
+                        f"no page for {STALLED_S:.0f} s, the stream is {watch.trouble}", fix="nothing: the worker goes on by itself"
+                    )
         elif held is not None and not held.done:
             line = "another backfill of this stream is under way; this one follows it"
         else:
@@ -133,6 +168,13 @@ class _Progress:
 
     def __init__(self, held: Backfill, now: float) -> None:
         self._pages, self._behind, self._now = held.pages, _behind(held), now
+        self._last = held.pages, now
+
+    def stalled(self, held: Backfill, now: float) -> bool:
+        """Whether the last page is long ago."""
+        if held.pages != self._last[0]:
+            self._last = held.pages, now
+        return now - self._last[1] > STALLED_S
 
     def line(self, held: Backfill, now: float) -> str:
         """For people."""

@@ -11,7 +11,7 @@ import anyio
 from cyclopts import App, Parameter, validators
 
 from . import __version__
-from .errors import ConfigError, Denied, KafkaError, PollerError, ProviderError, Unauthorized, first
+from .errors import ConfigError, Denied, KafkaError, Misused, PollerError, ProviderError, Unauthorized, first
 
 DONE, UNEXPECTED, USAGE, UNAVAILABLE, REFUSED, CONFIG = 0, 1, 2, 69, 77, 78
 
@@ -328,6 +328,8 @@ def _fails(error: PollerError) -> int:
     print("\n".join(lines), file=sys.stderr)
     if isinstance(error, ConfigError):
         return CONFIG
+    if isinstance(error, Misused):
+        return USAGE
     if isinstance(error, Unauthorized | Denied):
         return REFUSED
     return UNAVAILABLE if isinstance(error, KafkaError | ProviderError) else UNEXPECTED

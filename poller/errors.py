@@ -4,6 +4,7 @@
 
     PollerError
     ├── ConfigError            the operator; the process ends with 78
+    ├── Misused                the operator, on the command line; the process ends with 2
     ├── ProviderError          the provider
     │   ├── Unreachable        retried inside the sweep, then the stream backs off
     │   ├── RateLimited        the account waits (until)
@@ -47,6 +48,12 @@ class ConfigError(PollerError):
     def __init__(self, lines: list[str]) -> None:
         super().__init__("\n".join(lines))
         self.lines = lines
+
+
+class Misused(PollerError):
+    """An argument on the command line makes no sense."""
+
+    kind = "usage"
 
 
 class ProviderError(PollerError):

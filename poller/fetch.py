@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ssl
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from types import TracebackType
 from urllib.parse import urlencode, urlsplit
@@ -69,6 +69,8 @@ class Fetcher:
         self._on_request = on_request
         self._transport = transport or _transport(proxy or _environment_proxy(base_url), ca_file)
         self._timeouts = {"timeout": httpx.Timeout(timeout_s).as_dict()}
+        self.turn: Callable[[], Awaitable[None]] = _at_once
+        """Waits until another request may be sent."""
 
     async def __aenter__(self) -> Fetcher:
         """Connections are opened as they are needed."""
@@ -90,7 +92,10 @@ class Fetcher:
             return fetched
         self._provider_clock.observe(fetched.date, self._clock.now())
         fresh = self._credentials.renewed(self._now())
-        return fetched if fresh.headers == used.headers else await self._ask(request, fresh)
+        if fresh.headers == used.headers:
+            return fetched
+        await self.turn()
+        return await self._ask(request, fresh)
 
     def _now(self) -> Instant:
         return self._provider_clock.earliest(self._clock.now())
@@ -140,6 +145,10 @@ class Fetcher:
         return b"".join(parts)
 
 
+async def _at_once() -> None:
+    """No rate limit is kept here."""
+
+
 def _environment_proxy(base_url: str) -> str | None:
     """What ``HTTPS_PROXY``, ``ALL_PROXY`` and ``NO_PROXY`` say of a host."""
     found, parts = urllib.request.getproxies(), urlsplit(base_url)
@@ -157,8 +166,15 @@ def _transport(proxy: str | None, ca_file: Path | None) -> Transport:
     import aiohttp
     from httpx_aiohttp import AiohttpTransport
 
+    async def once(request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+        """A request whose connection breaks is not sent again unasked: the session would, beside the rate limit."""
+        try:
+            return await send(request)
+        except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+            raise aiohttp.ClientPayloadError(type(error).__name__) from None
+
     def session() -> aiohttp.ClientSession:
         connector = aiohttp.TCPConnector(limit=CONNECTIONS_MAX, keepalive_timeout=KEEPALIVE_S, ssl=verify)
-        return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
+        return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar(), middlewares=(once,))
 
     return AiohttpTransport(verify=verify, client=session)

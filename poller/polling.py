@@ -16,10 +16,10 @@ from . import backfill, chores, lateness, window
 from .agenda import Agenda, Go, due_from_marks, quiet_period
 from .backfill import Asked
 from .diff import stream_tag
-from .errors import ProviderError, RateLimited, Unauthorized
+from .errors import ProviderError, RateLimited, Unauthorized, Unreachable
 from .lookups import Lookups
 from .model import SECOND, Instant, Stream
-from .pacing import Demand, RateLimiter, Wait, round_s
+from .pacing import Demand, RateLimiter, Wait, longest_wait_s, round_s
 from .polled import Account, Polled
 from .providers import LOOKUP
 from .snapshot import AccountSnapshot, StreamSnapshot
@@ -59,6 +59,7 @@ class Poller:
         self._demand = Demand(rate[0] / rate[1])
         self._stretched = False
         self._limiter = RateLimiter(rate[0], rate[1], burst=burst, now=account.clock.monotonic())
+        account.fetcher.turn = self._turn
         self._agenda = Agenda(live_rung=window.live(account.rungs))
         self._polled: dict[str, Polled] = {}
         self._looked_up: dict[str, Lookups | None] = {}
@@ -96,6 +97,11 @@ class Poller:
         self._in_flight += 1
         tasks.start_soon(self._page, choice)
         return None
+
+    async def _turn(self) -> None:
+        """A request beside the agenda's keeps the rate limit as well."""
+        while isinstance(allowance := self._limiter.take(self.account.clock.monotonic()), Wait):
+            await self.account.clock.sleep(allowance.seconds or 0.0)
 
     async def _rest(self, seconds: float | None) -> None:
         """Until something changes, at most so long."""
@@ -315,7 +321,10 @@ class Poller:
         if trouble is self._troubles.account:
             return 0.0
         if go.rung != window.live(polled.rungs):  # what always fails lets deeper rungs go first
-            self._agenda.plan(go.stream, go.rung, trouble.until + chores.backing_off(polled, go.rung))
+            wait = chores.backing_off(polled, go.rung)
+            if isinstance(error, Unreachable):  # it may be over at any time
+                wait = min(wait, longest_wait_s(self._interval_s))
+            self._agenda.plan(go.stream, go.rung, trouble.until + wait)
         return trouble.until
 
     def _tell(self, go: Go, began: float, outcome: str, pages: int, rows: int, events: int) -> None:

@@ -38,7 +38,7 @@ class Stretch(Struct, frozen=True):
 
 async def follow(kafka: Kafka, role: str, *, from_beginning: bool) -> AsyncIterator[Published]:
     """A topic's records, on and on. Raises Unavailable, Refused."""
-    places = await _places(kafka, role)
+    places = await places_of(kafka, role)
     async with kafka.consumer(auto_offset_reset="latest") as consumer:
         consumer.assign(places)
         await (consumer.seek_to_beginning if from_beginning else consumer.seek_to_end)(*places)
@@ -55,7 +55,7 @@ async def stretches(kafka: Kafka, since: Instant | None) -> list[Stretch]:
     """
     found = []
     async with kafka.consumer() as consumer:
-        places = {role: await _places(kafka, role) for role in PUBLIC}
+        places = {role: await places_of(kafka, role) for role in PUBLIC}
         ends = await consumer.end_offsets([place for each in places.values() for place in each])
         for role, each in places.items():
             starts = await consumer.beginning_offsets(each)
@@ -110,7 +110,8 @@ async def _oldest_kept(consumer: Any, spans: dict[Any, tuple[int, int]]) -> Inst
     return newest
 
 
-async def _places(kafka: Kafka, role: str) -> list[Any]:
+async def places_of(kafka: Kafka, role: str) -> list[Any]:
+    """The partitions of a topic. Raises Unavailable, and Refused where it does not exist: asking for its end could create it, as a wrong one."""
     name = kafka.connection.topics[role]
     async with kafka.admin() as admin:
         if name not in await admin.list_topics():

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import signal
 from typing import Any
 
-import anyio
 import msgspec
 
 from .config import Config
 from .connect import connection_of
 from .kafka import Kafka, quiet
 from .published import follow
+from .stop import until_signal
 
 
 def line_of(headers: dict[str, str], key: str, value: bytes) -> str:
@@ -44,13 +43,6 @@ async def tail(config: Config, role: str, *, from_beginning: bool, json: bool) -
     quiet()
     kafka = Kafka(connection_of(config))
     form = json_of if json else line_of
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(_until_signal, tasks.cancel_scope)
+    async with until_signal():
         async for event in follow(kafka, role, from_beginning=from_beginning):
             print(form(event.headers, event.key, event.value), flush=True)
-
-
-async def _until_signal(scope: anyio.CancelScope) -> None:
-    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as received:
-        async for _ in received:
-            scope.cancel()

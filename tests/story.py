@@ -18,9 +18,10 @@ import trio.testing
 from poller import config as configuration
 from poller.clock import VirtualClock
 from poller.demo.command import _SECRETS, ACCOUNTS
-from poller.demo.judge import Flag, Published, Verdict, judge
+from poller.demo.judge import Flag, Verdict, judge
 from poller.demo.providers import HANG, RESET, Providers
 from poller.demo.switches import Switches
+from poller.demo.truth import Published
 from poller.demo.world import FONE, HEYMARKET, PROPERTIES, STUUT, THREADS, World
 from poller.errors import CommitUncertain, Unavailable
 from poller.model import DAY, SECOND

@@ -26,12 +26,14 @@ from poller.demo.broker import Cluster
 from poller.demo.providers import Answer
 from poller.demo.switches import Switches
 from poller.demo.world import PROPERTIES, THREADS
+from poller.errors import Unauthorized, Unreachable
 from poller.model import DAY, HOUR, MINUTE, SECOND, Stream
 from poller.polled import Polled
 from poller.port import Stored
-from poller.providers import Request
+from poller.providers import Request, Response, Window
 from poller.providers.fonedynamics import FoneDynamics
 from poller.providers.heymarket import Heymarket
+from poller.providers.registry import adapter_of
 from poller.telemetry import AccountFacts, SweepFacts, Telemetry
 from poller.window import Backfill, Cursor, Sweep
 from poller.worker import shard_of
@@ -114,6 +116,7 @@ class Unowned:
     def __init__(self) -> None:
         self.asked: list[float] = []
         self.request: Asked | None = None
+        self.trouble: str | None = None
 
     async def look(self) -> Cursor | None:
         """Its cursor."""
@@ -135,6 +138,45 @@ def test_without_an_owner_the_command_says_so_and_waits(capsys: pytest.CaptureFi
     assert done.events == 1
     assert watch.asked == [5.0 * n for n in range(12)]
     assert capsys.readouterr().err.splitlines() == ["no worker has taken it up; is poller run running?"]
+
+
+class Held(Unowned):
+    """Taken up at once, and without a page ever after."""
+
+    async def look(self) -> Cursor | None:
+        """Its cursor."""
+        return None if self.request is None else replace(cursor(50, 50), backfill=Backfill(self.request.id, 0, 10))
+
+
+@pytest.mark.parametrize(
+    ("trouble", "kind", "after_s"), [("unauthorized", Unauthorized, 1.0), ("unreachable", Unreachable, 62.0), ("gone", Unreachable, 62.0)]
+)
+def test_the_command_ends_where_the_provider_is_in_trouble(trouble: str, kind: type[Exception], after_s: float) -> None:
+    """At once where credentials are refused, and after a minute without a page where it does not answer."""
+    watch, ended = Held(), list[float]()
+
+    async def ask() -> None:
+        watch.trouble = None
+        try:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(_done, watch, Asked("a", 0, 10))
+                await anyio.sleep(0.5)
+                watch.trouble = trouble
+        except* kind:
+            ended.append(anyio.current_time())
+
+    anyio.run(ask, backend="trio", backend_options={"clock": trio.testing.MockClock(autojump_threshold=0)})
+    assert ended == [pytest.approx(after_s, abs=1.0)]
+
+
+def test_a_backfill_believes_no_single_answer_without_rows() -> None:
+    """A Stuut thread that is listed empty once is asked for again; live polling comes back anyway."""
+    adapter, stream = adapter_of("stuut"), Stream("stuut", "a", "thr_1")
+    for until, asks in ((START, 2), (None, 1)):
+        request, asked = adapter.first_page(stream, Window(START - DAY, until, START), {}), 0
+        while request is not None:
+            request, asked = adapter.read_page(request, Response(200, {}, b"[]")).next, asked + 1
+        assert asked == asks
 
 
 @pytest.mark.parametrize("crash_s", [None, 6.0])
@@ -293,7 +335,7 @@ async def test_the_command_asks_the_running_worker(kafka: Cluster, names: dict[s
 
         dry = await command(STREAMS[0], "--dry-run")
         assert dry.stdout.startswith("would begin with POST /v1/messages/all"), dry
-        assert (await command("heymarket/main/nobody")).returncode == 78
+        assert (await command("heymarket/main/nobody")).returncode == 2
         first: list[subprocess.CompletedProcess[str]] = []
 
         async def fill(stream: str) -> None:

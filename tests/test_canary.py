@@ -10,9 +10,9 @@ import anyio
 import pytest
 
 from poller.demo import command, providers
-from poller.demo.judge import Published
 from poller.demo.providers import Answer, Providers
 from poller.demo.switches import HOSTILE
+from poller.demo.truth import Published
 from poller.demo.world import World
 from poller.port import DEAD_LETTERS
 from poller.status import picture_of, render

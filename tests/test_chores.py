@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
+import anyio
 import pytest
 
 from poller import chores, window
@@ -14,7 +15,7 @@ from poller.model import DAY, HOUR, MINUTE, SECOND, Stream
 from poller.polled import Polled
 from poller.providers import Chore, Request
 
-from .story import Story
+from .story import START, Story
 
 LADDER = window.build(interval=15 * SECOND, overlap=10 * MINUTE, status_horizon=3 * DAY, every=6 * HOUR, back=7 * DAY)
 
@@ -59,6 +60,29 @@ def test_audits_come_to_an_end_where_one_request_in_seven_fails(monkeypatch: pyt
     story.play()
     assert begun.count("audit") > 50
     assert ended.count("audit") > 0.95 * begun.count("audit")
+
+
+def test_what_was_in_trouble_is_soon_read_to_the_depth_after_an_outage() -> None:
+    """However long the provider failed: all rungs go on within ten intervals, not after waits that grew for hours."""
+    story = Story(5, Switches(late=0.0), crash_s=None, seconds=2.2 * 3600)
+    story.world._per_second = 0.05
+    story.defaults = "interval: 1s, overlap: 30s, reconcile: {every: 1h, back: 12h}, timeout: 5s"
+    answer, begins, ends = story.providers.answer, START + 60 * SECOND, START + 2 * HOUR
+
+    def failing(*given: Any) -> Answer:
+        return Answer(500, b"", "text/plain") if begins < given[-1] < ends else answer(*given)
+
+    marks: list[int] = []
+
+    async def look(story: Story) -> None:
+        await anyio.sleep((ends - START) / SECOND + 25)
+        snapshot = story.running["worker-0"][0].snapshot()
+        marks.extend(account.watermark or 0 for shard in snapshot.shards for account in shard.accounts)
+
+    story.providers.answer = failing  # type: ignore[method-assign]
+    assert story.play(look).good  # type: ignore[arg-type]
+    assert len(marks) == 3
+    assert min(marks) > ends, marks
 
 
 def test_a_provider_that_requires_a_cursor_refuses_once() -> None:

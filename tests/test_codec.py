@@ -10,12 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from poller import codec
-from poller.codec import Meta, Publisher, Waits, decode_state, encode_state, partition_of, rfc3339
+from poller.codec import RECORD_BYTES_MAX, Meta, Publisher, Waits, decode_state, encode_state, partition_of, rfc3339
 from poller.diff import DeadMark, Event, Seen
 from poller.errors import CorruptState, Refused
-from poller.model import SECOND, BadRow, Instant, Message, Problem, Stream
+from poller.model import SECOND, BadRow, Instant, Message, Observation, Problem, Row, Stream
 from poller.privacy import Privacy
 from poller.providers import Request
+from poller.providers.registry import adapter_of
+from poller.reading import LARGE_ROW_BYTES
 from poller.window import Cursor, Mark, Sweep
 
 STREAM = Stream("stuut", "collections", "thr/1")
@@ -174,6 +176,18 @@ def test_privacy_masks_hashes_and_drops() -> None:
     assert hashed["from"].startswith("hmac-sha256:")
     assert len(hashed["from"]) == len("hmac-sha256:") + 32
     assert hashed["text"] == "hi"
+
+
+@pytest.mark.parametrize("kind", ["plain", "mask", "hash"])
+@pytest.mark.parametrize("item", ["1", "1e9", '"\\u0001"', "[]", '{"a":1}'])
+def test_a_row_that_is_not_measured_gives_no_record_over_the_limit(kind: str, item: str) -> None:
+    """Whatever privacy makes of it: the smallest members grow most."""
+    head = '{"id":"a","created_at":"2026-09-21T14:13:20Z","body":"x","direction":"outbound","status":"sent","classifications":['
+    raw = (head + ",".join([item] * ((LARGE_ROW_BYTES - len(head)) // (len(item) + 1))) + "]}").encode()
+    seen = adapter_of("stuut").read_row(Row("a", 0, raw))
+    assert isinstance(seen, Observation)
+    publisher = Publisher(partitions=1, privacy=Privacy(numbers=kind, text=kind, key=b"key"))
+    assert publisher.size_of(Stream("stuut", "a", "t"), seen) <= RECORD_BYTES_MAX
 
 
 def test_redacted_dead_letters_keep_only_their_shape() -> None:

@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 
 from poller.demo.broker import Cluster, die_with_parent
-from poller.demo.judge import Published
 from poller.demo.reader import Reader
+from poller.demo.truth import Published
 
 from . import hostile_http
 from .schema_tools import validate

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Event, Thread
+from types import SimpleNamespace
 
 import anyio
 import pytest
@@ -19,7 +20,7 @@ from poller.errors import BadPage, ProviderError, Unreachable
 from poller.fetch import CONNECTIONS_MAX, HEADERS_BYTES_MAX, RESPONSE_BYTES_MAX, Fetcher
 from poller.model import DAY, SECOND, Stream
 from poller.provider_clock import ProviderClock
-from poller.providers import Request, Window
+from poller.providers import Authorization, Request, Window
 from poller.providers.common import ROWS_MAX
 from poller.providers.registry import PROVIDERS, adapter_of
 from poller.secrets import SecretRef
@@ -78,9 +79,68 @@ def server(answer: Callable[[socket.socket], object]) -> Iterator[str]:
         stop.set()
 
 
+def test_a_request_whose_connection_breaks_is_not_sent_again(tmp_path: Path) -> None:
+    """On a fresh connection or on one that was used: what is sent unasked would be beside the rate limit."""
+    sent: list[bytes] = []
+
+    def answer(found: socket.socket) -> None:
+        sent.append(b"")
+        found.sendall(_whole(b"[]"))
+        sent.append(found.recv(65536))
+
+    fetcher = fetcher_of("", tmp_path)
+
+    async def ask(url: str) -> None:
+        fetcher._base = url
+        async with fetcher:
+            assert (await fetcher.fetch(Request("GET", "/x"))).response.body == b"[]"
+            with pytest.raises(Unreachable):
+                await fetcher.fetch(Request("GET", "/x"))
+
+    with server(answer) as url:
+        anyio.run(ask, url)
+    assert len(sent) == 2
+    sent.clear()
+    with server(lambda found: sent.append(b"")) as url, pytest.raises(Unreachable):
+        fetched(url, tmp_path)
+    assert len(sent) == 1
+
+
+def test_a_request_that_is_asked_again_with_fresh_credentials_waits_for_its_turn(tmp_path: Path) -> None:
+    """The second request after a 401 keeps the rate limit too."""
+    heard: list[str] = []
+
+    async def turn() -> None:
+        heard.append("turn")
+
+    def answer(found: socket.socket) -> None:
+        heard.append("asked")
+        found.sendall(b"HTTP/1.1 401 No\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{}")
+
+    async def ask(url: str) -> int:
+        fetcher = fetcher_of(url, tmp_path)
+        fetcher.turn = turn
+        fetcher._credentials = SimpleNamespace(current=lambda _: Authorization({}), renewed=lambda _: Authorization({"authorization": "x"}))  # type: ignore[assignment]
+        async with fetcher:
+            return (await fetcher.fetch(Request("GET", "/x"))).response.status
+
+    with server(answer) as url:
+        assert anyio.run(ask, url) == 401
+    assert heard == ["asked", "turn", "asked"]
+
+
+def fetcher_of(url: str, folder: Path, *, timeout_s: float = 5.0, ca_file: Path | None = None) -> Fetcher:
+    """Of a Stuut account with an invented token."""
+    (folder / "token").write_text("invented")
+    credentials = Credentials(adapter_of("stuut"), {"token": SecretRef(file=folder / "token")})
+    return Fetcher(
+        url, timeout_s=timeout_s, credentials=credentials, provider_clock=ProviderClock(), clock=SystemClock(),
+        on_request=lambda code, seconds: None, ca_file=ca_file,
+    )  # fmt: skip
+
+
 def fetched(url: str, folder: Path, *, timeout_s: float = 5.0, ca: bool = False) -> bytes:
     """The body of one request; raises what the fetcher raises. ``ca``: by httpx's own transport."""
-    (folder / "token").write_text("invented")
     ca_file = folder / "ca.pem"
     if ca:
         import trustme
@@ -88,12 +148,7 @@ def fetched(url: str, folder: Path, *, timeout_s: float = 5.0, ca: bool = False)
         trustme.CA().cert_pem.write_to_path(str(ca_file))
 
     async def ask() -> bytes:
-        credentials = Credentials(adapter_of("stuut"), {"token": SecretRef(file=folder / "token")})
-        fetcher = Fetcher(
-            url, timeout_s=timeout_s, credentials=credentials, provider_clock=ProviderClock(), clock=SystemClock(),
-            on_request=lambda code, seconds: None, ca_file=ca_file if ca else None,
-        )  # fmt: skip
-        async with fetcher:
+        async with fetcher_of(url, folder, timeout_s=timeout_s, ca_file=ca_file if ca else None) as fetcher:
             return (await fetcher.fetch(Request("GET", "/x"))).response.body
 
     return anyio.run(ask)

@@ -8,9 +8,10 @@ import pytest
 
 from poller.codec import DEAD_LETTER
 from poller.demo.command import ACCOUNTS
-from poller.demo.judge import Flag, Published, Verdict, judge
+from poller.demo.judge import Flag, Verdict, judge
 from poller.demo.shelf import OTHERS
 from poller.demo.switches import Switches
+from poller.demo.truth import Published
 from poller.demo.world import STUUT
 from poller.model import SECOND
 
@@ -47,6 +48,24 @@ def classified(event: Published) -> bool:
     return bool((event.value.get("provider_data") or {}).get("classifications"))
 
 
+def final(event: Published) -> bool:
+    """Whether it tells of the end."""
+    return status(event) and event.value["final"]
+
+
+def moved(event: Published) -> bool:
+    """Whether it tells of a status after another."""
+    return status(event) and "previous_status" in event.value
+
+
+def again(event: Published, status: str | None = None) -> Published:
+    """The next event of the message: the same, or with another status."""
+    told = {**event.value, "revision": event.revision + 1, "previous_status": event.value.get("previous_status")}
+    told |= {"status": status, "previous_status": event.value["status"]} if status else {}
+    return event._replace(id=event.id + "again", revision=event.revision + 1, value=told)
+
+
+UPDATED = "sms.message.updated.v1"
 FAULTS: dict[str, tuple[str, Callable[[Published], bool], Callable[[Published], list[Published]]]] = {
     "a message that was not published": ("missing", lambda e: e.type.startswith("sms.message.created"), lambda e: []),
     "an event that came twice": ("duplicates", contents, lambda e: [e, e]),
@@ -57,6 +76,18 @@ FAULTS: dict[str, tuple[str, Callable[[Published], bool], Callable[[Published], 
     "an old status": ("stale", status, lambda e: [e._replace(value={**e.value, "status": "unknown"})]),
     "another text": ("stale", contents, lambda e: [e._replace(value={**e.value, "text": "another"})]),
     "another direction": ("stale", contents, lambda e: [e._replace(value={**e.value, "direction": "unknown"})]),
+    "a text that is left out": ("stale", contents, lambda e: [e._replace(value={n: v for n, v in e.value.items() if n != "text"})]),
+    "another sender": ("stale", contents, lambda e: [e._replace(value={**e.value, "from": "+14155550999"})]),
+    "another date": ("stale", contents, lambda e: [e._replace(value={**e.value, "created_at": "2026-09-21T14:13:20Z"})]),
+    "another conversation": ("stale", contents, lambda e: [e._replace(value={**e.value, "conversation_id": "x"})]),
+    "another word of the provider": ("stale", status, lambda e: [e._replace(value={**e.value, "provider_status": "x"})]),
+    "a message that is not final": ("stale", final, lambda e: [e._replace(value={**e.value, "final": False})]),
+    "another message's id": ("stale", contents, lambda e: [e._replace(value={**e.value, "message_id": "x"})]),
+    "a status that is told twice": ("out_of_order", moved, lambda e: [e, again(e, e.value["status"])]),
+    "a status that goes back": ("out_of_order", moved, lambda e: [e, again(e, e.value["previous_status"])]),
+    "a status before that was another": ("out_of_order", moved, lambda e: [e._replace(value={**e.value, "previous_status": "draft"})]),
+    "an update of nothing": ("duplicates", lambda e: e.type == UPDATED, lambda e: [e, again(e)]),
+    "an update that names another field": ("stale", lambda e: e.type == UPDATED, lambda e: [e._replace(value={**e.value, "changed": ["media"]})]),
     "a classification that is left out": ("stale", classified, lambda e: [e._replace(value={**e.value, "provider_data": None})]),
 }  # fmt: skip
 
@@ -96,3 +127,10 @@ def test_a_row_that_cannot_be_read_is_missed_where_it_is_no_dead_letter() -> Non
     verdict = judged(story, [event for event in story.published() if event.key != dead[0]])
     assert verdict.missing == [dead[0]]
     assert not verdict.duplicates
+
+
+def test_events_that_are_read_in_another_order_are_out_of_order(played: tuple[Story, list[Published]]) -> None:
+    """Whatever their revisions say: a reader of one topic gets them one after another."""
+    story, events = played
+    assert judged(story, events).good
+    assert judged(story, events[::-1]).out_of_order

@@ -21,11 +21,12 @@ from poller.audit import Audit
 from poller.demo.broker import die_with_parent
 from poller.demo.command import _SECRETS, ACCOUNTS
 from poller.demo.jars import VERSION
-from poller.demo.judge import Published, Verdict, judge
+from poller.demo.judge import Verdict, judge
 from poller.demo.providers import Providers
 from poller.demo.reader import Reader
 from poller.demo.server import serving
 from poller.demo.switches import Switches
+from poller.demo.truth import Published
 from poller.demo.world import PROPERTIES, THREADS, World
 
 P = TypeVar("P", bound=Providers)

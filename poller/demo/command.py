@@ -23,11 +23,12 @@ from ..model import SECOND
 from . import providers
 from .broker import Cluster, die_with_parent
 from .jars import fetch
-from .judge import Published, Verdict, judge
+from .judge import Verdict, judge
 from .providers import Providers
 from .reader import Reader
 from .server import serving
 from .switches import Switches
+from .truth import Published
 from .view import View
 from .world import PROPERTIES, THREADS, World
 

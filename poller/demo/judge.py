@@ -1,36 +1,24 @@
 """What was published, held against what the simulated providers really had.
 
 A *message* is right when it was created exactly once and its events are numbered without gap
-or repetition. A *status* is counted for every message that is not inbound: it is right when the
+or repetition, in the order in which they were read. A *status* is counted for every message that is not inbound: it is right when the
 newest status that the provider showed is the newest one that was published, on the status topic.
-A row that cannot be read is right when it is a dead letter.
-Contents are right when the newest event of a message has the text, direction and classification that the provider shows.
+A row that cannot be read is right when it is a dead letter. What each event must say is in :mod:`.truth`.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from itertools import pairwise
+from typing import NamedTuple
 
 from ..codec import DEAD_LETTER
 from ..diff import message_key
 from ..model import Instant
-from ..providers import fonedynamics, heymarket, stuut
-from .shelf import UNREADABLE, Sms
-from .world import FONE, HEYMARKET, NEVER, STUUT, World
-
-
-class Published(NamedTuple):
-    """One event as a reader got it."""
-
-    topic: str
-    key: str
-    id: str
-    type: str
-    revision: int
-    value: dict[str, Any]
-    headers: dict[str, str] = {}
+from .shelf import UNREADABLE
+from .truth import DISORDER, DOUBLED, STALE, Published, faults, status_of
+from .world import NEVER, World
 
 
 class Verdict(NamedTuple):
@@ -43,7 +31,7 @@ class Verdict(NamedTuple):
     missing: list[str]
     """Silently: nothing that was published or said tells of them."""
     flagged: list[str]
-    """Missing too, but in a range that was called a possible gap, or of a stream that is known to be in trouble."""
+    """Missing or stale too, but in a range that was called a possible gap, or of a stream that is known to be in trouble."""
     stale: list[str]
     duplicates: list[str]
     out_of_order: list[str]
@@ -74,63 +62,49 @@ class Flag(NamedTuple):
 
 def judge(world: World, events: list[Published], *, accounts: dict[str, str], now: Instant, flags: Iterable[Flag] = ()) -> Verdict:
     """``accounts`` maps providers to account names; the world should be frozen."""
-    created: Counter[str] = Counter(event.key for event in events if event.type.startswith("sms.message.created"))
-    revisions: dict[str, list[int]] = {}
-    newest: dict[str, tuple[int, str]] = {}
-    contents: dict[str, tuple[int, dict[str, Any]]] = {}
     ids, dead = Counter(event.id for event in events), {event.key for event in events if event.type == DEAD_LETTER}
-    events = [event for event in events if event.type != DEAD_LETTER]
+    lives: dict[str, list[Published]] = {}
+    read: dict[tuple[str, str], list[int]] = {}
     for event in events:
-        revisions.setdefault(event.key, []).append(event.revision)
-        if event.type.startswith("sms.message.status-changed"):
-            newest[event.key] = max(newest.get(event.key, (0, "")), (event.revision, event.value["status"]))
-        elif event.revision > contents.get(event.key, (0, {}))[0]:
-            contents[event.key] = (event.revision, event.value)
-    expected: dict[str, str | None] = {}
-    said: set[str] = set()
-    unread: set[str] = set()
-    other: list[str] = []
+        if event.type != DEAD_LETTER:
+            lives.setdefault(event.key, []).append(event)
+            read.setdefault((event.topic, event.key), []).append(event.revision)
+    created = {key: sum(event.type.startswith("sms.message.created") for event in life) for key, life in lives.items()}
+    wrong: dict[str, set[str]] = {STALE: set(), DOUBLED: set(), DISORDER: set()}
+    expected, due, behind, said, unread = set[str](), set[str](), set[str](), set[str](), set[str]()
     flags, clock = tuple(flags), world.clock(now)
     for sms in world.all():
-        if sms.visible <= now and sms.kind in ("", UNREADABLE):
-            key = message_key(f"{sms.provider}/{accounts[sms.provider]}", sms.id)
-            if sms.kind == UNREADABLE:
-                unread.add(key)
-            else:
-                expected[key] = None if sms.inbound else canonical(sms.provider, sms.status(clock))
-            if key in contents and not _same(sms, contents[key][1], clock):
-                other.append(key)
-            if any(
-                f[:2] == (sms.provider, sms.stream) and any(f.since <= at < f.until for at in (sms.created, sms.printed)) for f in flags
-            ):
-                said.add(key)
-    due = {key: status for key, status in expected.items() if status is not None}
-    stale = [key for key, status in due.items() if newest.get(key, (0, ""))[1] != status and key not in said]
-    statuses_published = len(due) - len(stale)
-    stale += [key for key in other if key not in said]
-    missing = (expected.keys() - created.keys()) | (unread - dead)
+        if sms.visible > now or sms.kind not in ("", UNREADABLE):
+            continue
+        key = message_key(f"{sms.provider}/{accounts[sms.provider]}", sms.id)
+        if any(f[:2] == (sms.provider, sms.stream) and any(f.since <= at < f.until for at in (sms.created, sms.printed)) for f in flags):
+            said.add(key)
+        if sms.kind == UNREADABLE:
+            unread.add(key)
+            continue
+        expected.add(key)
+        life = sorted(lives.get(key, ()), key=lambda event: event.revision)
+        newest = [event.value["status"] for event in life if event.of_status][-1:]
+        if not sms.inbound:
+            due.add(key)
+            behind |= {key} if newest != [status_of(sms, sms.status(clock))] else set()
+        for fault in faults(sms, life, world.switches, clock) if created.get(key) else ():
+            wrong[fault].add(key)
+    missing = {key for key in expected if not created.get(key)} | (unread - dead)
+    numbered = {key for key, life in lives.items() if sorted(e.revision for e in life) == list(range(1, len(life) + 1))}
     doubled = (dead - unread) | {key for key, count in created.items() if count > 1} | {id_ for id_, count in ids.items() if count > 1}
     return Verdict(
         messages_expected=len(expected),
-        messages_published=len(created.keys() & expected.keys()),
+        messages_published=len(expected - missing),
         statuses_expected=len(due),
-        statuses_published=statuses_published,
+        statuses_published=len(due - behind),
         missing=sorted(missing - said),
-        flagged=sorted(missing & said),
-        stale=sorted({key for key in stale if key in created}),
-        duplicates=sorted(doubled | (revisions.keys() - expected.keys())),
-        out_of_order=sorted(key for key, seen in revisions.items() if sorted(seen) != list(range(1, len(seen) + 1))),
+        flagged=sorted((missing | wrong[STALE]) & said),
+        stale=sorted(wrong[STALE] - said),
+        duplicates=sorted(doubled | wrong[DOUBLED] | (lives.keys() - expected)),
+        out_of_order=sorted(
+            (lives.keys() - numbered)
+            | wrong[DISORDER]
+            | {key for (_, key), seen in read.items() if any(sooner >= later for sooner, later in pairwise(seen))}
+        ),
     )
-
-
-def _same(sms: Sms, value: dict[str, Any], clock: Instant) -> bool:
-    """Whether text, direction and classification of the newest contents are what the provider shows; a text that privacy keeps back is not."""
-    classified = bool((value.get("provider_data") or {}).get("classifications"))
-    shown = sms.text, "inbound" if sms.inbound else "outbound", sms.classified is not None and sms.classified <= clock
-    return (value.get("text", sms.text), value["direction"], classified) == shown
-
-
-def canonical(provider: str, status: str) -> str:
-    """The vendor's word as ours."""
-    words = {STUUT: stuut.STATUSES, HEYMARKET: heymarket.STATUSES, FONE: fonedynamics.STATUSES}[provider]
-    return words[status.lower() if provider == FONE else status]

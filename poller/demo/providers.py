@@ -17,7 +17,7 @@ import jwt
 from ..model import SECOND, Instant
 from ..providers.common import rfc3339, text_of
 from .shelf import RECEIVED_MAX, UNREADABLE, Sms
-from .world import FONE, HEYMARKET, NEVER, PROPERTIES, STUUT, World
+from .world import FONE, HEYMARKET, NEVER, OURS, PROPERTIES, STUUT, World
 
 TOKEN, SECRET_ID, SECRET_KEY, ACCOUNT_SID, FONE_TOKEN = (
     "demo-stuut-token",
@@ -29,8 +29,6 @@ TOKEN, SECRET_ID, SECRET_KEY, ACCOUNT_SID, FONE_TOKEN = (
 JWT_LIVES_S = 300
 HANG, RESET = 0, 1
 """In place of a status: no answer at all, and a connection that breaks."""
-
-_UNITS = {"seconds": SECOND, "milliseconds": SECOND // 1000, "microseconds": 1}
 
 
 class Answer(NamedTuple):
@@ -72,6 +70,7 @@ class Providers:
         self._at = world.clock(now)
         if self._random.random() < world.switches.regress:
             self._at -= round(world.switches.regress_s * SECOND)
+        self._restyled = self._random.random() < world.switches.restyled
         parts = urlsplit(target)
         _, provider, *path = parts.path.split("/")
         self.requests[provider] = self.requests.get(provider, 0) + 1
@@ -117,8 +116,16 @@ class Providers:
             return Answer(404, b'{"detail":"Not found"}')
         listed = shelf.between(0, NEVER, now)
         listed = self._in_order(listed[-self.world.switches.cap :] if self.world.switches.cap else listed)
-        rows = [_drawn(sms, self._at, _stuut_row, self._zone) for sms in listed]
+        rows = [self._drawn(sms, _stuut_row, self._zone) for sms in listed]
         return self._list(STUUT, rows, "data" if self.world.switches.envelope else None)
+
+    def _drawn(self, sms: Sms, draw: Callable[..., dict[str, Any]], *given: Any) -> bytes:
+        """The row as JSON, made anew only where something of it changed."""
+        state = sms.step(self._at), sms.classified is not None and sms.classified <= self._at, sms.text_at(self._at), self._restyled
+        if sms.drawn[0] != state:
+            row = draw(sms, self._at, *given)
+            sms.drawn = state, json.dumps(_restyled(row) if self._restyled else row).encode()
+        return sms.drawn[1]
 
     def _in_order(self, rows: list[Sms]) -> list[Sms]:
         """By the switch's reading of what no page documents; given oldest first."""
@@ -161,8 +168,8 @@ class Providers:
         return self._list(HEYMARKET, self._heymarket_rows(rows), "messages" if self.world.switches.envelope else None)
 
     def _heymarket_rows(self, found: list[Sms]) -> list[bytes]:
-        unit, sparse = _UNITS[self.world.switches.printed], self.world.switches.sparse
-        return [_drawn(sms, self._at, _heymarket_row, unit, self._zone, sparse) for sms in found]
+        unit, sparse = self.world.switches.unit, self.world.switches.sparse
+        return [self._drawn(sms, _heymarket_row, unit, self._zone, sparse) for sms in found]
 
     def _count(self, asked: dict[str, Any], now: Instant) -> Answer:
         most, team = round(self.world.switches.count_lag_s * SECOND), self.world.shelves[HEYMARKET, "team"]
@@ -187,14 +194,14 @@ class Providers:
             return Answer(400, b'{"ResponseStatus":{"ErrorCode":"InvalidProperty","Message":"unknown property"}}')
         since, until = int(asked["Date_From"]) * SECOND, int(asked["Date_To"]) * SECOND
         if by == "received":
-            rows = [sms for sms in shelf.between(since - RECEIVED_MAX, until, now) if since <= sms.received < until]
+            rows = [sms for sms in shelf.between(since - RECEIVED_MAX, until + RECEIVED_MAX, now) if since <= sms.received < until]
         else:
             rows = (shelf.scheduled if by == "scheduled" else shelf.between)(since, until, now)
         if "Direction" in asked:
             rows = [sms for sms in rows if sms.inbound == (asked["Direction"] == "Receive")]
         rows = self._in_order(rows)
-        skip, count = int(asked.get("Results_Skip", 0)), min(int(asked.get("Results_Count", 200)), 2 * self.world.switches.limit_max)
-        listed = [_drawn(sms, self._at, _fone_row, by == "received", self.world.switches.texts) for sms in rows[skip : skip + count]]
+        skip, count = int(asked.get("Results_Skip", 0)), min(int(asked.get("Results_Count", 200)), self.world.switches.limit_max)
+        listed = [self._drawn(sms, _fone_row, by == "received", self.world.switches.texts) for sms in rows[skip : skip + count]]
         return self._list(FONE, listed, None if self.world.switches.envelope else "Messages")
 
     def _fone_one(self, sid: str, now: Instant) -> Answer:
@@ -202,7 +209,7 @@ class Providers:
             found = self.world.shelves[FONE, name].get(sid, now)
             if found is not None:
                 switches = self.world.switches
-                row = _drawn(found, self._at, _fone_row, switches.filter == "received", switches.texts)
+                row = self._drawn(found, _fone_row, switches.filter == "received", switches.texts)
                 return Answer(200, row if switches.envelope else b'{"Message":%s}' % row)
         return Answer(404, b'{"ResponseStatus":{"ErrorCode":"NotFound"}}')
 
@@ -227,20 +234,18 @@ def _time(instant: Instant | None, unit: Instant = 1, zone: str = "Z") -> str | 
     return None if instant is None else text_of(instant // unit * unit).removesuffix("Z") + zone
 
 
-def _drawn(sms: Sms, now: Instant, draw: Callable[..., dict[str, Any]], *given: Any) -> bytes:
-    """The row as JSON, made anew only where something of it changed."""
-    state = sms.step(now), sms.classified is not None and sms.classified <= now
-    if sms.drawn[0] != state:
-        sms.drawn = state, json.dumps(draw(sms, now, *given)).encode()
-    return sms.drawn[1]
+def _restyled(row: dict[str, Any]) -> dict[str, Any]:
+    """The same in another way: without what is null, zero or empty, the id as text if it was a number, and with a field that nobody knows."""
+    kept = {name: value for name, value in row.items() if value is False or value not in (None, "", 0, [], {})}
+    return {**kept, "beta": {"of": "tomorrow"}, **({"id": str(row["id"])} if "id" in row else {})}
 
 
 def _stuut_row(sms: Sms, now: Instant, zone: str) -> dict[str, Any]:
-    ours, classified = "+14155550100", sms.classified is not None and sms.classified <= now
+    ours, classified = OURS[STUUT], sms.classified is not None and sms.classified <= now
     time = partial(_time, zone=zone)
     return {
         "created_at": time(sms.created), "modified_at": time(sms.changed(now)) if sms.changed(now) != sms.created else None,
-        "id": sms.id, "body": sms.text, "direction": "inbound" if sms.inbound else "outbound", "status": sms.status(now),
+        "id": sms.id, "body": sms.text_at(now), "direction": "inbound" if sms.inbound else "outbound", "status": sms.status(now),
         "from_number": "tel:" + sms.other if sms.inbound else ours, "to_number": ours if sms.inbound else sms.other,
         "is_automated": False, "sent_at": time(sms.when("sent", now)), "delivered_at": time(sms.when("delivered", now)), "object": "sms_message",
         "classifications": [{"id": f"cls_{sms.id}", "classification": "payment_inquiry", "language": "en", "object": "classification"}] if classified else [],
@@ -250,7 +255,7 @@ def _stuut_row(sms: Sms, now: Instant, zone: str) -> dict[str, Any]:
 def _heymarket_row(sms: Sms, now: Instant, unit: Instant, zone: str, sparse: bool) -> dict[str, Any]:
     number, time = sms.other.lstrip("+"), partial(_time, unit=unit, zone=zone)
     row = {
-        "id": int(sms.id), "text": sms.text, "status": sms.status(now), "date": time(sms.printed), "updated": time(sms.changed(now)),
+        "id": int(sms.id), "text": sms.text_at(now), "status": sms.status(now), "date": time(sms.printed), "updated": time(sms.changed(now)),
         "media": "", "flagged": False, "user": 0 if sms.inbound else 55,
     }  # fmt: skip
     if sparse:
@@ -267,9 +272,10 @@ _NO_MESSAGE: dict[str, dict[str, Any]] = {"comment": {"private": True}, "email":
 
 def _fone_row(sms: Sms, now: Instant, received: bool, texts: bool) -> dict[str, Any]:
     stamp: Callable[[int], Any] = str if texts else int
+    ours = OURS[FONE]
     row: dict[str, Any] = {
-        "MessageSid": sms.id, "From": sms.other if sms.inbound else "+61400000001", "To": "+61400000001" if sms.inbound else sms.other,
-        "Text": sms.text, "DeliveryReceipt": sms.receipt, "NumSegments": 0 if sms.inbound else 1, "Status": sms.status(now),
+        "MessageSid": sms.id, "From": sms.other if sms.inbound else ours, "To": ours if sms.inbound else sms.other,
+        "Text": sms.text_at(now), "DeliveryReceipt": sms.receipt, "NumSegments": 0 if sms.inbound else 1, "Status": sms.status(now),
         "Direction": "Receive" if sms.inbound else "Transmit", "Scheduled": stamp(sms.scheduled // SECOND), "Created": stamp(sms.created // SECOND),
     }  # fmt: skip
     if received and sms.inbound:

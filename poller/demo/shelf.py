@@ -10,8 +10,8 @@ from heapq import nsmallest
 
 from ..model import SECOND, Instant
 
-RECEIVED_STEP: Instant = 6 * SECOND
-RECEIVED_MAX: Instant = 7 * RECEIVED_STEP
+RECEIVED_STEP: Instant = 60 * SECOND
+RECEIVED_MAX: Instant = 4 * RECEIVED_STEP
 UNREADABLE = "unreadable"
 OTHERS = ("comment", "email", UNREADABLE)
 """Rows that are listed, and no messages."""
@@ -43,6 +43,8 @@ class Sms:
     receipt: bool = field(compare=False, default=True)
     scheduled: Instant = field(compare=False, default=0)
     classified: Instant | None = field(compare=False, default=None)
+    edited: tuple[Instant, str] | None = field(compare=False, default=None)
+    """When its text became another."""
     steps: list[tuple[Instant, str]] = field(compare=False, default_factory=list)
     drawn: tuple[object, bytes] = field(compare=False, default=(None, b""))
     """The row as it was listed last, and what it depends on."""
@@ -54,8 +56,17 @@ class Sms:
 
     @property
     def received(self) -> Instant:
-        """When it was received, where that is not when it was created; only what is inbound is."""
-        return self.created + len(self.text) % 8 * RECEIVED_STEP if self.inbound else self.created
+        """When it was received, up to ``RECEIVED_MAX`` before or after it was created; only what is inbound is."""
+        return self.created + (sum(self.id.encode()) % 9 - 4) * RECEIVED_STEP if self.inbound else self.created
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """All that it ever had."""
+        return (self.text,) if self.edited is None else (self.text, self.edited[1])
+
+    def text_at(self, at: Instant) -> str:
+        """The one that it has."""
+        return self.text if self.edited is None or self.edited[0] > at else self.edited[1]
 
     def step(self, at: Instant) -> int:
         """How many statuses lie behind it."""
@@ -70,8 +81,8 @@ class Sms:
         return self.created if self.sticky else self.steps[self.step(at)][0]
 
     def when(self, status: str, at: Instant) -> Instant | None:
-        """When it reached a status, if it has."""
-        return next((since for since, each in self.steps if each == status and since <= at), None)
+        """When it reached a status, if it has; what is listed has reached its first."""
+        return next((since for since, each in self.steps if each == status and since <= max(at, self.created)), None)
 
     def shown(self, now: Instant, *, counted: bool = False) -> bool:
         """Whether it is listed, or counted, at our time ``now``."""

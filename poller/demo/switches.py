@@ -50,6 +50,10 @@ class Switches:
     """The part of messages whose status changes without ``updated`` or ``modified_at`` moving."""
     classify_later: Part = 0.3
     """The part of Stuut messages that get a classification later, about when its status changes, without ``modified_at`` moving (Stuut c)."""
+    edits: Part = 0.0
+    """The part of messages whose text becomes another later, about when its status changes, without any stamp moving."""
+    restyled: Part = 0.0
+    """The part of requests whose rows say the same in another way: nothing in place of null, zero and empty, ids as texts, unknown fields."""
     regress: Part = 0.0
     """The part of requests that a replica answers whose statuses are ``regress_s`` behind."""
     regress_s: Seconds = 300.0
@@ -116,6 +120,11 @@ class Switches:
     cap: Annotated[int, Meta(ge=0)] = 0
     """Stuut silently lists only so many of the newest rows; 0 = all. What is dropped is told, and missing in a demo."""
 
+    @property
+    def unit(self) -> Instant:
+        """In microseconds, what Heymarket's printed dates are cut off to."""
+        return {"seconds": SECOND, "milliseconds": SECOND // 1000, "microseconds": 1}[self.printed]
+
     def clock(self, now: Instant, start: Instant) -> Instant:
         """The providers' clock at our time ``now``."""
         jumped = self.jump_s if self.jump_s and now >= start + round(self.jump_at_s * SECOND) else 0.0
@@ -151,6 +160,8 @@ HOSTILE = Switches(
     nulls=True,
     drafts=0.1,
     others=0.03,
+    edits=0.05,
+    restyled=0.2,
     sparse=True,
     zoneless=True,
     texts=True,
@@ -207,6 +218,8 @@ def wild(rng: random.Random, *, depth_s: float, hours: float) -> Switches:
         texts=rng.random() < 0.3,
         cursor_required=rng.random() < 0.3,
         nulls=rng.random() < 0.5,
+        edits=sometimes(0.05),
+        restyled=sometimes(0.3),
     )
 
 

@@ -23,6 +23,9 @@ LIVES = {
     HEYMARKET: (("pending", "sent", "delivered"), ("pending", "sent", "delivered", "seen"), ("pending", "failed")),
     FONE: (("Processing", "Submitted", "Delivered"), ("Processing", "Submitted"), ("Processing", "Failed")),
 }
+OURS = {STUUT: "+14155550100", FONE: "+61400000001"}
+"""The companies' own numbers, where rows print them."""
+
 RECEIVED = {STUUT: "delivered", HEYMARKET: "received", FONE: "Received"}
 IMPORT_ROWS = 40
 NEVER = 1 << 62
@@ -77,6 +80,8 @@ class World:
             sms.steps = [step for step in sms.steps if step[0] <= clock or step[0] == sms.created]
             if sms.classified is not None and sms.classified > clock:
                 sms.classified = None
+            if sms.edited is not None and sms.edited[0] > clock:
+                sms.edited = None
             if sms.away[0] <= now < sms.away[1]:
                 sms.away = (sms.away[0], now)
             elif sms.away[0] > now:
@@ -93,21 +98,22 @@ class World:
         provider = rng.choice(self.providers)
         count = rng.randrange(2, switches.tie_rows + 1) if provider != STUUT and rng.random() < switches.ties else 1
         created = self.clock(at)
+        stream = rng.choice([stream for of, stream in self.shelves if of == provider])
         for _ in range(count):
-            self._message(provider, created, at, backlog=backlog)
+            self._message(provider, created, at, backlog=backlog, stream=stream)
         if provider == HEYMARKET and not backlog and rng.random() < switches.imports:
             for _ in range(IMPORT_ROWS):
                 age = round(rng.random() * switches.import_age_s * SECOND)
                 self._message(provider, max(created - age, self.start - DAY // 2), at, backlog=True).visible = at
 
-    def _message(self, provider: str, created: Instant, at: Instant, *, backlog: bool) -> Sms:
+    def _message(self, provider: str, created: Instant, at: Instant, *, backlog: bool, stream: str | None = None) -> Sms:
         rng, switches = self._random, self.switches
         self._number += 1
         sms = Sms(
             created // SECOND * SECOND if provider == FONE else created,
             self._name(provider),
             provider,
-            {STUUT: rng.choice(THREADS), HEYMARKET: "team", FONE: rng.choice(PROPERTIES)}[provider],
+            stream or {STUUT: rng.choice(THREADS), HEYMARKET: "team", FONE: rng.choice(PROPERTIES)}[provider],
             inbound=rng.random() < 0.4,
             text=rng.choice(WORDS) + f" #{self._number}",
             other=f"+1415555{rng.randrange(10_000):04d}",
@@ -152,6 +158,8 @@ class World:
                 sms.scheduled = at = at + round(rng.random() * switches.scheduled_s) * SECOND
             step = round(rng.uniform(0.1, 1.7) * switches.status_s * SECOND)
             at += max(1, -(-step // SECOND)) * SECOND if sms.provider == FONE else step + 1
+        if rng.random() < switches.edits:
+            sms.edited = sms.created + round(rng.uniform(0.3, 2) * switches.status_s * SECOND), sms.text + " (edited)"
         if sms.provider == STUUT and rng.random() < switches.classify_later:
             sms.classified = sms.created + round(rng.uniform(0.3, 2) * switches.status_s * SECOND)
 

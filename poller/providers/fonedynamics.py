@@ -24,8 +24,8 @@ from .common import accept, clean, decoded, distinct, epoch, identity, listed, n
 
 STATUSES = {"processing": "queued", "submitted": "sent", "delivered": "delivered", "failed": "failed", "received": "received"}
 STAMPS = ("created", "scheduled", "submitted", "delivered", "received")
-COUNT = 1000
-"""Asked for; what comes back teaches the cap."""
+COUNT, COUNT_DOCUMENTED = 1000, 200
+"""Asked for, what comes back teaches the cap; and the documented default, where so many are refused."""
 
 FILL = 0.75
 """A slice is as long as is expected to fill this part of the longest answer seen."""
@@ -109,6 +109,8 @@ class FoneDynamics(Struct, frozen=True):
             return Page([])
         if step.get("kind") == "tilings":
             return fonedynamics_audit.read(self, request, response)
+        if response.status == 400 and "slice" in step and "modest" not in step["memo"]:
+            return Page([], self._ask({**step, "memo": {**step["memo"], "modest": True}}))
         body = accept(response, other_gone=True)
         if step.get("kind") == "lookup":
             return Page([row_of(raw) for raw in _single(body)])
@@ -146,7 +148,7 @@ class FoneDynamics(Struct, frozen=True):
 
     def _ask(self, step: Json) -> Request:
         since, until = step["slice"]
-        query: list[tuple[str, Any]] = [("Date_From", since), ("Date_To", until), ("Results_Count", COUNT)]
+        query: list[tuple[str, Any]] = [("Date_From", since), ("Date_To", until), ("Results_Count", _count(step))]
         if step["skip"]:
             query.append(("Results_Skip", step["skip"]))
         query += step.get("only", {}).items()
@@ -265,7 +267,12 @@ def _longest(step: Json) -> int:
 def _room(step: Json) -> float:
     """Rows that a slice is expected to hold: until an answer was cut at the longest length, slices grow to find where it is."""
     longest = _longest(step)
-    return FILL * (longest if step["cut"] >= step["most"] > 0 else min(COUNT, 2 * longest))
+    return FILL * (longest if step["cut"] >= step["most"] > 0 else min(_count(step), 2 * longest))
+
+
+def _count(step: Json) -> int:
+    """How many rows are asked for."""
+    return COUNT_DOCUMENTED if "modest" in step["memo"] else COUNT
 
 
 def _slice(step: Json, until: int, density: float) -> list[int]:

@@ -125,7 +125,7 @@ class Heymarket(Struct, frozen=True):
         created = rfc3339(value.get("date")) or rfc3339(value.get("created_at"))
         if created is None:
             return BadRow("bad_time", "date", row.raw, row.id)
-        if value.get("private") is True or words(value.get("type")) in COMMENTS:
+        if value.get("private") is True or any((words(value.get(name)) or "").lower() in COMMENTS for name in ("type", "channel")):
             return Skipped("internal_comment")
         updated = rfc3339(value.get("updated"))
         message, oddities = _message(row.id, value, created.text, updated and updated.text)

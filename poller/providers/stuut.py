@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from ..errors import CursorIgnored
 from ..model import STATUS_RANK, BadRow, Gap, Instant, Message, Observation, Problem, Row, Stream
@@ -52,13 +53,15 @@ class Stuut(Struct, frozen=True):
         return Request("GET", _path(stream))
 
     def first_page(self, stream: Stream, window: Window, memo: Json) -> Request:
-        """The whole thread."""
-        return Request("GET", _path(stream), step={"ids": [], "memo": memo})
+        """The whole thread. Where an end is given, for a backfill, an answer without rows is final: it is asked for twice."""
+        return Request("GET", _path(stream), step={"ids": [], "memo": memo, "doubt": window.until is not None})
 
     def read_page(self, request: Request, response: Response) -> Page:
         """All messages of the thread, or one page of them."""
         raws, around = listed(accept(response), ("data", "messages"))
         rows = [row_of(raw) for raw in raws]
+        if not rows and request.step.get("doubt"):
+            return Page(rows, replace(request, step={**request.step, "doubt": False}))
         ids = [*request.step.get("ids", []), *(row.id for row in rows if isinstance(row, Row))]
         following = self._next(request, rows, around, ids)
         if following is not None:
