@@ -10,6 +10,7 @@ inside windows; what a page lists beyond its window, to know that it ends there,
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import anyio
@@ -27,7 +28,7 @@ from .story import START, Story
 
 PHI, INTERVAL_S, OVERLAP_S = 28, 15, 600
 QUIET = Switches(late=0.0, ties=0.0, classify_later=0.0, status_s=20.0)
-RUNS = ((0.01, 7 * 86_400, 4), (0.2, 86_400, 4), (2.0, 6 * 3600, 3), (10.0, 3600 + 1, 3))
+RUNS = ((0.01, 7 * 86_400, 4), (0.2, 86_400, 4), (2.0, 6 * 3600, 3), (10.0, 3600 + 1, 6))
 """Messages a second, depth of the look-back in seconds, and how many periods of the deepest rung are measured."""
 
 AUTO = (FONE, 0.01, 7 * 86_400, 4, 0, "auto")
@@ -35,6 +36,9 @@ AUTO = (FONE, 0.01, 7 * 86_400, 4, 0, "auto")
 
 LEARNED_S = 2 * 86_400.0
 """Until then it has come down."""
+
+PAGE = {HEYMARKET: 100, FONE: 200}
+"""Rows of a page at most."""
 
 OVER_MAX = 1.1
 """Rows inside windows may exceed the bound by a tenth."""
@@ -109,7 +113,11 @@ class Counted(Story):
 
     def configured(self) -> str:
         """Where single messages are looked up, with a rate limit that bounds that."""
-        return super().configured().replace("rate_limit: 50/s, properties", "rate_limit: 10/s, properties")
+        return (
+            super()
+            .configured()
+            .replace("rate_limit: 50/s, properties", f"rate_limit: {max(10, round(2 * self.world._per_second))}/s, properties")
+        )
 
     async def _settle(self) -> None:
         """Nothing is judged here."""
@@ -125,7 +133,8 @@ class Counted(Story):
 
         So it does not matter how many sweeps of the deepest rungs happen to lie in the time that is measured.
         """
-        assert all(len(sweeps) > 1 for sweeps in self.sweeps.values()), "a rung was not swept twice"
+        once = [rung for rung, sweeps in self.sweeps.items() if len(sweeps) < 2]
+        assert not once, f"not swept twice: {once}"
         return sum(
             sum(getattr(each, what) for each in sweeps[1:]) / (sweeps[-1].began - sweeps[0].began) for sweeps in self.sweeps.values()
         )
@@ -153,7 +162,9 @@ def measured(provider: str, rate: float, depth: int, periods: int, stuck: int, o
     seconds = periods * depth / PHI
     there = round(rate * depth)
     story = Counted(1, crash_s=None, seconds=0.0, settle_s=1.0, cluster=FakeCluster(1))
-    story.world = Ending(1, START, QUIET, per_second=rate, backlog=there, backlog_s=depth, providers=(provider,))
+    story.world = Ending(
+        1, START, replace(QUIET, limit_max=PAGE[provider]), per_second=rate, backlog=there, backlog_s=depth, providers=(provider,)
+    )
     sent = [sms for sms in story.world.all() if not sms.inbound]
     for sms in sent[:: max(1, len(sent) // max(1, stuck))][:stuck]:
         del sms.steps[1:]

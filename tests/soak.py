@@ -347,7 +347,10 @@ def costs() -> int:
     """Every rate, with no message, one, and ten thousand that never become final; for how many of them that made a difference or exceeded the bound."""
     runs = [(provider, *run, stuck) for provider in (HEYMARKET, FONE) for run in cost.RUNS for stuck in cost.STUCK] + [cost.AUTO]
     with multiprocessing.get_context("spawn").Pool(os.cpu_count()) as pool:
-        found = pool.map(cost.run, runs, chunksize=1)
+        found = []
+        for each in pool.imap(cost.run, runs):
+            found.append(each)
+            print(f"{len(found)} of {len(runs)} costs: {cost.table([each]).splitlines()[-1]}", file=sys.stderr, flush=True)
     print(cost.table(found))
     over = [each for each in found if not each.bound / cost.OVER_MAX < each.inside < cost.OVER_MAX * each.bound]
     fixed = [each for each in found if each.overlap_s == cost.OVERLAP_S]
