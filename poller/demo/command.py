@@ -137,6 +137,8 @@ class _Demo:
         self._port = port or _free_port()
         self._world = World(int(time.time()), _now(), switches)
         self._events: list[Published] = []
+        self._quiet = False
+        """The last look found no event."""
 
     async def run(self) -> Verdict | None:
         """The verdict; None when it was interrupted."""
@@ -174,7 +176,7 @@ class _Demo:
             await self._until(lambda: False, self._seconds / 2, daemon, reader)
             self._world.freeze(_now())
             self._view.say("the providers fall silent; comparing what they had with what was published ...")
-            await self._until(lambda: self._verdict().good, SETTLE_S, daemon, reader)
+            await self._until(lambda: self._quiet and self._verdict().good, SETTLE_S, daemon, reader)
             return self._verdict()
 
     def _verdict(self) -> Verdict:
@@ -195,6 +197,7 @@ class _Demo:
             self._kafka.check()
             new = await anyio.to_thread.run_sync(reader.poll, 0.3) if reader is not None else []
             self._events += new
+            self._quiet = not new
             self._view.update(new, await anyio.to_thread.run_sync(self._figures))
             await anyio.sleep(0.05 if reader is not None else 0.2)
 
