@@ -63,6 +63,8 @@ CAUSES = {
 """What may be said of a provider only where it misbehaves so; a crowd has more rows with one timestamp than a page lists."""
 CAPPED = "list_may_be_capped"
 """Said of a whole stream: from then on nothing of it can be proved."""
+LOSSES = ("cap", "cursor=ignored", "cursor=after", "holes", "crowd")
+"""Only where a provider misbehaves so may anything be missing that was flagged."""
 MUTANT_SEEDS = range(1000, 1008)
 QUIETLY = ("-qx", "-W", "ignore::pytest.PytestAssertRewriteWarning")
 STUCK_KINDS = {"cursor_not_honoured"}
@@ -83,6 +85,8 @@ class Played(NamedTuple):
     """Messages beyond the promise, see :meth:`Soak.beyond_reach`."""
     backfills: int
     """How many came to their end."""
+    settled: int
+    """After how many quiet times all was right, once nothing new happened; see ``Story.settle_s``."""
 
 
 class Listening(Telemetry):
@@ -166,8 +170,11 @@ class Soak(Story):
         thrown, switches = named(self.world.switches), self.world.switches
         causes = thrown + ["crowd"] * (switches.ties > 0 and switches.tie_rows > switches.limit_max)
         wrong += [f"false alarm: {reason}" for reason in self.gaps if not any(cause in causes for cause in CAUSES.get(reason, causes))]
+        if verdict.flagged and not any(cause in causes for cause in LOSSES):
+            wrong.append(f"{len(verdict.flagged)} flagged without a cause: {verdict.flagged[:3]}")
         asked = sum(self.providers.requests.values())
-        return Played(self.seed, thrown, verdict, wrong, self.gaps, asked, verdict.messages_expected, self.beyond, self.backfilled)
+        figures = verdict.messages_expected, self.beyond, self.backfilled, self.settled
+        return Played(self.seed, thrown, verdict, wrong, self.gaps, asked, *figures)
 
     async def backfills(self, _: Story) -> None:
         """Past ranges of every stream, that live polling covers as well, asked for now and then."""
@@ -175,6 +182,8 @@ class Soak(Story):
         streams = sorted({f"{sms.provider}/{ACCOUNTS[sms.provider]}/{sms.stream}" for sms in self.world.all()})
         for number in range(rng.choice((0, 3))):
             await anyio.sleep(rng.random() * self.seconds / 3)
+            while not self.cluster.members:  # everybody is away
+                await anyio.sleep(600)
             since, until = sorted(START + round(rng.uniform(-24, self.hours) * HOUR) for _ in range(2))
             for stream in streams:
                 record = Stored(asked_key(stream), encode_state(Asked(f"request-{number}", since, until)))
@@ -289,6 +298,9 @@ def main() -> int:
     print("flags:", ", ".join(f"{reason} {count}" for reason, count in sorted(gaps.items())) or "none")
     failed = [each.seed for each in found if each.wrong]
     print(f"{len(found)} histories, {sum(each.plain for each in found)} messages: {len(failed)} failed {failed[:20] if failed else ''}")
+    rounds = Counter(each.settled for each in found)
+    said = ", ".join(f"{rounds[n]} within {n * 1.3 * EVERY_H:.1f} h" for n in sorted(rounds))
+    print(f"all was right, once the providers fell silent: {said}")
     print(f"{sum(each.backfills for each in found)} backfills beside them were played to their end")
     print(f"{sum(each.beyond for each in found)} more were beyond the promise: away or hidden until they were older than the look-back")
     if given.seed is not None:

@@ -75,7 +75,7 @@ class Story:
         self.random = random.Random(self.seed)
         self.world = World(self.seed, START, self.switches, per_second=4.0)
         self.providers = Providers(self.world, self.seed)
-        self.quiet = False
+        self.quiet, self.settled = False, 0
         self.start, self.start_from = START, "24h"
         self.more, self.level, self.rate = "", "critical", "50/s"
         self.defaults = "interval: 1s, overlap: 1m, reconcile: {every: 6h, back: 24h}, timeout: 5s"
@@ -119,7 +119,7 @@ class Story:
 
     async def _settle(self) -> None:
         """Some quiet time, and more of it while something is still to come, which faults and back-off may delay."""
-        for _ in range(SETTLE_TIMES):
+        for self.settled in range(1, SETTLE_TIMES + 1):
             await anyio.sleep(self.settle_s)
             if self.judge().good:
                 return
