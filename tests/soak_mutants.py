@@ -11,7 +11,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from poller import chores, polling, sweep, window
+from poller import chores, diff, polling, sweep, window
 from poller.agenda import Agenda
 from poller.diff import stream_tag
 from poller.ledger import Ledger
@@ -117,11 +117,16 @@ def short_page_is_last() -> None:
     heymarket_walk.read = ends
 
 
+def older_adopted() -> None:
+    """Whatever copy of a message is listed is taken for the newest."""
+    diff._newer = lambda seen, old, scope: True
+
+
 MUTANTS: dict[str, Callable[[], None]] = {
     mutant.__name__: mutant
     for mutant in (
         first_known_id, tie_group_skipped, from_now, count_postpones, hands_down_always, forgets_by_the_clock, floor_not_raised,
-        short_page_is_last,
+        short_page_is_last, older_adopted,
     )
 }  # fmt: skip
 

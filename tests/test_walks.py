@@ -242,8 +242,9 @@ def test_the_rows_of_one_group_prove_nothing_of_the_next() -> None:
     assert [gap.since for gap in gaps] == [NOW - 40 * SECOND]
 
 
-def test_a_group_ends_no_stream_where_longer_pages_and_counts_are_refused() -> None:
-    """400 to a longer page and to a count: the group is flagged, and what lies below it is found."""
+@pytest.mark.parametrize("status", [400, 404, 405, 501])
+def test_a_group_ends_no_stream_where_longer_pages_and_counts_are_refused(status: int) -> None:
+    """400 to a longer page, and no count at all: the group is flagged, and what lies below it is found."""
     tied = [(2000 + n, NOW - 30 * SECOND, NOW - 30 * SECOND) for n in range(45)]
     rows = ordinary(30) + tied + [(5000 + n, NOW - (31 + n) * SECOND, NOW - (31 + n) * SECOND) for n in range(40)]
     team = Team(rows, cap=30)
@@ -251,7 +252,9 @@ def test_a_group_ends_no_stream_where_longer_pages_and_counts_are_refused() -> N
 
     def refusing(request: Request) -> Response:
         longer = json.loads(request.body or b"{}").get("limit", 0) > 30
-        return Response(400, {}, b"{}") if longer or request.path.endswith("count") else answer(request)
+        if request.path.endswith("count"):
+            return Response(status, {}, b"{}")
+        return Response(400, {}, b"{}") if longer else answer(request)
 
     team.answer = refusing  # type: ignore[method-assign]
     found, gaps = walked(team, NOW - 60 * SECOND)

@@ -42,7 +42,7 @@ STATUSES = {
 FINAL = frozenset({"delivered", "read", "failed", "undelivered", "received"})
 COMMENTS = frozenset({"comment", "private", "private_comment", "internal", "note"})
 CHANNELS = frozenset({"sms", "mms", "email"})
-REFUSED = frozenset({400, 403, 404, 422})
+REFUSED = frozenset({400, 403, 404, 405, 410, 422, 501})
 """Said of one conversation, or of counts, it says nothing of the team."""
 
 CHANGES_MIN = 25
