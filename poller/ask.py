@@ -34,7 +34,10 @@ AGAIN_S = 5.0
 """A request that nobody has taken up is written again this often."""
 
 STALLED_S = 60.0
-"""After this long without a page, the command says so; where the provider is known to be in trouble it ends."""
+"""After this long without a page, or longer where pages are rare, the command says so; where the provider is known to be in trouble it ends."""
+
+SICK_LOOKS = 10
+"""A trouble that may pass is believed when so many looks in a row have seen it."""
 
 PATIENCE_S = 15.0
 """After this long without an owner, the command says so, and goes on waiting."""
@@ -58,10 +61,11 @@ async def backfill(config: Config, stream_id: str, since: Instant, until: Instan
         print(_first(adapter_of(account.provider, params_in=account.params_in), stream, left))
         return 0
     result: Backfill | None = None
+    patience_s = max(STALLED_S, 5 * len(list(stream_names(account)())) / (per_minute / 60))  # all streams may have one at once
     async with until_signal():
-        result = await _done(watch, Asked(secrets.token_hex(8), since, until))
+        result = await _done(watch, Asked(secrets.token_hex(8), since, until), patience_s)
     if result is None:
-        _say("no longer watched; the worker goes on with it")
+        _say("no longer watched; the worker goes on with it" if watch.taken else "no worker has taken it up yet: ask again")
     else:
         print(f"{result.pages} pages, {result.rows} rows, {result.events} events that had never been published")
     return 0
@@ -101,17 +105,25 @@ class _Watch:
         self._position: int | None = None
         self._cursor: Cursor | None = None
         self._waits: Waits | None = None
+        self._fresh = False
+        """The account's trouble was committed after the first look; an older one may be over, and not yet be said to be."""
+        self.taken = False
+        """Somebody works at what was asked for."""
 
-    @property
-    def trouble(self) -> str | None:
-        """Why nothing can be asked of the provider now, as the owner committed it: the kind of its error."""
-        stream = None if self._cursor is None or self._cursor.waits is None else Waits(*self._cursor.waits)
-        now = SystemClock().now()
-        return next((waits.kind for waits in (self._waits, stream) if waits is not None and waits.until > now), None)
+    def trouble(self, *, stalled: bool) -> str | None:
+        """Why nothing can be asked of the provider now, as the owner committed it: the kind of its error.
+
+        ``stalled``: that nothing happens speaks for what was committed long ago.
+        """
+        if not (stalled or self._fresh):
+            return None
+        stream = None if self._cursor is None else self._cursor.waits
+        return self._waits.kind if self._waits is not None else stream and stream[0]
 
     async def look(self) -> Cursor | None:
         """What is new since the last look."""
         end = await self._kafka.ends(self._shard, settled=False)
+        first = self._position is None
         begin = end.begin if self._position is None else max(end.begin, self._position)
         key, waits = cursor_key(self._stream.id), account_state_key(self._stream.account_key)
         async for chunk in self._kafka.read(self._shard, begin, end.end):
@@ -119,7 +131,7 @@ class _Watch:
                 if record.key == key:
                     self._cursor = None if record.value is None else decode_state(key, record.value)
                 elif record.key == waits:
-                    self._waits = None if record.value is None else decode_state(waits, record.value)
+                    self._waits, self._fresh = None if record.value is None else decode_state(waits, record.value), not first
         self._position = end.end
         return self._cursor
 
@@ -128,39 +140,44 @@ class _Watch:
         await self._kafka.tell(self._shard, asked_key(self._stream.id), encode_state(asked))
 
 
-async def _done(watch: _Watch, asked: Asked) -> Backfill:
-    """Ask until it is taken up, then show progress until it is done."""
+async def _done(watch: _Watch, asked: Asked, patience_s: float = STALLED_S) -> Backfill:
+    """Ask until it is taken up, then show progress until it is done. Raises Unauthorized, Unreachable."""
     began, asked_at, said = anyio.current_time(), -AGAIN_S, ""
+    moved, sick = began, 0
     progress: _Progress | None = None
     while True:
-        cursor = await watch.look()
-        if watch.trouble == Unauthorized.kind:
-            raise Unauthorized(
-                "the provider refuses the credentials", fix="correct them; what was asked for stands, and the worker then does it"
-            )
+        cursor, now = await watch.look(), anyio.current_time()
         held = cursor.backfill if cursor is not None else None
         if held is not None and held.id == asked.id:
             if held.done:
                 return held
-            progress = progress or _Progress(held, anyio.current_time())
-            line = progress.line(held, anyio.current_time())
-            if progress.stalled(held, anyio.current_time()):
-                line += f"; no page for {STALLED_S:.0f} s: the worker's log and /api/v1/status say why"
-                if watch.trouble in (Unreachable.kind, StreamGone.kind):
-                    raise Unreachable(
-                        f"no page for {STALLED_S:.0f} s, the stream is {watch.trouble}", fix="nothing: the worker goes on by itself"
-                    )
+            progress, watch.taken = progress or _Progress(held, now), True
+            moved, line = max(moved, progress.moved(held, now)), progress.line(held, now)
         elif held is not None and not held.done:
-            line = "another backfill of this stream is under way; this one follows it"
+            moved, line = now, "another backfill of this stream is under way; this one follows it"
         else:
-            line = "" if anyio.current_time() - began < PATIENCE_S else "no worker has taken it up; is poller run running?"
+            line = "" if now - began < PATIENCE_S else "no worker has taken it up; is poller run running?"
+        stalled = now - moved > patience_s
+        trouble = watch.trouble(stalled=stalled)
+        sick = sick + 1 if trouble in (Unreachable.kind, StreamGone.kind) else 0
+        if trouble == Unauthorized.kind:
+            raise Unauthorized("the provider refuses the credentials", fix=_afterwards(watch, "correct them"))
+        if stalled and sick >= SICK_LOOKS:
+            raise Unreachable(f"no page for {now - moved:.0f} s, the stream is {trouble}", fix=_afterwards(watch, "mend the provider"))
+        if stalled and watch.taken:
+            line += "; no page for long: the worker's log and /api/v1/status say why"
         if line and line != said:
             said = line
             _say(line)
-        if (held is None or held.id != asked.id) and anyio.current_time() - asked_at >= AGAIN_S:
-            asked_at = anyio.current_time()
+        if (held is None or held.id != asked.id) and now - asked_at >= AGAIN_S:
+            asked_at = now
             await watch.ask(asked)
         await anyio.sleep(LOOK_S)
+
+
+def _afterwards(watch: _Watch, cure: str) -> str:
+    """What to do, and what becomes of the request."""
+    return f"{cure}; " + ("the worker then goes on with it" if watch.taken else "nobody has taken it up, so ask again afterwards")
 
 
 class _Progress:
@@ -170,11 +187,11 @@ class _Progress:
         self._pages, self._behind, self._now = held.pages, _behind(held), now
         self._last = held.pages, now
 
-    def stalled(self, held: Backfill, now: float) -> bool:
-        """Whether the last page is long ago."""
+    def moved(self, held: Backfill, now: float) -> float:
+        """When the last page came."""
         if held.pages != self._last[0]:
             self._last = held.pages, now
-        return now - self._last[1] > STALLED_S
+        return self._last[1]
 
     def line(self, held: Backfill, now: float) -> str:
         """For people."""

@@ -69,8 +69,8 @@ class Fetcher:
         self._on_request = on_request
         self._transport = transport or _transport(proxy or _environment_proxy(base_url), ca_file)
         self._timeouts = {"timeout": httpx.Timeout(timeout_s).as_dict()}
-        self.turn: Callable[[], Awaitable[None]] = _at_once
-        """Waits until another request may be sent."""
+        self.turn: Callable[[], Awaitable[bool]] = _at_once
+        """Waits until another request may be sent; whether it still should."""
 
     async def __aenter__(self) -> Fetcher:
         """Connections are opened as they are needed."""
@@ -92,9 +92,8 @@ class Fetcher:
             return fetched
         self._provider_clock.observe(fetched.date, self._clock.now())
         fresh = self._credentials.renewed(self._now())
-        if fresh.headers == used.headers:
+        if fresh.headers == used.headers or not await self.turn():
             return fetched
-        await self.turn()
         return await self._ask(request, fresh)
 
     def _now(self) -> Instant:
@@ -145,8 +144,9 @@ class Fetcher:
         return b"".join(parts)
 
 
-async def _at_once() -> None:
+async def _at_once() -> bool:
     """No rate limit is kept here."""
+    return True
 
 
 def _environment_proxy(base_url: str) -> str | None:

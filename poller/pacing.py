@@ -112,11 +112,6 @@ class Demand:
         return max(1.0, self.live / room)
 
 
-def longest_wait_s(interval_s: float) -> float:
-    """What is in trouble that may pass at any time is tried again at the latest after so many seconds."""
-    return min(RETRY_MAX_S, max(10.0, 10 * interval_s))
-
-
 def wait_after(error: ProviderError, failures: int, *, interval_s: float, fraction: float) -> float:
     """Seconds until a stream (or account) in trouble is tried again.
 
@@ -127,6 +122,6 @@ def wait_after(error: ProviderError, failures: int, *, interval_s: float, fracti
         return min(max(error.wait_s, 0.0), RETRY_AFTER_MAX_S)
     refused = isinstance(error, Unauthorized | StreamGone | BadPage)
     first = REFUSED_FIRST_S if refused else FIRST_WAIT_S
-    cap = REFUSED_MAX_S if refused else longest_wait_s(interval_s)
+    cap = REFUSED_MAX_S if refused else min(RETRY_MAX_S, max(10.0, 10 * interval_s))
     ceiling = min(cap, first * 2.0 ** min(failures, 30))
     return ceiling * (0.5 + fraction / 2) if refused else max(0.1, ceiling * fraction)

@@ -106,6 +106,8 @@ class Polled:
     chore_tries: dict[int, int] = field(default_factory=dict)
     failures: dict[int, int] = field(default_factory=dict)
     """Failures in a row of what is not live: deep rungs, a backfill, runs of chores."""
+    live_failures: int = 0
+    """Failures of the live rung in a row."""
     chore_events: dict[int, int] = field(default_factory=dict)
     """What the last run of a chore gave."""
     fleeting: dict[int, Request] = field(default_factory=dict)

@@ -16,10 +16,10 @@ from . import backfill, chores, lateness, window
 from .agenda import Agenda, Go, due_from_marks, quiet_period
 from .backfill import Asked
 from .diff import stream_tag
-from .errors import ProviderError, RateLimited, Unauthorized, Unreachable
+from .errors import ProviderError, RateLimited, Unauthorized
 from .lookups import Lookups
 from .model import SECOND, Instant, Stream
-from .pacing import Demand, RateLimiter, Wait, longest_wait_s, round_s
+from .pacing import Demand, RateLimiter, Wait, round_s
 from .polled import Account, Polled
 from .providers import LOOKUP
 from .snapshot import AccountSnapshot, StreamSnapshot
@@ -34,6 +34,9 @@ LOOK_S = 1.0
 """How often the list of streams and a refused secret are looked at again."""
 
 NOT_OWNER_S = 0.2
+
+OUTAGE_FAILURES = 3
+"""So many failures of the live rung in a row are trouble of the provider, not of what a deeper rung asks for."""
 
 STRETCH_SAID = 4.0
 """A stretch above this is worth a warning."""
@@ -98,10 +101,11 @@ class Poller:
         tasks.start_soon(self._page, choice)
         return None
 
-    async def _turn(self) -> None:
-        """A request beside the agenda's keeps the rate limit as well."""
+    async def _turn(self) -> bool:
+        """A request beside the agenda's keeps the rate limit as well; False where the account waits by then."""
         while isinstance(allowance := self._limiter.take(self.account.clock.monotonic()), Wait):
             await self.account.clock.sleep(allowance.seconds or 0.0)
+        return self._troubles.account is None
 
     async def _rest(self, seconds: float | None) -> None:
         """Until something changes, at most so long."""
@@ -185,6 +189,7 @@ class Poller:
             if polled.is_backfill(go.rung):
                 self._filled(go, polled, ended=ended)
             else:
+                self._recovered(go, polled)
                 polled.counts[go.rung].took_s += max(self._limiter.spacing, self.account.clock.monotonic() - began)
                 if ended:
                     self._swept(go, polled)
@@ -193,6 +198,16 @@ class Poller:
             if self._polled.get(go.stream) is polled:  # else it was taken off, and a new one of that name has a page of its own
                 self._agenda.done(go.stream, not_before=not_before)
             self._wake.set()
+
+    def _recovered(self, go: Go, polled: Polled) -> None:
+        """The live rung is well: what failed beside it in an outage is tried again now, not after a wait that grew with the outage."""
+        if go.rung != window.live(polled.rungs):
+            return
+        if polled.live_failures >= OUTAGE_FAILURES:
+            for index in [index for index in polled.failures if index <= len(polled.rungs)]:  # with a backfill
+                del polled.failures[index]
+                self._agenda.hurry(go.stream, index, self.account.clock.monotonic())
+        polled.live_failures = 0
 
     def _nothing_to_ask(self, choice: Go, now: float) -> bool:
         """Whether a chore that is due has nothing to ask: then it is looked at again after its period, and costs no request."""
@@ -321,10 +336,9 @@ class Poller:
         if trouble is self._troubles.account:
             return 0.0
         if go.rung != window.live(polled.rungs):  # what always fails lets deeper rungs go first
-            wait = chores.backing_off(polled, go.rung)
-            if isinstance(error, Unreachable):  # it may be over at any time
-                wait = min(wait, longest_wait_s(self._interval_s))
-            self._agenda.plan(go.stream, go.rung, trouble.until + wait)
+            self._agenda.plan(go.stream, go.rung, trouble.until + chores.backing_off(polled, go.rung))
+        else:
+            polled.live_failures += 1
         return trouble.until
 
     def _tell(self, go: Go, began: float, outcome: str, pages: int, rows: int, events: int) -> None:

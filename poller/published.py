@@ -115,7 +115,7 @@ async def places_of(kafka: Kafka, role: str) -> list[Any]:
     name = kafka.connection.topics[role]
     async with kafka.admin() as admin:
         if name not in await admin.list_topics():
-            raise Refused(f"the topic {name} does not exist", fix="run: poller topics create")
+            raise Refused(f"the topic {name} does not exist, or may not be seen", fix="run: poller topics create, or grant Describe on it")
         [topic] = await admin.describe_topics([name])
     return [TopicPartition(name, part["partition"]) for part in topic["partitions"]]
 

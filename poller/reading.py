@@ -15,8 +15,8 @@ from .providers.common import exhausted
 from .telemetry import PageFacts
 from .window import Cursor
 
-LARGE_ROW_BYTES = 32 * 1024
-"""Only rows above this can give a record over the limit: at worst privacy makes 47 bytes of a number of one digit and its comma."""
+LARGE_ROW_BYTES = 24 * 1024
+"""Only rows above this can give a record over the limit: at worst privacy makes a hash and a name, some 60 bytes, of a digit and its comma."""
 
 
 async def ask(account: Account, polled: Polled, index: int, request: Request) -> tuple[Page, Instant]:

@@ -44,7 +44,7 @@ from . import cost, holes, promises
 from .chaos_sim import Invented
 from .fake_kafka import FakeCluster
 from .soak_mutants import LAWS, MUTANTS
-from .story import START, Story
+from .story import SETTLE_TIMES, START, Story
 from .trial import faults
 
 BACK_H, EVERY_H, HOURS = 6, 1.5, 12.0
@@ -194,8 +194,9 @@ class Soak(Story):
         """Without what is beyond the promise."""
         verdict, known = super().judge(), {sms.id: sms for sms in self.world.all()}
         missing = [key for key in verdict.missing if not self.beyond_reach(known[key.rpartition("/")[2]])]
+        flagged = [key for key in verdict.flagged if not self.beyond_reach(known[key.rpartition("/")[2]])]
         self.beyond = len(verdict.missing) - len(missing)
-        return verdict._replace(missing=missing)
+        return verdict._replace(missing=missing, flagged=flagged)
 
     def beyond_reach(self, sms: Sms) -> bool:
         """What no promise speaks of.
@@ -300,7 +301,9 @@ def main() -> int:
     print(f"{len(found)} histories, {sum(each.plain for each in found)} messages: {len(failed)} failed {failed[:20] if failed else ''}")
     rounds = Counter(each.settled for each in found)
     said = ", ".join(f"{rounds[n]} within {n * 1.3 * EVERY_H:.1f} h" for n in sorted(rounds))
-    print(f"all was right, once the providers fell silent: {said}")
+    print(
+        f"after the providers fell silent these were left alone until all was right, at most {1.3 * EVERY_H * SETTLE_TIMES:.1f} h: {said}"
+    )
     print(f"{sum(each.backfills for each in found)} backfills beside them were played to their end")
     print(f"{sum(each.beyond for each in found)} more were beyond the promise: away or hidden until they were older than the look-back")
     if given.seed is not None:

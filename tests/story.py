@@ -75,7 +75,7 @@ class Story:
         self.random = random.Random(self.seed)
         self.world = World(self.seed, START, self.switches, per_second=4.0)
         self.providers = Providers(self.world, self.seed)
-        self.quiet, self.settled = False, 0
+        self.quiet, self.settled, self.plain = False, 0, True
         self.start, self.start_from = START, "24h"
         self.more, self.level, self.rate = "", "critical", "50/s"
         self.defaults = "interval: 1s, overlap: 1m, reconcile: {every: 6h, back: 24h}, timeout: 5s"
@@ -126,7 +126,7 @@ class Story:
 
     def judge(self) -> Verdict:
         """What is right and wrong now."""
-        return judge(self.world, self.published(), accounts=ACCOUNTS, now=self.clock.now(), flags=self.flags)
+        return judge(self.world, self.published(), accounts=ACCOUNTS, now=self.clock.now(), flags=self.flags, plain=self.plain)
 
     async def _worker(self, config: configuration.Config, folder: Path, name: str) -> None:
         """One worker that crashes and comes back, with its cache or without."""

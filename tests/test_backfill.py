@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 from collections import Counter
+from collections.abc import AsyncIterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -19,9 +20,9 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from poller import backfill, sweep, window
-from poller.ask import _done, _first, _Progress
+from poller.ask import _done, _first, _Progress, _Watch
 from poller.backfill import Asked
-from poller.codec import asked_key, encode_state
+from poller.codec import Waits, account_state_key, asked_key, encode_state
 from poller.demo.broker import Cluster
 from poller.demo.providers import Answer
 from poller.demo.switches import Switches
@@ -29,7 +30,7 @@ from poller.demo.world import PROPERTIES, THREADS
 from poller.errors import Unauthorized, Unreachable
 from poller.model import DAY, HOUR, MINUTE, SECOND, Stream
 from poller.polled import Polled
-from poller.port import Stored
+from poller.port import Chunk, LogEnd, Stored
 from poller.providers import Request, Response, Window
 from poller.providers.fonedynamics import FoneDynamics
 from poller.providers.heymarket import Heymarket
@@ -116,7 +117,12 @@ class Unowned:
     def __init__(self) -> None:
         self.asked: list[float] = []
         self.request: Asked | None = None
-        self.trouble: str | None = None
+        self.sick: str | None = None
+        self.fresh = self.taken = False
+
+    def trouble(self, *, stalled: bool) -> str | None:
+        """Why nothing can be asked."""
+        return self.sick if stalled or self.fresh else None
 
     async def look(self) -> Cursor | None:
         """Its cursor."""
@@ -148,25 +154,54 @@ class Held(Unowned):
         return None if self.request is None else replace(cursor(50, 50), backfill=Backfill(self.request.id, 0, 10))
 
 
+@pytest.mark.parametrize("taken", [True, False])
 @pytest.mark.parametrize(
-    ("trouble", "kind", "after_s"), [("unauthorized", Unauthorized, 1.0), ("unreachable", Unreachable, 62.0), ("gone", Unreachable, 62.0)]
+    ("trouble", "fresh", "kind", "after_s"),
+    [("unauthorized", True, Unauthorized, 0), ("unauthorized", False, Unauthorized, 61), ("unreachable", False, Unreachable, 70)],
 )
-def test_the_command_ends_where_the_provider_is_in_trouble(trouble: str, kind: type[Exception], after_s: float) -> None:
-    """At once where credentials are refused, and after a minute without a page where it does not answer."""
-    watch, ended = Held(), list[float]()
+def test_the_command_ends_where_the_provider_is_in_trouble(
+    trouble: str, fresh: bool, kind: type[Exception], after_s: float, taken: bool
+) -> None:
+    """At once where credentials are refused now; by what was known before only after a minute without a page. It says whether it asked."""
+    watch = Held() if taken else Unowned()
+    watch.sick, watch.fresh, watch.request = trouble, fresh, Asked("a", 0, 10) if taken else None
+    clock = trio.testing.MockClock(autojump_threshold=0)
+    if not taken:
+        watch.look = no_cursor  # type: ignore[method-assign]
+    with pytest.raises(kind) as ended:
+        anyio.run(_done, watch, Asked("a", 0, 10), backend="trio", backend_options={"clock": clock})
+    assert clock.current_time() == pytest.approx(after_s, abs=1.0)
+    assert ("ask again afterwards" in ended.value.fix) == (not taken)  # type: ignore[attr-defined]
 
-    async def ask() -> None:
-        watch.trouble = None
-        try:
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(_done, watch, Asked("a", 0, 10))
-                await anyio.sleep(0.5)
-                watch.trouble = trouble
-        except* kind:
-            ended.append(anyio.current_time())
 
-    anyio.run(ask, backend="trio", backend_options={"clock": trio.testing.MockClock(autojump_threshold=0)})
-    assert ended == [pytest.approx(after_s, abs=1.0)]
+async def no_cursor() -> Cursor | None:
+    """A stream that was never polled."""
+    return None
+
+
+@pytest.mark.anyio
+async def test_an_old_trouble_is_believed_only_where_nothing_happens() -> None:
+    """What the state said before the command began may be over; what is written meanwhile is true."""
+    key = account_state_key("stuut/a")
+    records = [Stored(key, encode_state(Waits("unauthorized", 3, 0)))]
+
+    class Log:
+        async def ends(self, shard: int, *, settled: bool) -> LogEnd:
+            return LogEnd(0, len(records), "c")
+
+        async def read(self, shard: int, since: int, until: int) -> AsyncIterator[Chunk]:
+            yield Chunk(records[since:until], until)
+
+    watch = _Watch(Log(), 0, Stream("stuut", "a", "t"))  # type: ignore[arg-type]
+    await watch.look()
+    assert watch.trouble(stalled=False) is None
+    assert watch.trouble(stalled=True) == "unauthorized"
+    records.append(Stored(key, None))
+    await watch.look()
+    assert watch.trouble(stalled=True) is None
+    records.append(Stored(key, encode_state(Waits("unauthorized", 1, 0))))
+    await watch.look()
+    assert watch.trouble(stalled=False) == "unauthorized"
 
 
 def test_a_backfill_believes_no_single_answer_without_rows() -> None:
@@ -284,18 +319,20 @@ def test_a_backfill_that_always_fails_delays_nothing_else() -> None:
 
 
 class Poisoned(Heard):
-    """A provider that fails on whatever holds one second, half an hour before the beginning."""
+    """A provider that fails on whatever holds one second, half an hour before the beginning; 0: it never answers."""
 
     how = 500
 
     async def _answer(self, request: httpx.Request, name: str = "") -> httpx.Response:
         asked, at = request.url.params, START // SECOND - 1800
         if PROPERTIES[0] in request.url.path and "Date_From" in asked and int(asked["Date_From"]) <= at < int(asked["Date_To"]):
+            if not self.how:
+                await anyio.sleep_forever()
             return httpx.Response(self.how, content=b"{}", headers={"content-type": "application/json"})
         return await super()._answer(request, name)
 
 
-@pytest.mark.parametrize(("how", "live"), [(500, 1000), (400, 300)])
+@pytest.mark.parametrize(("how", "live"), [(500, 1000), (400, 300), (0, 1000)])
 def test_a_rung_that_always_fails_starves_no_deeper_one(how: int, live: int) -> None:
     """All ages but those of the poisoned rung are read on, also while it owes its first sweep."""
     story = Poisoned(8, crash_s=None, seconds=1500.0, settle_s=1.0)

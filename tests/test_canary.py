@@ -44,7 +44,8 @@ class Planted(Providers):
         found = super().answer(method, target, headers, body, now)
         if found.status != 200:
             return found._replace(body=json.dumps({"detail": f"{MARK} {headers.get('authorization')} +19995550000"}).encode())
-        if self._random.random() < 0.1 and found.body.startswith(b"["):
+        paged = "fonedynamics" in target  # by offset: one row more than the provider knows of would hide another
+        if self._random.random() < 0.1 and found.body.startswith(b"[") and not paged:
             bad = {"id": f"{self._random.randrange(50)}", "body": f"{MARK} bad", "text": f"{MARK} bad", "phone": "19995550001"}
             return found._replace(body=found.body[:-1] + (b"," if len(found.body) > 2 else b"") + json.dumps(bad).encode() + b"]")
         return found
@@ -125,9 +126,9 @@ def everything_but_values(story: Canary, said: str) -> dict[str, str]:
 def test_nothing_planted_leaves_its_place(privacy: str, capfd: pytest.CaptureFixture[str]) -> None:
     """Logs at debug, metrics, status, page, keys, headers, state topic and cache hold none of it; the values only where privacy is plain."""
     story = Canary(3, switches=HOSTILE, faults=FAULTS, cluster=FakeCluster(4), seconds=30.0)
-    story.more = privacy
+    story.more, story.plain = privacy, not privacy
     verdict = story.play(story.look)  # type: ignore[arg-type]
-    assert not verdict.missing
+    assert verdict._replace(duplicates=[]).good, verdict  # dead letters of rows that the world does not know
     said = "".join(capfd.readouterr())
     assert len(story.world.all()) + 5 > PLANTED
     assert "trouble" in said

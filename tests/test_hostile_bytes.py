@@ -110,8 +110,9 @@ def test_a_request_that_is_asked_again_with_fresh_credentials_waits_for_its_turn
     """The second request after a 401 keeps the rate limit too."""
     heard: list[str] = []
 
-    async def turn() -> None:
+    async def turn() -> bool:
         heard.append("turn")
+        return len(heard) == 2
 
     def answer(found: socket.socket) -> None:
         heard.append("asked")
@@ -122,11 +123,12 @@ def test_a_request_that_is_asked_again_with_fresh_credentials_waits_for_its_turn
         fetcher.turn = turn
         fetcher._credentials = SimpleNamespace(current=lambda _: Authorization({}), renewed=lambda _: Authorization({"authorization": "x"}))  # type: ignore[assignment]
         async with fetcher:
+            await fetcher.fetch(Request("GET", "/x"))
             return (await fetcher.fetch(Request("GET", "/x"))).response.status
 
     with server(answer) as url:
         assert anyio.run(ask, url) == 401
-    assert heard == ["asked", "turn", "asked"]
+    assert heard == ["asked", "turn", "asked", "asked", "turn"]  # the second time the account waits by then
 
 
 def fetcher_of(url: str, folder: Path, *, timeout_s: float = 5.0, ca_file: Path | None = None) -> Fetcher:

@@ -74,6 +74,25 @@ def test_what_is_sick_delays_nothing_else(sick: str, how: str) -> None:
         assert counted(ill[path]) >= 0.95 * counted(healthy[path]), path
 
 
+def test_what_is_asked_again_with_fresh_credentials_keeps_the_rate_limit() -> None:
+    """However often a token is refused, no two requests of the account are nearer than its limit spaces them."""
+
+    class Refusing(Sick):
+        async def _answer(self, request: httpx.Request, name: str = "") -> httpx.Response:
+            if "/heymarket/" in request.url.path:
+                self.asked.setdefault("heymarket", []).append(anyio.current_time())
+                if anyio.current_time() > 10 and not self.quiet and self.random.random() < 0.5:
+                    return httpx.Response(401, content=b"{}", headers={"content-type": "application/json"})
+            return await super()._answer(request, name)
+
+    one = Refusing(11, crash_s=None, seconds=SECONDS * 5, cluster=FakeCluster(1))
+    one.rate = "60/min"
+    times = one.played()["heymarket"]
+    spaces = [later - sooner for sooner, later in zip(times, times[1:])]
+    assert len(times) > 30
+    assert min(spaces) > 0.99, min(spaces)
+
+
 def test_the_trial_can_fail() -> None:
     """Negative control: what is sick is itself asked far less often."""
     healthy, ill = story().played(), story().played("/heymarket/", "500")

@@ -175,6 +175,7 @@ class _Demo:
             daemon.start()
             await self._until(lambda: False, self._seconds / 2, daemon, reader)
             self._world.freeze(_now())
+            self._quiet = False
             self._view.say("the providers fall silent; comparing what they had with what was published ...")
             await self._until(lambda: self._quiet and self._verdict().good, SETTLE_S, daemon, reader)
             return self._verdict()

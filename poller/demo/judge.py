@@ -17,7 +17,7 @@ from ..codec import DEAD_LETTER
 from ..diff import message_key
 from ..model import Instant
 from .shelf import UNREADABLE
-from .truth import DISORDER, DOUBLED, STALE, Published, faults, status_of
+from .truth import DISORDER, DOUBLED, STALE, UNTRUE, Published, faults, status_of
 from .world import NEVER, World
 
 
@@ -33,6 +33,7 @@ class Verdict(NamedTuple):
     flagged: list[str]
     """Missing or stale too, but in a range that was called a possible gap, or of a stream that is known to be in trouble."""
     stale: list[str]
+    """Not what the provider shows, or never what it showed."""
     duplicates: list[str]
     out_of_order: list[str]
 
@@ -60,8 +61,10 @@ class Flag(NamedTuple):
     until: Instant = NEVER
 
 
-def judge(world: World, events: list[Published], *, accounts: dict[str, str], now: Instant, flags: Iterable[Flag] = ()) -> Verdict:
-    """``accounts`` maps providers to account names; the world should be frozen."""
+def judge(
+    world: World, events: list[Published], *, accounts: dict[str, str], now: Instant, flags: Iterable[Flag] = (), plain: bool = True
+) -> Verdict:
+    """``accounts`` maps providers to account names; the world should be frozen. ``plain``: privacy keeps nothing back."""
     ids, dead = Counter(event.id for event in events), {event.key for event in events if event.type == DEAD_LETTER}
     lives: dict[str, list[Published]] = {}
     read: dict[tuple[str, str], list[int]] = {}
@@ -70,7 +73,7 @@ def judge(world: World, events: list[Published], *, accounts: dict[str, str], no
             lives.setdefault(event.key, []).append(event)
             read.setdefault((event.topic, event.key), []).append(event.revision)
     created = {key: sum(event.type.startswith("sms.message.created") for event in life) for key, life in lives.items()}
-    wrong: dict[str, set[str]] = {STALE: set(), DOUBLED: set(), DISORDER: set()}
+    wrong: dict[str, set[str]] = {UNTRUE: set(), STALE: set(), DOUBLED: set(), DISORDER: set()}
     expected, due, behind, said, unread = set[str](), set[str](), set[str](), set[str](), set[str]()
     flags, clock = tuple(flags), world.clock(now)
     for sms in world.all():
@@ -88,7 +91,7 @@ def judge(world: World, events: list[Published], *, accounts: dict[str, str], no
         if not sms.inbound:
             due.add(key)
             behind |= {key} if newest != [status_of(sms, sms.status(clock))] else set()
-        for fault in faults(sms, life, world.switches, clock) if created.get(key) else ():
+        for fault in faults(sms, life, world.switches, clock, plain=plain) if created.get(key) else ():
             wrong[fault].add(key)
     missing = {key for key in expected if not created.get(key)} | (unread - dead)
     numbered = {key for key, life in lives.items() if sorted(e.revision for e in life) == list(range(1, len(life) + 1))}
@@ -100,7 +103,7 @@ def judge(world: World, events: list[Published], *, accounts: dict[str, str], no
         statuses_published=len(due - behind),
         missing=sorted(missing - said),
         flagged=sorted((missing | wrong[STALE]) & said),
-        stale=sorted(wrong[STALE] - said),
+        stale=sorted((wrong[STALE] - said) | wrong[UNTRUE]),
         duplicates=sorted(doubled | wrong[DOUBLED] | (lives.keys() - expected)),
         out_of_order=sorted(
             (lives.keys() - numbered)

@@ -23,8 +23,11 @@ ENDS = frozenset({"delivered", "read", "failed", "undelivered", "received"})
 STAMPED = {STUUT: ("sent", "delivered"), FONE: ("Submitted", "Delivered"), HEYMARKET: ("", "")}
 """The statuses whose times are printed as those of sending and delivery."""
 
-STALE, DOUBLED, DISORDER = "stale", "duplicates", "out_of_order"
-"""Says what is not so; says nothing new; comes where it cannot come."""
+UNTRUE, STALE, DOUBLED, DISORDER = "untrue", "stale", "duplicates", "out_of_order"
+"""Says what never was so; what is no longer so; nothing new; comes where it cannot come."""
+
+HIDDEN = ("text", "from", "to", "provider_data")
+"""What privacy may keep back."""
 
 
 class Published(NamedTuple):
@@ -49,8 +52,8 @@ def status_of(sms: Sms, word: str) -> str:
     return "received" if sms.inbound else STATUSES[sms.provider][word]
 
 
-def faults(sms: Sms, events: list[Published], switches: Switches, at: Instant) -> set[str]:
-    """What is wrong with a message's events, which come by revision, when the provider's time is ``at``.
+def faults(sms: Sms, events: list[Published], switches: Switches, at: Instant, *, plain: bool = True) -> set[str]:
+    """What is wrong with a message's events, which come by revision, when the provider's time is ``at``; ``plain`` without privacy.
 
     Each must tell of its message, say something new, and name what it changed. Statuses come as they
     did at the provider, none twice, none after a later one. The last says what the provider shows.
@@ -58,16 +61,18 @@ def faults(sms: Sms, events: list[Published], switches: Switches, at: Instant) -
     statuses = [_fields(event.value, STATUS_FIELDS) for event in events]
     fulls = [(place, _fields(event.value, CONTENT_FIELDS)) for place, event in enumerate(events) if not event.of_status]
     found = set[str]()
-    if not all(_is_about(sms, event.value) for event in events) or not all(_true(sms, switches, contents) for _, contents in fulls):
-        found.add(STALE)
-    if statuses[-1:] != [_standing(sms, switches, at)] or not fulls or not _current(sms, fulls[-1][1], at):
+    if not all(_is_about(sms, event.value) for event in events) or not all(
+        _true(sms, switches, contents, plain=plain) for _, contents in fulls
+    ):
+        found.add(UNTRUE)
+    if statuses[-1:] != [_standing(sms, switches, at)] or not fulls or (plain and not _current(sms, fulls[-1][1], at)):
         found.add(STALE)
     if not _one_after_another(sms, events, statuses):
         found.add(DISORDER)
     for (_, before), (place, after) in pairwise(fulls):
         changed = sorted([*_differing(before, after), *_differing(statuses[place - 1], statuses[place])])
         if changed != events[place].value.get("changed"):
-            found.add(STALE if changed else DOUBLED)
+            found.add(UNTRUE if changed else DOUBLED)
     return found
 
 
@@ -90,7 +95,7 @@ def _is_about(sms: Sms, value: dict[str, Any]) -> bool:
     return said == (sms.provider, sms.id, sms.stream, "inbound" if sms.inbound else "outbound")
 
 
-def _true(sms: Sms, switches: Switches, contents: dict[str, Any]) -> bool:
+def _true(sms: Sms, switches: Switches, contents: dict[str, Any], *, plain: bool) -> bool:
     """Whether contents are what they always were; the text one of those that it had."""
     ours, unit = OURS.get(sms.provider), switches.unit if sms.provider == HEYMARKET else 1
     sender, receiver = (sms.other, ours) if sms.inbound else (ours, sms.other)
@@ -105,7 +110,8 @@ def _true(sms: Sms, switches: Switches, contents: dict[str, Any]) -> bool:
         "segments": 1 if sms.provider == FONE and not sms.inbound else None,
         "automated": False if sms.provider == STUUT else None,
     }
-    return contents["text"] in sms.texts and all(contents[name] == value for name, value in right.items())
+    seen = contents["text"] in sms.texts or not plain
+    return seen and all(contents[name] == value for name, value in right.items() if plain or name not in HIDDEN)
 
 
 def _current(sms: Sms, contents: dict[str, Any], at: Instant) -> bool:

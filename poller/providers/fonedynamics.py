@@ -27,6 +27,8 @@ STAMPS = ("created", "scheduled", "submitted", "delivered", "received")
 COUNT, COUNT_DOCUMENTED = 1000, 200
 """Asked for, what comes back teaches the cap; and the documented default, where so many are refused."""
 
+MODEST_S = 86_400
+
 FILL = 0.75
 """A slice is as long as is expected to fill this part of the longest answer seen."""
 
@@ -69,7 +71,7 @@ class FoneDynamics(Struct, frozen=True):
     def probe(self, stream: Stream, now: Instant) -> Request:
         """One second of the property."""
         second = now // SECOND * SECOND
-        return self.first_page(stream, Window(second - SECOND, second, now), {})
+        return self.first_page(stream, Window(second - SECOND, second, now), {"modest": now // SECOND})
 
     @property
     def chores(self) -> tuple[Chore, ...]:
@@ -109,8 +111,9 @@ class FoneDynamics(Struct, frozen=True):
             return Page([])
         if step.get("kind") == "tilings":
             return fonedynamics_audit.read(self, request, response)
-        if response.status == 400 and "slice" in step and "modest" not in step["memo"]:
-            return Page([], self._ask({**step, "memo": {**step["memo"], "modest": True}}))
+        if response.status == 400 and "slice" in step and _count(step) > COUNT_DOCUMENTED:
+            again = self._ask({**step, "memo": {**step["memo"], "modest": step["now"]}})
+            return Page([], replace(again, fleeting=request.fleeting))
         body = accept(response, other_gone=True)
         if step.get("kind") == "lookup":
             return Page([row_of(raw) for raw in _single(body)])
@@ -271,8 +274,8 @@ def _room(step: Json) -> float:
 
 
 def _count(step: Json) -> int:
-    """How many rows are asked for."""
-    return COUNT_DOCUMENTED if "modest" in step["memo"] else COUNT
+    """How many rows are asked for; what was refused is tried again after a day: it may have been refused for another reason."""
+    return COUNT_DOCUMENTED if step["now"] - step["memo"].get("modest", -MODEST_S) < MODEST_S else COUNT
 
 
 def _slice(step: Json, until: int, density: float) -> list[int]:
