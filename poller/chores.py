@@ -15,6 +15,9 @@ from .reading import ask, learn, read_rows, scope_of, tell
 from .window import Cursor
 
 WAIT_S, WAIT_MAX_S = 15.0, 900.0
+OUTAGE_FAILURES = 3
+"""So many failures of the live rung in a row are trouble of the provider, not of what a deeper rung asks for."""
+
 TRIES_MAX = 5
 """A request that fails so often in a row ends its run; the next run waits twice as long each time, up to a quarter of an hour:
 an audit that waited longer would let what it looks for pass out of reach."""
@@ -53,6 +56,15 @@ def backing_off(polled: Polled, index: int, least_s: float = 1.0) -> float:
     """Seconds until what failed is tried again: twice as long after each failure in a row."""
     failures = polled.failures[index] = polled.failures.get(index, 0) + 1
     return max(least_s, min(WAIT_MAX_S, least_s * 2.0 ** min(failures, 20)))
+
+
+def recovered(polled: Polled) -> list[int]:
+    """The live rung is well: what failed beside it in an outage is tried again now, not after a wait that grew with the outage."""
+    outage, polled.live_failures = polled.live_failures >= OUTAGE_FAILURES, 0
+    again = [index for index in polled.failures if index <= len(polled.rungs)] if outage else []  # with a backfill
+    for index in again:
+        del polled.failures[index]
+    return again
 
 
 def begin(account: Account, polled: Polled, index: int) -> bool:

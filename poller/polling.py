@@ -35,9 +35,6 @@ LOOK_S = 1.0
 
 NOT_OWNER_S = 0.2
 
-OUTAGE_FAILURES = 3
-"""So many failures of the live rung in a row are trouble of the provider, not of what a deeper rung asks for."""
-
 STRETCH_SAID = 4.0
 """A stretch above this is worth a warning."""
 
@@ -189,7 +186,9 @@ class Poller:
             if polled.is_backfill(go.rung):
                 self._filled(go, polled, ended=ended)
             else:
-                self._recovered(go, polled)
+                if go.rung == window.live(polled.rungs):
+                    for index in chores.recovered(polled):
+                        self._agenda.hurry(go.stream, index, self.account.clock.monotonic())
                 polled.counts[go.rung].took_s += max(self._limiter.spacing, self.account.clock.monotonic() - began)
                 if ended:
                     self._swept(go, polled)
@@ -198,16 +197,6 @@ class Poller:
             if self._polled.get(go.stream) is polled:  # else it was taken off, and a new one of that name has a page of its own
                 self._agenda.done(go.stream, not_before=not_before)
             self._wake.set()
-
-    def _recovered(self, go: Go, polled: Polled) -> None:
-        """The live rung is well: what failed beside it in an outage is tried again now, not after a wait that grew with the outage."""
-        if go.rung != window.live(polled.rungs):
-            return
-        if polled.live_failures >= OUTAGE_FAILURES:
-            for index in [index for index in polled.failures if index <= len(polled.rungs)]:  # with a backfill
-                del polled.failures[index]
-                self._agenda.hurry(go.stream, index, self.account.clock.monotonic())
-        polled.live_failures = 0
 
     def _nothing_to_ask(self, choice: Go, now: float) -> bool:
         """Whether a chore that is due has nothing to ask: then it is looked at again after its period, and costs no request."""
@@ -342,18 +331,11 @@ class Poller:
         return trouble.until
 
     def _tell(self, go: Go, began: float, outcome: str, pages: int, rows: int, events: int) -> None:
-        account = self.account
-        account.facts.sweep(
-            SweepFacts(
-                stream=go.stream,
-                rung=self._rung_name(go),
-                outcome=outcome,
-                seconds=account.clock.monotonic() - began,
-                pages=pages,
-                rows=rows,
-                events=events,
-            )
+        seconds = self.account.clock.monotonic() - began
+        told = SweepFacts(
+            stream=go.stream, rung=self._rung_name(go), outcome=outcome, seconds=seconds, pages=pages, rows=rows, events=events
         )
+        self.account.facts.sweep(told)
 
     def _rung_name(self, go: Go) -> str:
         polled = self._polled[go.stream]
