@@ -201,7 +201,7 @@ class Soak(Story):
     def beyond_reach(self, sms: Sms) -> bool:
         """What no promise speaks of.
 
-        A message that had vanished when polling began again after an outage, and came back older than the look-back; one
+        A message that had vanished when polling began, or began again after an outage, and came back older than the look-back; one
         that is counted and never listed, and was not within the look-back for two periods of audits while anybody polled.
         """
         back = round(BACK_H * 3600 * SECOND)
@@ -210,7 +210,8 @@ class Soak(Story):
             known = max(sms.created, sms.visible) + looks.CLOSED
             lives = zip([START, *ends], [*begins, NEVER], strict=True)  # the last one goes on until all is told
             return all(min(end, sms.created + back) - max(begin, known) < TOLD for begin, end in lives)
-        gone = [(begin, end) for begin, end in zip(begins, ends, strict=True) if sms.away[0] <= end < sms.away[1]]
+        silent = zip([0, *begins], [START, *ends], strict=True)  # nobody polled before the start either
+        gone = [(begin, end) for begin, end in silent if sms.away[0] <= end < sms.away[1]]
         return sms.away[1] - sms.created > back and any(sms.created >= begin or end - sms.created > back for begin, end in gone)
 
     @staticmethod
