@@ -368,7 +368,7 @@ def costs() -> int:
             found.append(each)
             print(f"{len(found)} of {len(runs)} costs: {cost.table([each]).splitlines()[-1]}", file=sys.stderr, flush=True)
     print(cost.table(found))
-    over = [each for each in found if not each.bound / cost.OVER_MAX < each.inside < cost.OVER_MAX * each.bound]
+    over = [each for each in found if not each.bound * 0.9 < each.inside < each.most]
     fixed = [each for each in found if each.overlap_s == cost.OVERLAP_S]
     same = [[each.reads for each in fixed if each[:2] == kind] for kind in {each[:2] for each in fixed}]
     return len(over) + sum(max(reads) > 1.1 * min(reads) for reads in same)
