@@ -21,9 +21,8 @@ The files in the order in which a message meets them::
     chores          what is asked beside the sweeps: hints, look-ups by id, audits
     backfill        a past range, and what is known to be published
     known           rows and pages that need not be read again
-    providers       the adapters: common, stuut, heymarket, heymarket_walk, heymarket_page,
-                    heymarket_audit, fonedynamics,
-                    fonedynamics_audit, looks, registry
+    providers       the adapters: common, stuut, heymarket, heymarket_walk, heymarket_page, heymarket_audit,
+                    fonedynamics, fonedynamics_audit, looks, registry
     credentials     an account's secrets as headers
     provider_clock  the provider's clock, from Date headers
     fetch           the only HTTP

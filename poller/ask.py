@@ -157,14 +157,15 @@ async def _done(watch: _Watch, asked: Asked, patience_s: float = STALLED_S) -> B
             moved, line = now, "another backfill of this stream is under way; this one follows it"
         else:
             line = "" if now - began < PATIENCE_S else "no worker has taken it up; is poller run running?"
-        stalled = now - moved > patience_s
+        stalled = watch.taken and now - moved > patience_s  # without an owner what the last one said says nothing
         trouble = watch.trouble(stalled=stalled)
         sick = sick + 1 if trouble in (Unreachable.kind, StreamGone.kind) else 0
         if trouble == Unauthorized.kind:
-            raise Unauthorized("the provider refuses the credentials", fix=_afterwards(watch, "correct them"))
+            afterwards = "the worker then goes on with it" if watch.taken else "nobody has taken it up, so ask again afterwards"
+            raise Unauthorized("the provider refuses the credentials", fix=f"correct them; {afterwards}")
         if stalled and sick >= SICK_LOOKS:
-            raise Unreachable(f"no page for {now - moved:.0f} s, the stream is {trouble}", fix=_afterwards(watch, "mend the provider"))
-        if stalled and watch.taken:
+            raise Unreachable(f"no page for {now - moved:.0f} s, the stream is {trouble}", fix="nothing here: the worker goes on with it")
+        if stalled:
             line += "; no page for long: the worker's log and /api/v1/status say why"
         if line and line != said:
             said = line
@@ -173,11 +174,6 @@ async def _done(watch: _Watch, asked: Asked, patience_s: float = STALLED_S) -> B
             asked_at = now
             await watch.ask(asked)
         await anyio.sleep(LOOK_S)
-
-
-def _afterwards(watch: _Watch, cure: str) -> str:
-    """What to do, and what becomes of the request."""
-    return f"{cure}; " + ("the worker then goes on with it" if watch.taken else "nobody has taken it up, so ask again afterwards")
 
 
 class _Progress:

@@ -13,7 +13,10 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 @asynccontextmanager
 async def until_signal() -> AsyncIterator[None]:
-    """What is in it ends when a signal comes, and what follows it goes on."""
+    """What is in it ends when a signal comes, and what follows it goes on.
+
+    A scope stays cancelled, where one KeyboardInterrupt at a bad moment would be lost.
+    """
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(_wait, tasks.cancel_scope)
         yield

@@ -6,6 +6,7 @@ import signal
 import subprocess
 from collections import Counter
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -154,29 +155,35 @@ class Held(Unowned):
         return None if self.request is None else replace(cursor(50, 50), backfill=Backfill(self.request.id, 0, 10))
 
 
-@pytest.mark.parametrize("taken", [True, False])
 @pytest.mark.parametrize(
     ("trouble", "fresh", "kind", "after_s"),
     [("unauthorized", True, Unauthorized, 0), ("unauthorized", False, Unauthorized, 61), ("unreachable", False, Unreachable, 70)],
 )
-def test_the_command_ends_where_the_provider_is_in_trouble(
-    trouble: str, fresh: bool, kind: type[Exception], after_s: float, taken: bool
-) -> None:
-    """At once where credentials are refused now; by what was known before only after a minute without a page. It says whether it asked."""
-    watch = Held() if taken else Unowned()
-    watch.sick, watch.fresh, watch.request = trouble, fresh, Asked("a", 0, 10) if taken else None
+def test_the_command_ends_where_the_provider_is_in_trouble(trouble: str, fresh: bool, kind: type[Exception], after_s: float) -> None:
+    """At once where credentials are refused now; by what was known before only after a minute without a page."""
+    watch = Held()
+    watch.sick, watch.fresh, watch.request = trouble, fresh, Asked("a", 0, 10)
     clock = trio.testing.MockClock(autojump_threshold=0)
-    if not taken:
-        watch.look = no_cursor  # type: ignore[method-assign]
     with pytest.raises(kind) as ended:
         anyio.run(_done, watch, Asked("a", 0, 10), backend="trio", backend_options={"clock": clock})
     assert clock.current_time() == pytest.approx(after_s, abs=1.0)
-    assert ("ask again afterwards" in ended.value.fix) == (not taken)  # type: ignore[attr-defined]
+    assert "the worker" in ended.value.fix  # type: ignore[attr-defined]
 
 
-async def no_cursor() -> Cursor | None:
-    """A stream that was never polled."""
-    return None
+@pytest.mark.parametrize("trouble", ["unauthorized", "unreachable"])
+def test_an_old_trouble_ends_no_command_that_waits_for_an_owner(trouble: str) -> None:
+    """What a worker that is gone once met may be over: the command waits on, until somebody is there, and meets it anew."""
+    watch = Unowned()
+    watch.sick = trouble
+    clock = trio.testing.MockClock(autojump_threshold=0)
+    assert (
+        anyio.run(partial(_done, patience_s=20.0), watch, Asked("a", 0, 10), backend="trio", backend_options={"clock": clock}).events == 1
+    )
+    watch = Unowned()
+    watch.sick, watch.fresh = "unauthorized", True
+    with pytest.raises(Unauthorized) as ended:
+        anyio.run(_done, watch, Asked("a", 0, 10), backend="trio", backend_options={"clock": clock})
+    assert "ask again afterwards" in ended.value.fix
 
 
 @pytest.mark.anyio

@@ -20,6 +20,7 @@ import anyio.to_thread
 
 from ..errors import Unavailable, first
 from ..model import SECOND
+from ..stop import until_signal
 from . import providers
 from .broker import Cluster, die_with_parent
 from .jars import fetch
@@ -142,18 +143,9 @@ class _Demo:
 
     async def run(self) -> Verdict | None:
         """The verdict; None when it was interrupted."""
-        verdict: Verdict | None = None
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._signals, tasks.cancel_scope)
-            verdict = await self._play()
-            tasks.cancel_scope.cancel()
-        return verdict
-
-    async def _signals(self, scope: anyio.CancelScope) -> None:
-        """A scope stays cancelled, where one KeyboardInterrupt at a bad moment would be lost."""
-        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as received:
-            async for _ in received:
-                scope.cancel()
+        async with until_signal():
+            return await self._play()
+        return None
 
     async def _play(self) -> Verdict:
         async with serving(Providers(self._world)) as url:

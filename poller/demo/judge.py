@@ -90,7 +90,8 @@ def judge(
         newest = [event.value["status"] for event in life if event.of_status][-1:]
         if not sms.inbound:
             due.add(key)
-            behind |= {key} if newest != [status_of(sms, sms.status(clock))] else set()
+            if newest != [status_of(sms, sms.status(clock))]:
+                behind.add(key)
         for fault in faults(sms, life, world.switches, clock, plain=plain) if created.get(key) else ():
             wrong[fault].add(key)
     missing = {key for key in expected if not created.get(key)} | (unread - dead)
