@@ -32,38 +32,38 @@ lint: .venv/ready  ## style, types, layers
 	@$(BIN)/lint-imports
 
 chaos: .venv/ready  ## several workers and brokers killed and frozen on real Kafka: 200 kills and 60 pauses, or MINUTES=10
-	@exec $(BIN)/python -m tests.chaos $(if $(MINUTES),--minutes $(MINUTES))
+	@exec $(BIN)/python -m tests.lab.chaos $(if $(MINUTES),--minutes $(MINUTES))
 
 kills: .venv/ready  ## N kills at seeded points of a transaction (N=200)
-	@exec $(BIN)/python -m tests.kills $(or $(N),200)
+	@exec $(BIN)/python -m tests.lab.kills $(or $(N),200)
 
 chaos-sim: .venv/ready  ## N short histories of crashing and freezing workers on virtual time (N=10000)
-	@exec $(BIN)/python -m tests.chaos_sim $(or $(N),10000)
+	@exec $(BIN)/python -m tests.lab.chaos_sim $(or $(N),10000)
 
 soak: .venv/ready  ## N histories of a hostile provider with outages on virtual time, audits over 30 days, promises, and what it costs (N=1000)
-	@exec $(BIN)/python -m tests.soak $(or $(N),1000) --audits --promises --costs
+	@exec $(BIN)/python -m tests.lab.soak $(or $(N),1000) --audits --promises --costs
 
 mutants: .venv/ready  ## laws of the protocol and of completeness broken on purpose: each must be found
 	@$(BIN)/python -m pytest tests -k mutant
-	@exec $(BIN)/python -m tests.soak --mutants
+	@exec $(BIN)/python -m tests.lab.soak --mutants
 
 failover: .venv/ready  ## how long streams are left alone when workers stop, die, freeze or are replaced
-	@exec $(BIN)/python -m tests.failover
+	@exec $(BIN)/python -m tests.lab.failover
 
 brokers: .venv/ready  ## three brokers killed, frozen, restarted, all down for a minute
-	@exec $(BIN)/python -m tests.brokers
+	@exec $(BIN)/python -m tests.lab.brokers
 
 fuzz: .venv/ready  ## 100,000 mutated pages for each adapter
-	@exec $(BIN)/python -m tests.fuzz 100000
+	@exec $(BIN)/python -m tests.lab.fuzz 100000
 
 bench: .venv/ready  ## CPU per message as ratios to a floor and to a hand-written loop
-	@exec $(BIN)/python -m tests.bench
+	@exec $(BIN)/python -m tests.lab.bench
 
 bench-restore: .venv/ready  ## a restore against the bare fetch of the same topic (RECORDS=300000)
-	@exec $(BIN)/python -m tests.bench.restore $(RECORDS)
+	@exec $(BIN)/python -m tests.lab.bench.restore $(RECORDS)
 
 bench-scale: .venv/ready  ## ten thousand threads of fifty accounts in one worker, one of them hanging
-	@exec $(BIN)/python -m tests.bench.scale
+	@exec $(BIN)/python -m tests.lab.bench.scale
 
 build/supply/ready: pyproject.toml constraints.txt
 	@$(PYTHON) -m venv build/supply && $(PYTHON) -m venv build/runtime

@@ -38,14 +38,14 @@ def run(*, config: ConfigPath, debug: Debug = False) -> int:
     It creates missing topics, waits for Kafka, and never ends because of a provider.
     Example: poller run --config poller.yaml
     """
-    from . import app as daemon
-    from .config import load
+    from .config.load import load
+    from .worker import daemon
 
     return _async(daemon.run(load(config, referenced=True)))
 
 
 def _switches(_: object, given: tuple[str, ...]) -> None:
-    from .demo.switches import Switches, chosen
+    from .demo.simulator.switches import Switches, chosen
 
     chosen(Switches(), given)
 
@@ -74,7 +74,7 @@ def demo(
 
     """
     from .demo.command import demo as show
-    from .demo.switches import HOSTILE, Switches, chosen
+    from .demo.simulator.switches import HOSTILE, Switches, chosen
 
     return show(seconds=seconds, port=port, switches=chosen(HOSTILE if hostile else Switches(), switch))
 
@@ -91,15 +91,15 @@ def check(*, config: ConfigPath, online: bool = False, debug: Debug = False) -> 
         Also ask Kafka and every provider, within 30 s.
 
     """
-    from .config import load
+    from .config.load import load
 
     loaded = load(config, referenced=True)
-    from .worker import too_slow
+    from .commands.check import too_slow
 
     for note in too_slow(loaded):
         print(f"note: {note}", file=sys.stderr)
     if online:
-        from .online import check as check_online
+        from .commands.check import check as check_online
 
         return _async(check_online(loaded))
     print(f"{config}: good, {len(loaded.accounts)} accounts")
@@ -129,8 +129,8 @@ def tail(
         Whole events, one a line, with texts and numbers.
 
     """
-    from .config import load
-    from .tail import tail as follow
+    from .commands.tail import tail as follow
+    from .config.load import load
 
     return _async(follow(load(config), topic.replace("-", "_"), from_beginning=from_beginning, json=json))
 
@@ -162,8 +162,8 @@ def backfill(
         Only say what would be asked.
 
     """
-    from .ask import backfill as ask
-    from .config import load
+    from .commands.backfill import backfill as ask
+    from .config.load import load
 
     since, until = _moment(from_), _moment(to)
     assert since is not None
@@ -183,8 +183,8 @@ def audit(*, config: ConfigPath, from_: Annotated[str | None, Parameter(name="--
         Where to begin: RFC 3339, a date, or a duration ago. Default: the beginning of the topics.
 
     """
-    from .config import load
-    from .online import audit as judge
+    from .commands.audit import audit as judge
+    from .config.load import load
 
     return _async(judge(load(config), _moment(from_)))
 
@@ -203,8 +203,8 @@ def reshard(
         The new number; set kafka.shards to it afterwards.
 
     """
-    from .config import load
-    from .online import reshard as change
+    from .commands.check import reshard as change
+    from .config.load import load
 
     return _async(change(load(config), shards))
 
@@ -215,8 +215,8 @@ def rebuild(*, config: ConfigPath, debug: Debug = False) -> int:
 
     Example: poller rebuild --config poller.yaml
     """
-    from .config import load
-    from .online import rebuild as again
+    from .commands.check import rebuild as again
+    from .config.load import load
 
     return _async(again(load(config)))
 
@@ -224,8 +224,8 @@ def rebuild(*, config: ConfigPath, debug: Debug = False) -> int:
 @topics_app.command(name="plan")
 def topics_plan(*, config: ConfigPath, debug: Debug = False) -> int:
     """Say what would be created, and what differs from what is needed."""
-    from .config import load
-    from .online import topics_plan as plan
+    from .commands.topics import topics_plan as plan
+    from .config.load import load
 
     return _async(plan(load(config), create=False))
 
@@ -233,8 +233,8 @@ def topics_plan(*, config: ConfigPath, debug: Debug = False) -> int:
 @topics_app.command(name="create")
 def topics_create(*, config: ConfigPath, debug: Debug = False) -> int:
     """Create the topics that are missing, and audit the others."""
-    from .config import load
-    from .online import topics_plan as plan
+    from .commands.topics import topics_plan as plan
+    from .config.load import load
 
     return _async(plan(load(config), create=True))
 
@@ -242,7 +242,7 @@ def topics_create(*, config: ConfigPath, debug: Debug = False) -> int:
 @schemas_app.command(name="list")
 def schemas_list() -> int:
     """Name the schemas."""
-    from .schemas import names
+    from .commands.schemas import names
 
     print("\n".join(names()))
     return DONE
@@ -258,7 +258,7 @@ def schemas_export(directory: Path) -> int:
         Made where it is missing.
 
     """
-    from .schemas import export
+    from .commands.schemas import export
 
     print("\n".join(str(path) for path in export(directory)))
     return DONE
@@ -267,7 +267,7 @@ def schemas_export(directory: Path) -> int:
 @config_app.command(name="example")
 def config_example() -> int:
     """Print a complete, commented configuration file."""
-    from .example import EXAMPLE
+    from .config.example import EXAMPLE
 
     print(EXAMPLE, end="")
     return DONE
@@ -276,7 +276,7 @@ def config_example() -> int:
 @config_app.command(name="schema")
 def config_schema() -> int:
     """Print the JSON Schema of the configuration file, for editors."""
-    from .example import schema
+    from .config.example import schema
 
     print(schema())
     return DONE
@@ -292,7 +292,7 @@ def version() -> int:
 def _moment(text: str | None) -> int | None:
     """A time on the command line."""
     from .clock import SystemClock
-    from .units import moment_or_ago
+    from .config.units import moment_or_ago
 
     try:
         return None if text is None else moment_or_ago(text, SystemClock().now())

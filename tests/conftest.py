@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from poller.demo.broker import Cluster
-from poller.demo.jars import fetch
+from poller.demo.kafka.broker import Cluster
+from poller.demo.kafka.jars import fetch
 
 settings.register_profile("untimed", parent=settings(), deadline=None)
 settings.load_profile("untimed")  # a busy machine is no fault

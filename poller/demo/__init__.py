@@ -1,0 +1,11 @@
+"""Everything at once for a newcomer, and the world that tests are played in.
+
+Files::
+
+    command         ``poller demo``
+    view            the live view
+    kafka/          a real Apache Kafka as a child process, and an independent reader
+    simulator/      vendors that misbehave on demand, and the judge of what was published
+
+The daemon never imports this folder.
+"""

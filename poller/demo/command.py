@@ -20,18 +20,18 @@ import anyio.to_thread
 
 from ..errors import Unavailable, first
 from ..model import SECOND
-from ..stop import until_signal
-from . import providers
-from .broker import Cluster, die_with_parent
-from .jars import fetch
-from .judge import Verdict, judge
-from .providers import Providers
-from .reader import Reader
-from .server import serving
-from .switches import Switches
-from .truth import Published
+from ..signals import until_signal
+from .kafka.broker import Cluster, die_with_parent
+from .kafka.jars import fetch
+from .kafka.reader import Reader
+from .simulator.judge import Verdict, judge
+from .simulator.server import serving
+from .simulator.switches import Switches
+from .simulator.truth import Published
+from .simulator.vendors import routes as providers
+from .simulator.vendors.routes import Providers
+from .simulator.world import PROPERTIES, THREADS, World
 from .view import View
-from .world import PROPERTIES, THREADS, World
 
 ACCOUNTS = {"stuut": "collections", "heymarket": "main", "fonedynamics": "sydney"}
 PUBLIC = ("sms.messages.v1", "sms.status-changes.v1", "sms.dead-letters.v1")

@@ -11,7 +11,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from .truth import Published
+from .simulator.truth import Published
 
 EVERY_S = 5.0
 LAST = 8

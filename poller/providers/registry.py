@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from . import Adapter
-from .fonedynamics import FoneDynamics
-from .heymarket import Heymarket
-from .stuut import Stuut
+from .contract import Adapter
+from .fonedynamics.provider import FoneDynamics
+from .heymarket.provider import Heymarket
+from .stuut.provider import Stuut
 
 
 def adapter_of(provider: str, *, params_in: str = "query") -> Adapter:

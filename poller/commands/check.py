@@ -1,0 +1,140 @@
+"""Checks that connect: topics, Kafka and every account's credentials, in bounded time."""
+
+from __future__ import annotations
+
+import sys
+
+import anyio
+
+from ..clock import SystemClock
+from ..config.load import Account, Config
+from ..config.stream_names import stream_names
+from ..errors import Denied, KafkaError, ProviderError, Unauthorized
+from ..kafka import topics
+from ..kafka.client import Kafka
+from ..kafka.connect import connection_of
+from ..kafka.connection import quiet
+from ..model import SECOND, Stream
+from ..polling.client.credentials import Credentials
+from ..polling.client.http import Fetcher
+from ..polling.client.provider_clock import ProviderClock
+from ..polling.demand import round_s
+from ..providers.kit.answers import accept
+from ..providers.registry import adapter_of
+from . import rebuild as rebuilding
+from . import reshard as resharding
+
+ANSWER_S = 30.0
+"""``check --online`` answers within this time."""
+
+
+UNAVAILABLE, REFUSED, CONFIG = 69, 77, 78
+
+
+async def check(config: Config) -> int:
+    """Kafka and every account, one line each; the exit code of the worst."""
+    quiet()
+    found: list[tuple[int, str]] = []
+    with anyio.move_on_after(ANSWER_S - 1) as scope:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(_kafka, config, found)
+            for account in config.accounts:
+                if account.enabled:
+                    tasks.start_soon(_account, account, found)
+    if scope.cancelled_caught:
+        found.append((UNAVAILABLE, f"not everything answered within {ANSWER_S:.0f} s"))
+    for code, line in sorted(found, key=lambda each: each[1]):
+        print(line, file=sys.stderr if code else sys.stdout)
+    return max((code for code, _ in found), default=0)
+
+
+async def _kafka(config: Config, found: list[tuple[int, str]]) -> None:
+    kafka, file = Kafka(connection_of(config)), config.kafka
+    try:
+        names = kafka.connection.topics
+        there = await topics.inspect(kafka)
+        plan = topics.compare(names, there, partitions=file.partitions, shards=file.shards)
+        found.extend((CONFIG, f"kafka: {problem}") for problem in plan.problems)
+        found.extend((0, f"kafka: note: {warning}") for warning in plan.warnings)
+        found.extend((0, f"kafka: {names[role]} is missing; run creates it") for role in plan.create)
+        if not plan.problems and names["state"] in there:
+            await _forgotten(config, kafka, found)
+        found.append((0, "kafka: good"))
+    except KafkaError as error:
+        code = REFUSED if isinstance(error, Denied) else UNAVAILABLE
+        found.append((code, f"kafka: {error}; fix: {error.fix or 'see the broker log'}"))
+
+
+async def _forgotten(config: Config, kafka: Kafka, found: list[tuple[int, str]]) -> None:
+    """Warn of streams that have state and are no longer in the file."""
+    keys = {account.key for account in config.accounts}
+    lost: set[str] = set()
+    for shard in range(config.kafka.shards):
+        end = await kafka.ends(shard, settled=False)
+        if end.end == end.begin:
+            continue
+        async for chunk in kafka.read(shard, end.begin, end.end):
+            streams = (key[1:].decode() for key, value in chunk.records if key[:1] == b"c" and value is not None)
+            lost |= {account for stream in streams if (account := stream.rpartition("/")[0]) not in keys}
+    found.extend((0, f"kafka: note: state holds the account {account}, which the file lacks") for account in sorted(lost))
+
+
+async def _account(account: Account, found: list[tuple[int, str]]) -> None:
+    adapter, clock, provider_clock = adapter_of(account.provider, params_in=account.params_in), SystemClock(), ProviderClock()
+    name = next(iter(stream_names(account)()), "")
+    fetcher = Fetcher(
+        account.base_url,
+        timeout_s=min(account.timeout / SECOND, ANSWER_S / 2),
+        credentials=Credentials(adapter, account.credentials),
+        provider_clock=provider_clock,
+        clock=clock,
+        on_request=lambda code, seconds: None,
+        proxy=account.proxy,
+        ca_file=account.ca_file,
+    )
+    try:
+        async with fetcher:
+            request = adapter.probe(Stream(account.provider, account.name, name), clock.now())
+            answer = await fetcher.fetch(request)
+            accept(answer.response)
+        found.append((0, f"{account.key}: good"))
+    except Unauthorized:
+        found.append((REFUSED, f"{account.key}: the credentials were refused; fix: check accounts.{account.name}.credentials"))
+    except ProviderError as error:
+        found.append((UNAVAILABLE, f"{account.key}: {error}"))
+
+
+async def reshard(config: Config, shards: int) -> int:
+    """Change the number of shards, with the installation stopped. Raises Unavailable, Refused."""
+    quiet()
+    kafka = Kafka(connection_of(config))
+    moved = await resharding.reshard(
+        kafka, shards, replication_factor=config.kafka.replication_factor, say=lambda what: print(what, file=sys.stderr)
+    )
+    print(f"{moved} records moved; now set kafka.shards: {shards}" if moved else f"nothing to do: the state has {shards} shards")
+    return 0
+
+
+async def rebuild(config: Config) -> int:
+    """Make the state again from the public topics. Raises Unavailable, Refused."""
+    quiet()
+    kafka = Kafka(connection_of(config))
+    found = await rebuilding.rebuild(
+        kafka, replication_factor=config.kafka.replication_factor, say=lambda what: print(what, file=sys.stderr)
+    )
+    print(f"{found} messages are known again")
+    return 0
+
+
+def too_slow(config: Config) -> list[str]:
+    """What a configuration asks for and its own rate limits cannot give, with the numbers."""
+    notes = []
+    for account in config.accounts:
+        streams, rate = len(tuple(stream_names(account)())), account.rate_count / account.rate_seconds
+        needs, takes = account.interval / SECOND, round_s(streams, rate)
+        if account.enabled and takes > needs:
+            notes.append(
+                f"{account.key}: {streams} streams every {needs:g} s need {60 * streams / needs:.0f} requests a minute, and {60 * rate:g} are "
+                f"allowed: one round takes {takes:.0f} s; fix: a longer interval, or a higher rate_limit if the vendor allows it"
+            )
+    return notes

@@ -1,0 +1,65 @@
+"""state_topic."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import anyio
+
+from ..errors import Refused
+from ..kafka import topics
+from ..kafka.client import Kafka
+from ..kafka.port import STATE, Record, Writer
+from ..publishing.restore import newest_meta
+from ..publishing.state_records import Meta, state_record
+
+BATCH = 1000
+
+
+COMMIT_TIMEOUT_S = 20.0
+
+
+GRACE_S = 2.0
+
+
+Say = Callable[[str], None]
+
+
+async def nobody(kafka: Kafka) -> None:
+    """Raises Refused while a worker is there; the seat of one that just ended may stay for a session."""
+    with anyio.move_on_after(kafka.connection.session_s + GRACE_S):
+        while await topics.members(kafka):
+            await anyio.sleep(0.5)
+        return
+    raise Refused("workers are running", fix="stop every worker of this group, then run: poller reshard again")
+
+
+async def metas(kafka: Kafka) -> list[Meta | None] | None:
+    """The meta record of each partition, None where it has none; None without the topic."""
+    there = await topics.inspect(kafka)
+    topic = there.get(kafka.connection.topics[STATE])
+    return None if topic is None else [await newest_meta(kafka, shard) for shard in range(topic.partitions)]
+
+
+class Batches:
+    """Records of one partition, in transactions."""
+
+    def __init__(self, writer: Writer, shard: int) -> None:
+        self._writer, self._shard = writer, shard
+        self._waiting: list[Record] = []
+
+    async def add(self, key: bytes, value: bytes | None) -> None:
+        """One more record; a full batch is committed."""
+        self._waiting.append(state_record(self._shard, key, value))
+        if len(self._waiting) >= BATCH:
+            await self.flush()
+
+    async def flush(self) -> None:
+        """Commit what waits."""
+        if self._waiting:
+            await self._writer.commit(self._waiting, timeout_s=COMMIT_TIMEOUT_S)
+            self._waiting = []
+
+    async def close(self) -> None:
+        """End the producer."""
+        await self._writer.close()

@@ -1,0 +1,15 @@
+"""The configuration, checked whole: all errors at once, each with its line and its fix.
+
+No connection is opened here.
+
+Files::
+
+    load            a file to a Config
+    file            the shape of the file
+    yaml_document   YAML with line numbers
+    units           durations, rates, times
+    secrets         ``{env: NAME}`` and ``{file: PATH}``
+    references      files and variables that the configuration names
+    stream_names    the names of an account's streams
+    example         a commented example
+"""

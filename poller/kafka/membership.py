@@ -1,0 +1,159 @@
+"""This worker's seat in the consumer group that hands out the shards, and the assignor that deals them.
+
+The group is used for membership only: its partitions are paused, its callbacks only note what
+they were told (they run before heartbeats start, and their exceptions vanish).
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import anyio
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener
+from aiokafka.errors import KafkaError as ClientError
+
+from ..errors import Denied, Refused
+from .assignor import Rendezvous
+from .connection import REQUEST_TIMEOUT_MS, Connection, _end_consumer
+from .port import ASKED, STATE, Ownership, Stored
+from .translate import START_TIMEOUT_S, mapped
+
+RETRY_S = 1.0
+TICK_MS = 500
+HEARTBEAT_MS = 300
+"""At most: a rebalance is heard of with the next heartbeat, and shards wait for it."""
+
+ASKED_MAX = 1000
+FETCH_BYTES = 64 << 10
+"""Of each shard's log, which is read only for what commands ask: little at a time."""
+
+
+class Member(ConsumerRebalanceListener):
+    """See :class:`poller.port.Membership`."""
+
+    def __init__(self, session_s: float) -> None:
+        self._session_s = session_s
+        self._owned = Ownership(frozenset(), stable=False)
+        self._news = anyio.Event()
+        self._refusal: Refused | None = None
+        self._good = -math.inf
+        self._asked: list[tuple[int, Stored]] = []
+        self._heard = anyio.Event()
+
+    async def requests(self) -> list[tuple[int, Stored]]:
+        """What was asked of the owner of a shard since the last call; the newest only, should nobody listen."""
+        await self._heard.wait()
+        self._heard = anyio.Event()
+        found, self._asked = self._asked, []
+        return found
+
+    def hear(self, requests: list[tuple[int, Stored]]) -> None:
+        """Requests that were written."""
+        self._asked = [*self._asked, *requests][-ASKED_MAX:]
+        if requests:
+            self._heard.set()
+
+    async def next(self) -> Ownership:
+        """Wait for the next answer; only the newest is kept. Raises Refused when the broker will not have us."""
+        await self._news.wait()
+        self._news = anyio.Event()
+        if self._refusal is not None:
+            raise self._refusal
+        return self._owned
+
+    def fresh(self) -> bool:
+        """Whether heartbeats are good. A rebalance counts as good until the session's end."""
+        limit = self._session_s if not self._owned.stable else self._session_s / 2
+        return time.monotonic() - self._good < limit
+
+    def on_partitions_revoked(self, revoked: Any) -> None:
+        """A rebalance began: what runs keeps running, nothing is confirmed."""
+        self._tell(Ownership(self._owned.shards, stable=False))
+
+    def on_partitions_assigned(self, assigned: Any) -> None:
+        """The complete set."""
+        self.beat()
+        self._tell(Ownership(frozenset(place.partition for place in assigned), stable=True))
+
+    def refuse(self, refusal: Refused) -> None:
+        """The broker will not have us; waiting does not help."""
+        self._refusal = refusal
+        self._news.set()
+
+    def beat(self) -> None:
+        """A good heartbeat."""
+        self._good = time.monotonic()
+
+    def _tell(self, owned: Ownership) -> None:
+        self._owned = owned
+        self._news.set()
+
+
+@asynccontextmanager
+async def member(link: Connection) -> AsyncIterator[Member]:
+    """Join the group and stay in it, through any outage, until the block ends; then leave at once."""
+    seat = Member(link.session_s)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(_stay, link, seat)
+        yield seat
+        tasks.cancel_scope.cancel()
+
+
+async def _stay(link: Connection, seat: Member) -> None:
+    while True:
+        try:
+            await _sit(link, seat)
+        except (ClientError, OSError, TimeoutError) as error:
+            trouble = mapped(error, None, right="Read")
+            if isinstance(trouble, Refused) and not isinstance(trouble, Denied):
+                seat.refuse(trouble)
+        await anyio.sleep(RETRY_S)
+
+
+async def _sit(link: Connection, seat: Member) -> None:
+    """One consumer's life. Raises what the client raises."""
+    session_ms = round(link.session_s * 1000)
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=link.bootstrap,
+        client_id=link.worker,
+        group_id=link.group,
+        group_instance_id=link.instance_id,
+        enable_auto_commit=False,
+        auto_offset_reset="latest",
+        max_partition_fetch_bytes=FETCH_BYTES,
+        session_timeout_ms=session_ms,
+        heartbeat_interval_ms=max(100, min(HEARTBEAT_MS, session_ms // 5)),
+        rebalance_timeout_ms=session_ms,
+        max_poll_interval_ms=max(session_ms, 30_000),
+        request_timeout_ms=session_ms + REQUEST_TIMEOUT_MS,
+        partition_assignment_strategy=(Rendezvous(link.worker),),
+        **link.client,
+    )
+    consumer.subscribe([link.topics[STATE]], listener=seat)
+    try:
+        with anyio.fail_after(START_TIMEOUT_S):
+            await consumer.start()
+        _listen(consumer, seat)
+        while True:
+            for place, records in (await consumer.getmany(timeout_ms=TICK_MS)).items():
+                seat.hear([(place.partition, Stored(r.key or b"", r.value)) for r in records if (r.key or b"")[:1] == ASKED])
+    finally:
+        await _end_consumer(consumer)
+
+
+def _listen(consumer: AIOKafkaConsumer, seat: Member) -> None:
+    """Hear each good heartbeat; the client keeps that knowledge in a local variable."""
+    coordinator: Any = consumer._coordinator
+    heartbeat = coordinator._do_heartbeat
+
+    async def heard() -> bool:
+        good = await heartbeat()
+        if good:
+            seat.beat()
+        return good
+
+    coordinator._do_heartbeat = heard

@@ -1,0 +1,187 @@
+"""The four topics: what they must be, what is there, and what differs, with the fix."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import anyio
+from aiokafka.admin import NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import NoError, TopicAlreadyExistsError, for_code
+from msgspec import Struct
+
+from ..errors import Refused, Unavailable
+from ..model import DAY, Instant
+from .client import Kafka
+from .port import STATE
+from .translate import mapped
+
+KEPT = {
+    "cleanup.policy": "compact",
+    "delete.retention.ms": str(7 * 86_400_000),
+    "segment.bytes": str(64 << 20),
+    "min.cleanable.dirty.ratio": "0.2",
+}
+"""Settings of a new state topic. Tombstones stay for a week, so that a cache up to that age is good."""
+
+APPEAR_S = 15.0
+
+
+class Found(Struct, frozen=True):
+    """One topic as Kafka has it."""
+
+    name: str
+    partitions: int
+    replicas: int
+    settings: dict[str, str]
+
+
+class Plan(Struct, frozen=True):
+    """What has to be done, what stands in the way, and what an operator should know."""
+
+    create: tuple[str, ...]
+    """Roles whose topics are missing."""
+    problems: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+
+def compare(names: dict[str, str], found: dict[str, Found], *, partitions: int, shards: int) -> Plan:
+    """The plan for the topics of a configuration. Pure."""
+    create: list[str] = []
+    problems: list[str] = []
+    warnings: list[str] = []
+    for role, name in names.items():
+        topic = found.get(name)
+        if topic is None:
+            create.append(role)
+            continue
+        wanted, key = (shards, "kafka.shards") if role == STATE else (partitions, "kafka.partitions")
+        if topic.partitions != wanted:
+            problems.append(f"topic {name}: it has {topic.partitions} partitions; expected {wanted}; fix: set {key} to {topic.partitions}")
+        policy, right = topic.settings.get("cleanup.policy", "delete"), "compact" if role == STATE else "delete"
+        if policy != right:
+            problems.append(f"topic {name}: cleanup.policy is {policy}; expected {right}; fix: alter the topic's cleanup.policy to {right}")
+        in_sync = int(topic.settings.get("min.insync.replicas", "1"))
+        if topic.replicas >= 3 and in_sync < 2:
+            problems.append(
+                f"topic {name}: min.insync.replicas is {in_sync}; expected 2 or more; fix: alter the topic's min.insync.replicas to 2"
+            )
+        if topic.replicas == 1:
+            warnings.append(f"topic {name}: only one replica; a lost disk loses it")
+    return Plan(tuple(create), tuple(problems), tuple(warnings))
+
+
+def retention(found: dict[str, Found], names: dict[str, str]) -> Instant:
+    """delete.retention.ms of the state topic, in microseconds."""
+    topic = found.get(names[STATE])
+    return int(topic.settings.get("delete.retention.ms", "86400000")) * 1000 if topic else DAY
+
+
+async def inspect(kafka: Kafka) -> dict[str, Found]:
+    """The topics of the configuration that exist, by name. Never creates one by asking.
+
+    Raises Unavailable, Refused.
+    """
+    wanted = set(kafka.connection.topics.values())
+    async with kafka.admin() as admin:
+        there = sorted(wanted & set(await admin.list_topics()))
+        if not there:
+            return {}
+        settings = await _settings(admin, there)
+        found: dict[str, Found] = {}
+        for topic in await admin.describe_topics(there):
+            parts = topic["partitions"]
+            replicas = min((len(part["replicas"]) for part in parts), default=0)
+            found[topic["topic"]] = Found(topic["topic"], len(parts), replicas, settings.get(topic["topic"], {}))
+        return found
+
+
+async def _settings(admin: Any, names: list[str]) -> dict[str, dict[str, str]]:
+    settings: dict[str, dict[str, str]] = {}
+    for answer in await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, name) for name in names]):
+        for code, _, _, name, entries, *_ in answer.resources:
+            if for_code(code) is not NoError:
+                raise mapped(for_code(code)(), None, right="DescribeConfigs")
+            settings[name] = {entry[0]: entry[1] for entry in entries if entry[1] is not None}
+    return settings
+
+
+async def create(kafka: Kafka, roles: tuple[str, ...], *, partitions: int, replication_factor: int | None) -> None:
+    """Create the topics of these roles, and wait until they are there. Raises Unavailable, Refused."""
+    link = kafka.connection
+    async with kafka.admin() as admin:
+        replicas = replication_factor or await _default_replicas(admin)
+        new = []
+        for role in roles:
+            settings = dict(KEPT) if role == STATE else {"cleanup.policy": "delete"}
+            if replicas >= 3:
+                settings["min.insync.replicas"] = "2"
+            count = link.shards if role == STATE else partitions
+            new.append(NewTopic(link.topics[role], count, replicas, topic_configs=settings))
+        answer = await admin.create_topics(new)
+        for name, code, *_ in answer.topic_errors:  # pyright: ignore[reportAttributeAccessIssue]
+            if for_code(code) not in (NoError, TopicAlreadyExistsError):
+                raise Refused(
+                    f"topic {name} could not be created ({for_code(code).__name__})", fix="allow Create on it, or create it by hand"
+                )
+        with anyio.move_on_after(APPEAR_S):
+            while not {link.topics[role] for role in roles} <= set(await admin.list_topics()):
+                await anyio.sleep(0.1)
+            return
+    raise Unavailable("new topics do not appear", fix="allow Describe on the topics of kafka.topics")
+
+
+def copy_name(state: str) -> str:
+    """The topic that holds the state while its number of shards is being changed."""
+    return f"{state}.reshard"
+
+
+async def exists(kafka: Kafka, name: str) -> bool:
+    """Whether Kafka has a topic. Raises Unavailable, Refused."""
+    async with kafka.admin() as admin:
+        return name in await admin.list_topics()
+
+
+async def delete_state(kafka: Kafka) -> None:
+    """Delete the state topic of this connection, if it is there, and wait until it is gone. Raises Unavailable, Refused."""
+    name = kafka.connection.topics[STATE]
+    async with kafka.admin() as admin:
+        if name not in await admin.list_topics():
+            return
+        answer = await admin.delete_topics([name])
+        for _, code, *_ in answer.topic_error_codes:  # pyright: ignore[reportAttributeAccessIssue]
+            if for_code(code) is not NoError:
+                raise Refused(f"topic {name} could not be deleted ({for_code(code).__name__})", fix="allow Delete on it")
+        with anyio.move_on_after(APPEAR_S):
+            while name in await admin.list_topics():
+                await anyio.sleep(0.1)
+            return
+    raise Unavailable("a deleted topic does not disappear")
+
+
+async def replace_state(kafka: Kafka, replication_factor: int | None) -> None:
+    """An empty state topic in place of whatever is there. Raises Unavailable, Refused."""
+    await delete_state(kafka)
+    await create(kafka, (STATE,), partitions=kafka.connection.shards, replication_factor=replication_factor)
+
+
+async def members(kafka: Kafka) -> int:
+    """How many workers are in the group. Raises Unavailable, Refused."""
+    async with kafka.admin() as admin:
+        found = 0
+        for answer in await admin.describe_consumer_groups([kafka.connection.group]):
+            for group in answer.groups:  # pyright: ignore[reportAttributeAccessIssue]
+                found += len(group[5])
+        return found
+
+
+async def _default_replicas(admin: Any) -> int:
+    """The broker's default, never more than the live brokers."""
+    brokers = (await admin.describe_cluster())["brokers"]
+    default = 1
+    resource = ConfigResource(ConfigResourceType.BROKER, str(brokers[0]["node_id"]))
+    for answer in await admin.describe_configs([resource]):
+        for code, _, _, _, entries, *_ in answer.resources:
+            if for_code(code) is NoError:
+                default = next((int(e[1]) for e in entries if e[0] == "default.replication.factor"), 1)
+    return max(1, min(default, len(brokers)))

@@ -1,0 +1,83 @@
+"""writer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import anyio
+from aiokafka import AIOKafkaProducer
+
+from .connection import _end_producer, _looked_at
+from .port import STATE, Record
+from .translate import mapped
+
+
+class KafkaWriter:
+    """The open transactional producer of one shard."""
+
+    def __init__(self, producer: AIOKafkaProducer, topics: dict[str, str], shard: int) -> None:
+        self._producer, self._topics, self._shard = producer, topics, shard
+        self._struck = False
+
+    async def commit(self, records: Sequence[Record], *, timeout_s: float) -> int:
+        """See :class:`poller.port.Writer`."""
+        assert not self._struck, "a producer has one strike"
+        self._struck = True
+        sent: list[asyncio.Future[Any]] = []
+        try:
+            with anyio.fail_after(timeout_s, shield=True):
+                offset = await self._transaction(records, sent)
+        except Exception as error:
+            first = next((f.exception() for f in sent if f.done() and not f.cancelled() and f.exception()), None)
+            raise mapped(_behind(self._producer) or error, first, writing=True, right="Write") from None
+        finally:
+            for future in sent:
+                future.add_done_callback(_looked_at)
+        self._struck = False
+        return offset
+
+    async def _transaction(self, records: Sequence[Record], sent: list[asyncio.Future[Any]]) -> int:
+        """Begin, send prepared batches, await every one of them, commit; the offset after the last state record."""
+        await self._producer.begin_transaction()
+        batches: dict[tuple[str, int], Any] = {}
+        state: list[tuple[asyncio.Future[Any], int]] = []
+
+        async def ship(place: tuple[str, int]) -> None:
+            batch = batches.pop(place)
+            count = batch.record_count()
+            future = await self._producer.send_batch(batch, place[0], partition=place[1])
+            sent.append(future)
+            if place[0] == self._topics[STATE]:
+                state.append((future, count))
+
+        for record in records:
+            place = (self._topics[record.topic], record.partition)
+            while True:
+                if place not in batches:
+                    batches[place] = self._producer.create_batch()
+                if _append(batches[place], record):
+                    break
+                await ship(place)
+        for place in list(batches):
+            await ship(place)
+        await asyncio.gather(*sent)
+        await self._producer.commit_transaction()
+        return max(future.result().offset + count for future, count in state)
+
+    async def close(self) -> None:
+        """End it in bounded time; nothing of it keeps running."""
+        self._struck = True
+        with anyio.CancelScope(shield=True):
+            await _end_producer(self._producer)
+
+
+def _behind(producer: AIOKafkaProducer) -> BaseException | None:
+    """What broke the transaction, where the client only tells what the transaction's state forbids after it."""
+    waiter = producer._txn_manager and producer._txn_manager._transaction_waiter
+    return waiter.exception() if waiter is not None and waiter.done() and not waiter.cancelled() else None
+
+
+def _append(batch: Any, record: Record) -> bool:
+    return batch.append(key=record.key, value=record.value, timestamp=None, headers=list(record.headers)) is not None

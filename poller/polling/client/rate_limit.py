@@ -1,0 +1,42 @@
+"""How fast and how soon again: values that answer, and never sleep."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+MARGIN = 1.005
+"""Requests are spaced this much wider than the limit says, against jitter on the way."""
+
+
+RETRY_AFTER_MAX_S = 3600.0
+
+
+class Go(Struct, frozen=True):
+    """Now."""
+
+
+class Wait(Struct, frozen=True):
+    """Not before so many seconds; None = until something changes."""
+
+    seconds: float | None
+
+
+class RateLimiter:
+    """GCRA: ``count`` requests in ``seconds``, evenly spaced.
+
+    In no window of that length are more than ``count + burst`` requests started. It begins with
+    an empty allowance, because nobody knows what the last owner of the account used up.
+    """
+
+    def __init__(self, count: int, seconds: float, *, burst: int = 1, now: float) -> None:
+        self.spacing = seconds / count * MARGIN
+        self._tolerance = (burst - 1) * self.spacing
+        self._next = now + burst * self.spacing
+
+    def take(self, now: float) -> Go | Wait:
+        """Use up one request of the allowance, or say how long until there is one."""
+        wait = self._next - self._tolerance - now
+        if wait > 0:
+            return Wait(wait)
+        self._next = max(self._next, now) + self.spacing
+        return Go()

@@ -1,0 +1,65 @@
+"""context."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from ..clock import SystemClock
+from ..coverage import ladder
+from ..coverage.ladder import Rung
+from ..coverage.lateness import Lateness
+from ..model import Instant
+from ..providers.contract import Adapter
+from ..publishing.commit import Committer
+from ..publishing.events import Publisher
+from ..telemetry.facts import AccountFacts
+from .client.http import Fetcher
+from .client.provider_clock import ProviderClock
+from .client.rate_limit import RETRY_AFTER_MAX_S
+from .unchanged import Known
+
+
+@dataclass
+class Account:
+    """What every sweep of one account needs: its adapter, its clients, its ladder."""
+
+    key: str
+    adapter: Adapter
+    fetcher: Fetcher
+    provider_clock: ProviderClock
+    committer: Committer
+    publisher: Publisher
+    facts: AccountFacts
+    clock: SystemClock
+    ladder: Callable[..., tuple[Rung, ...]]
+    """The rungs for an ``overlap``."""
+    overlap: Instant | None
+    """As configured; None = learned."""
+    lateness: Lateness
+    floor_of: Callable[[Instant], Instant]
+    status_horizon: Instant
+    quietness: float
+    """Depth / longest period of the ladder: what an age is divided by to give a period."""
+    channels: frozenset[str]
+    drafts: bool
+    known: Known = field(default_factory=Known)
+    rungs: tuple[Rung, ...] = ()
+    """Today's ladder; each stream takes it over when none of its pages is in flight."""
+
+    held_until: float = 0.0
+    """The provider said that the allowance is used up until then (monotonic seconds)."""
+
+    def hold(self, seconds: float | None) -> None:
+        """No request before so many seconds are over, within an hour."""
+        if seconds:
+            self.held_until = max(self.held_until, self.clock.monotonic() + min(seconds, RETRY_AFTER_MAX_S))
+
+    @property
+    def slack(self) -> Instant:
+        """By how much windows of neighbouring rungs lie over each other, for clocks that differ."""
+        return ladder.SLACK + self.provider_clock.error
+
+    def __post_init__(self) -> None:
+        """The ladder of the overlap in force."""
+        self.rungs = self.ladder(overlap=self.overlap or self.lateness.overlap)

@@ -1,0 +1,138 @@
+"""What is polled: an account, its streams, and what is remembered of them in memory only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from ..coverage import cursor as window
+from ..coverage.cursor import Cursor
+from ..coverage.ladder import Rung
+from ..model import SECOND, Instant, Stream
+from ..providers.contract import LOOKUP, Request
+from ..publishing.message_state import stream_tag
+from ..telemetry.snapshot import RungSnapshot, StreamSnapshot
+from .backoff import Trouble
+from .context import Account
+from .lookups import Lookups
+from .unchanged import Repeat
+
+
+@dataclass
+class Counts:
+    """What a sweep in hand has found so far in this worker."""
+
+    began: float
+    took_s: float = 0.0
+    """What its own pages took: each the time of its request, or its place in the rate limit."""
+    pages: int = 0
+    rows: int = 0
+    events: int = 0
+    longer: float = 1.0
+    """How much longer its window is than the rung's usual one, at least 1."""
+
+
+@dataclass
+class Polled:
+    """One stream as it is polled here: what is remembered in memory only, and may be lost at any time."""
+
+    stream: Stream
+    rungs: tuple[Rung, ...]
+    counts: dict[int, Counts] = field(default_factory=dict)
+    changes: dict[int, int] = field(default_factory=dict)
+    late: dict[int, int] = field(default_factory=dict)
+    taught: dict[tuple[int, int], tuple[Instant, int]] = field(default_factory=dict)
+    """Late rows by rung and bucket that were taken into account since the rung's mark."""
+    notes: dict[str, int] = field(default_factory=dict)
+    last_success: Instant | None = None
+    begun: bool = False
+    """It is new, and where it begins is not durable yet: its first page is, changes or not, or a crash would move its floor."""
+    guessed: bool = False
+    """Where it begins was reckoned by our clock, because the provider's was not known yet."""
+    bad_pages: dict[int, int] = field(default_factory=dict)
+    """Bad answers in a row to what a sweep asks."""
+    chores: dict[int, Request] = field(default_factory=dict)
+    """What a chore in hand asks next."""
+    chore_tries: dict[int, int] = field(default_factory=dict)
+    failures: dict[int, int] = field(default_factory=dict)
+    """Failures in a row of what is not live: deep rungs, a backfill, runs of chores."""
+    live_failures: int = 0
+    """Failures of the live rung in a row."""
+    chore_events: dict[int, int] = field(default_factory=dict)
+    """What the last run of a chore gave."""
+    fleeting: dict[int, Request] = field(default_factory=dict)
+    """What a sweep asks next that may not be kept."""
+    pages: dict[int, Repeat] = field(default_factory=dict)
+    """The last page of each index."""
+    lookups: Lookups | None = None
+    """Where the provider can be asked for single messages."""
+
+    def is_backfill(self, index: int) -> bool:
+        """The index after the deepest rung's is the backfill's."""
+        return index == len(self.rungs)
+
+    def chore(self, index: int) -> int | None:
+        """The indexes after the backfill's are the chores'; which one, if any."""
+        return index - len(self.rungs) - 1 if index > len(self.rungs) else None
+
+    def note(self, what: str) -> None:
+        """Count something for the status page."""
+        self.notes[what] = self.notes.get(what, 0) + 1
+
+    def snapshot(self, cursor: Cursor | None, trouble: Trouble | None, due: list[float], now: float) -> StreamSnapshot:
+        """This stream, for outsiders; ``due`` and ``now`` are monotonic seconds."""
+        rungs = tuple(
+            RungSnapshot(
+                reach_s=rung.reach / SECOND,
+                period_s=rung.period / SECOND,
+                last_complete=cursor.marks[index].complete if cursor and cursor.marks[index].swept else None,
+                next_due_s=due[index] - now if due else None,
+                sweep_in_hand=bool(cursor and index in cursor.sweeps),
+                late_rows=self.late.get(index, 0),
+                changes=self.changes.get(index, 0),
+            )
+            for index, rung in enumerate(self.rungs)
+        )
+        return StreamSnapshot(
+            id=self.stream.id,
+            state="waiting" if trouble else "polling" if cursor else "new",
+            reason=trouble and trouble.kind,
+            since=trouble and trouble.since,
+            next_try_s=trouble and max(0.0, trouble.until - now),
+            watermark=cursor and cursor.watermark,
+            floor=cursor and cursor.floor,
+            last_success=self.last_success,
+            rungs=rungs,
+            waiting=None if self.lookups is None else len(self.lookups),
+            unconfirmed=self.lookups.unconfirmed if self.lookups else 0,
+            notes=dict(self.notes),
+        )
+
+
+def cursor_of(account: Account, polled: Polled) -> Cursor:
+    """The stream's cursor; a new stream begins with today."""
+    cursor = account.committer.ledger.cursor(polled.stream.id)
+    return begin(account, polled) if cursor is None else cursor
+
+
+def begin(account: Account, polled: Polled) -> Cursor:
+    """The cursor of a stream that begins now, at a whole second: no provider filters more finely."""
+    now = account.provider_clock.earliest(account.clock.now())
+    cursor = window.begin(polled.rungs, floor=account.floor_of(now) // SECOND * SECOND, now=now)
+    account.committer.ledger.keep_cursor(polled.stream.id, cursor)
+    polled.begun, polled.guessed = True, not account.provider_clock.known
+    return cursor
+
+
+def remember(account: Account, polled: Polled, interval: Instant) -> None:
+    """Where single messages can be asked for: those that are not final, as the state has them."""
+    if polled.lookups is not None or not any(chore.name == LOOKUP for chore in account.adapter.chores):
+        return
+    polled.lookups = Lookups(interval=interval, horizon=account.status_horizon)
+    now, cursor = account.provider_clock.earliest(account.clock.now()), account.committer.ledger.cursor(polled.stream.id)
+    looked = min(mark.complete for mark in cursor.marks) if cursor is not None else None  # the earliest: a look too many harms nothing
+    for digest, seen in account.committer.ledger.waiting.pop(stream_tag(polled.stream.id), {}).items():
+        polled.lookups.learn(digest, seen, now, looked=looked)
+
+
+LOOK_S = 1.0
+"""How often the list of streams and a refused secret are looked at again."""

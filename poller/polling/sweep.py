@@ -1,0 +1,158 @@
+"""One window, page by page: choose it, ask, read, compare, make durable, and only then ask on.
+
+A sweep lives in the stream's cursor, which moves in the same transaction as its pages; so it
+survives anything, resumes where it was, and a request that failed is simply asked again.
+"""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from ..coverage import backfill, ladder
+from ..coverage import cursor as window
+from ..coverage.cursor import Cursor, Sweep
+from ..coverage.ladder import Rung
+from ..errors import BadPage, EndlessPagination
+from ..providers.contract import Page, Request, Window
+from ..publishing.diff import Delta
+from .context import Account
+from .page import ask, learn, read_rows, scope_of, tell
+from .streams import Counts, Polled, begin, cursor_of
+
+PAGES_MAX = 200_000
+"""Pages of one sweep; a provider that never comes to an end is told from a long backlog by this (ten messages a second for weeks)."""
+
+BAD_PAGES_MAX = 3
+"""So many bad answers in a row to one request, and its sweep is begun anew."""
+
+_NOTHING = Request("GET", "/")
+
+
+def in_hand(account: Account, polled: Polled, index: int, cursor: Cursor) -> Sweep | None:
+    """The rung's sweep in hand, or a new one; None when its window is empty and nothing has to be asked."""
+    if polled.is_backfill(index):
+        return _backfill_in_hand(account, polled, cursor)
+    held = cursor.sweeps.get(index)
+    if held is not None:
+        return held
+    at = account.clock.now()
+    earliest, latest = account.provider_clock.earliest(at), account.provider_clock.latest(at)
+    chosen = window.window(polled.rungs, index, cursor, earliest=earliest, latest=latest, slack=account.slack)
+    if chosen is None:
+        return None
+    span, handed = chosen
+    rung = polled.rungs[index]
+    request = account.adapter.first_page(polled.stream, span, cursor.memo)
+    return Sweep(span.since, span.until, rung.inner, rung.reach, latest, request, handed=handed)
+
+
+def _backfill_in_hand(account: Account, polled: Polled, cursor: Cursor) -> Sweep | None:
+    """The sweep of the newest part of what was asked for that is left; None when another page has ended it meanwhile."""
+    held = backfill.running(cursor)
+    if held is None:
+        return None
+    if held.sweep is not None:
+        return held.sweep
+    left = backfill.parts(cursor, held)
+    if not left:  # the floor rose over it
+        return None
+    since, until = left[-1]
+    now = account.provider_clock.latest(account.clock.now())
+    return Sweep(since, until, 0, 0, now, account.adapter.first_page(polled.stream, Window(since, until, now), cursor.memo))
+
+
+async def page(account: Account, polled: Polled, index: int) -> bool:
+    """Ask for and make durable one page of the rung; True when its sweep came to its end.
+
+    Raises ProviderError (the sweep stays in hand) and what :meth:`Committer.submit` raises.
+    """
+    ledger, stream = account.committer.ledger, polled.stream
+    cursor = cursor_of(account, polled)
+    sweep = in_hand(account, polled, index, cursor)
+    counts = polled.counts.setdefault(index, Counts(account.clock.monotonic()))
+    if sweep is None:
+        ledger.keep_cursor(stream.id, _passed_over(account, polled, index, cursor))
+        return True
+    if not polled.is_backfill(index):
+        counts.longer = _longer(polled.rungs[index], sweep)
+    if sweep.pages >= PAGES_MAX:
+        ledger.keep_cursor(stream.id, _without(cursor, index))
+        raise EndlessPagination(f"a sweep did not end within {PAGES_MAX} pages")
+    asked, sent = ledger.meta.commit, account.clock.now()
+    try:
+        answer, received = await ask(account, polled, index, polled.fleeting.get(index, sweep.request))
+    except BadPage:
+        _answered_badly(account, polled, index)
+        raise
+    polled.fleeting.pop(index, None)
+    polled.bad_pages.pop(index, None)
+    if polled.begun and polled.guessed and abs(account.provider_clock.offset) > ladder.SLACK:
+        wanted = cursor_of(account, polled).backfill
+        ledger.keep_cursor(stream.id, replace(begin(account, polled), backfill=wanted))
+        return False
+    started = sweep.started or account.provider_clock.earliest(sent)
+    after = replace(sweep, started=started, pages=sweep.pages + 1, rows=sweep.rows + answer.count)
+    observations, bad, skipped, unread = read_rows(account, polled, answer, every=polled.is_backfill(index))
+
+    def advance(delta: Delta) -> Cursor:
+        return _advanced(account, polled, index, after, answer, delta)
+
+    held = backfill.running(cursor) if polled.is_backfill(index) else None
+    admitted = backfill.admitted(cursor, sweep) if held is not None else ()
+    scope = scope_of(polled, cursor, asked, received, admitted)
+    delta = await account.committer.submit(scope, observations, bad, advance, always=held is not None or polled.begun)
+    delta.duplicates += unread
+    polled.begun = False
+    learn(account, polled, answer, observations, delta)
+    polled.last_success = account.clock.now()
+    tell(account, polled, index, answer, cursor, delta, skipped)
+    return answer.next is None
+
+
+def _answered_badly(account: Account, polled: Polled, index: int) -> None:
+    """The same page is asked again, or a long sweep would never end; only what is answered badly again and again is begun anew."""
+    polled.bad_pages[index] = polled.bad_pages.get(index, 0) + 1
+    if polled.bad_pages[index] >= BAD_PAGES_MAX:
+        polled.bad_pages.pop(index)
+        polled.fleeting.pop(index, None)
+        account.committer.ledger.keep_cursor(polled.stream.id, _without(cursor_of(account, polled), index))
+        polled.note("sweep_begun_anew")
+
+
+def _longer(rung: Rung, sweep: Sweep) -> float:
+    """A first sweep, or one after an outage, says more of the past than of what the rung usually costs."""
+    usual = rung.reach - rung.inner + rung.period + ladder.SLACK
+    until = sweep.now if sweep.until is None else sweep.until
+    return max(1.0, (until - sweep.since) / usual)
+
+
+def _passed_over(account: Account, polled: Polled, index: int, cursor: Cursor) -> Cursor:
+    """A rung whose window is empty is complete without a request; a backfill of which nothing is left, as well."""
+    if polled.is_backfill(index):
+        return replace(cursor, backfill=cursor.backfill and replace(cursor.backfill, done=True))
+    now = account.provider_clock.earliest(account.clock.now())
+    return window.complete(polled.rungs, index, cursor, Sweep(now, None, 0, 0, now, _NOTHING, started=now))
+
+
+def _advanced(account: Account, polled: Polled, index: int, after: Sweep, answer: Page, delta: Delta) -> Cursor:
+    """The cursor once this page is durable: the sweep goes on, or the rung is complete."""
+    cursor = cursor_of(account, polled)
+    if answer.memo is not None:
+        cursor = replace(cursor, memo=answer.memo)
+    if delta.events:
+        cursor = replace(cursor, changed=max(cursor.changed, account.provider_clock.earliest(account.clock.now())))
+    if answer.next is not None and answer.next.fleeting:
+        polled.fleeting[index] = answer.next
+    elif answer.next is not None:
+        after = replace(after, request=answer.next)
+    if polled.is_backfill(index):
+        return backfill.page(cursor, after, ended=answer.next is None, rows=answer.count, events=len(delta.events))
+    if answer.next is None:
+        return window.complete(polled.rungs, index, cursor, after)
+    return replace(cursor, sweeps={**cursor.sweeps, index: after})
+
+
+def _without(cursor: Cursor, index: int) -> Cursor:
+    if cursor.backfill is not None and index == len(cursor.marks):
+        return replace(cursor, backfill=replace(cursor.backfill, sweep=None))
+    return replace(cursor, sweeps={i: sweep for i, sweep in cursor.sweeps.items() if i != index})

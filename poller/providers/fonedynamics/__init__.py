@@ -1,0 +1,9 @@
+"""Fone Dynamics: a property is listed by time slices.
+
+Files::
+
+    provider        the requests and answers
+    message         a row as a message
+    slices          a window as slices that one answer holds
+    reread          ranges read in several ways, and compared
+"""

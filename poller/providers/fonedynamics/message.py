@@ -1,0 +1,69 @@
+"""message."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ...model import BadRow, Instant, Message, Observation, Problem, Row
+from ...times import epoch
+from ..contract import Json
+from ..kit.rows import decoded
+from ..kit.values import clean, distinct, identity, number, phone, words
+
+STATUSES = {"processing": "queued", "submitted": "sent", "delivered": "delivered", "failed": "failed", "received": "received"}
+
+
+STAMPS = ("created", "scheduled", "submitted", "delivered", "received")
+
+
+def _observation(id_: str, value: Json, created: Instant, created_text: str) -> Observation:
+    stamps = {name: epoch(value.get(name)) for name in STAMPS}
+    scheduled, received = stamps["scheduled"], stamps["received"]
+    raw_status = words(value.get("status"))
+    status = STATUSES.get((raw_status or "").lower(), "unknown")
+    said = (words(value.get("direction")) or "").lower()
+    direction = {"transmit": "outbound", "receive": "inbound"}.get(said, "inbound" if status == "received" else "unknown")
+    code, text = words(value.get("errorcode")), value.get("text")
+    wants_receipt = value.get("deliveryreceipt")
+    changes = [stamp.instant for name, stamp in stamps.items() if stamp is not None and name != "scheduled"]
+    positions = [stamp.instant for stamp in (stamps["created"], scheduled, received) if stamp is not None]
+    return Observation(
+        message=Message(
+            message_id=id_,
+            channel="sms",
+            direction=direction,
+            from_=phone(value.get("from")),
+            to=distinct([phone(value.get("to"))]),
+            text=clean(text) if isinstance(text, str) else None,
+            status=status,
+            provider_status=raw_status,
+            final=status in ("delivered", "failed", "received") or (status == "sent" and wants_receipt is False),
+            created_at=created_text,
+            sent_at=stamps["submitted"] and stamps["submitted"].text,
+            delivered_at=stamps["delivered"] and stamps["delivered"].text,
+            received_at=received and received.text,
+            scheduled_at=scheduled and scheduled.text,
+            error=Problem(code=code) if code else None,
+            segments=number(value.get("numsegments")) or None,
+            provider_data={"delivery_receipt": wants_receipt} if isinstance(wants_receipt, bool) else None,
+        ),
+        created=created,
+        stamp=max(changes),
+        position=max(positions),
+        oddities=("status_unknown",) * (status == "unknown"),
+    )
+
+
+def row_of(raw: bytes) -> Row | BadRow:
+    """The cheap facts of a row: it needs a MessageSid and a Created time; names are taken in any case."""
+    value = decoded(raw)
+    if isinstance(value, BadRow):
+        return value
+    facts: dict[str, Any] = {name.lower(): each for name, each in value.items() if name.lower() in ("messagesid", "created")}
+    id_ = identity(facts.get("messagesid"))
+    if id_ is None:
+        return BadRow("missing" if facts.get("messagesid") in (None, "") else "wrong_type", "MessageSid", raw)
+    created = epoch(facts.get("created"))
+    if created is None:
+        return BadRow("missing" if facts.get("created") is None else "bad_time", "Created", raw, id_)
+    return Row(id_, created.instant, raw)

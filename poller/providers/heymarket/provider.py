@@ -1,0 +1,139 @@
+"""Heymarket: ``POST /v1/messages/all``, walked from newest to oldest by a timestamp cursor.
+
+Sources: developers.heymarket.com, "Messages", "Authentication", "Rate limits". The cursor is
+exclusive by the docs; equal timestamps, cut-off precision, silent caps, old-dated imports and
+the other readings of the cursor are what :mod:`.heymarket_walk` is about. This file holds the
+requests and the shape of a message.
+"""
+
+from __future__ import annotations
+
+import jwt
+import msgspec
+from msgspec import Struct
+
+from ...model import DAY, MINUTE, SECOND, BadRow, Instant, Observation, Row, Stream
+from ...times import format_rfc3339, http_date, parse_rfc3339
+from ..contract import Authorization, Chore, Json, Page, Request, Response, Skipped, View, Window
+from ..kit.answers import accept
+from ..kit.rows import count_of, decoded, read_once
+from ..kit.values import words
+from . import recount as heymarket_audit
+from . import walk as heymarket_walk
+from .message import COMMENTS, _brief, _message, row_of
+
+REFUSED = frozenset({400, 403, 404, 405, 410, 422, 501})
+"""Said of one conversation, or of counts, it says nothing of the team."""
+
+CHANGES_MIN = 25
+"""The shortest page of newest changes; it grows with what happens."""
+
+JWT_LIVES: Instant = 4 * 60 * SECOND
+"""Made anew before the documented five minutes are over."""
+
+
+class Heymarket(Struct, frozen=True):
+    """The adapter; see :class:`poller.providers.Adapter`."""
+
+    name: str = "heymarket"
+    base_url: str | None = "https://api.heymarket.com"
+    rate_limit: tuple[int, float] = (400, 60.0)
+    credential_sets: tuple[tuple[str, ...], ...] = (("secret_id", "secret_key"), ("api_key",))
+    filtered: bool = True
+    ahead: Instant = 0
+
+    def authorize(self, secrets: dict[str, str], now: Instant) -> Authorization:
+        """A JWT (HS256, issuer = secret id, key = ``id||key``), or the team's API key. ``iat`` is never ahead of ``now``."""
+        if "api_key" in secrets:
+            return Authorization({"authorization": f"Bearer {secrets['api_key']}"})
+        token = sign(secrets["secret_id"], secrets["secret_key"], now // SECOND)
+        return Authorization({"authorization": f"Bearer {token}"}, expires=now + JWT_LIVES)
+
+    def probe(self, stream: Stream, now: Instant) -> Request:
+        """The inboxes of the team."""
+        return Request("GET", "/v1/inboxes")
+
+    def first_page(self, stream: Stream, window: Window, memo: Json) -> Request:
+        """The newest messages, or the newest before the window's end."""
+        return heymarket_walk.begin(window, memo)
+
+    def read_page(self, request: Request, response: Response) -> Page:
+        """One answer of a walk, a look at the newest changes, or the audit."""
+        kind = request.step.get("kind")
+        if kind == "audit":
+            return heymarket_audit.read(self, request, response)
+        if kind == "walk":
+            again = heymarket_walk.refused(request, response)
+            if again is not None:
+                return Page([], again)
+        if response.status in REFUSED and kind in ("talk", "count"):
+            return heymarket_walk.read(request, []) if kind == "talk" else heymarket_walk.uncounted(request)
+        body = accept(response)
+        if kind == "count":
+            return heymarket_walk.counted(request, count_of(body))
+        rows = list(_rows(body))
+        if kind == "changes":
+            memo = None if request.step["same"] else request.step["memo"]
+            return Page(rows, memo=memo, oddities=("changes_not_in_order",) * (not _by_update(body)))
+        return heymarket_walk.read(request, rows, http_date(response.headers.get("date")))
+
+    @property
+    def chores(self) -> tuple[Chore, ...]:
+        """The newest changes at every interval; and the audit, which also notices what turns up late."""
+        return (Chore("changes", share=0.1), Chore("audit", share=0.05, period=MINUTE))
+
+    def begin(self, chore: str, stream: Stream, view: View) -> Request | None:
+        """``changes``: one page by ``updated_at``, before no date, or tomorrow's, so that it is the same in both readings of the cursor."""
+        if chore == "audit":
+            return heymarket_audit.begin(view)
+        limit = before = int(view.memo.get("limit", CHANGES_MIN))
+        if view.events * 2 > limit:
+            limit = min(limit * 2, int(view.learned.get("limit", heymarket_walk.LIMIT)))
+        elif view.events * 8 < limit:
+            limit = max(limit // 2, CHANGES_MIN)
+        body: Json = {"order": "updated_at", "limit": limit}
+        if heymarket_walk.DATED in view.learned:
+            body["created_at"] = format_rfc3339(view.now + DAY)
+        step = {"kind": "changes", "memo": {"limit": limit}, "same": limit == before}
+        return Request("POST", heymarket_walk.PATH, body=msgspec.json.encode(body), step=step)
+
+    def read_row(self, row: Row) -> Observation | BadRow | Skipped:
+        """One message in any of its three documented shapes."""
+        value = decoded(row.raw)
+        if isinstance(value, BadRow):
+            return value
+        created = parse_rfc3339(value.get("date")) or parse_rfc3339(value.get("created_at"))
+        if created is None:
+            return BadRow("bad_time", "date", row.raw, row.id)
+        if value.get("private") is True or any((words(value.get(name)) or "").lower() in COMMENTS for name in ("type", "channel")):
+            return Skipped("internal_comment")
+        updated = parse_rfc3339(value.get("updated"))
+        message, oddities = _message(row.id, value, created.text, updated and updated.text)
+        return Observation(
+            message=message,
+            created=created.instant,
+            stamp=updated.instant if updated else 0,
+            position=created.instant,
+            oddities=oddities + ("time_without_zone",) * (not created.zoned),
+        )
+
+
+@read_once
+def _rows(body: bytes) -> tuple[Row | BadRow, ...]:
+    """The rows of a page of any kind."""
+    return tuple(row_of(raw) for raw in heymarket_walk.rows_of(body))
+
+
+@read_once
+def _by_update(body: bytes) -> bool:
+    """Whether a page is sorted by update, newest first; where it is not, it is no hint of what changed."""
+    briefs = [_brief.decode(row.raw) for row in _rows(body) if isinstance(row, Row)]
+    stamps = [stamp.instant for brief in briefs if (stamp := parse_rfc3339(brief.updated)) is not None]
+    return all(later <= sooner for sooner, later in zip(stamps, stamps[1:], strict=False))
+
+
+def sign(secret_id: str, secret_key: str, issued: int) -> str:
+    """The JWT of developers.heymarket.com, "Authentication": ``{"iss", "iat"}`` under ``<id>||<key>``."""
+    return jwt.encode(
+        {"iss": secret_id, "iat": issued}, f"{secret_id}||{secret_key}".encode(), algorithm="HS256", headers={"alg": "HS256", "typ": "JWT"}
+    )

@@ -1,0 +1,11 @@
+"""What several vendors need: tolerant readers and paging. Nothing here knows a vendor.
+
+Files::
+
+    answers         statuses of answers, waits, the body of a usable one
+    rows            an answer's rows, whole or one by one
+    values          ids, phone numbers, texts
+    suspects        when a disagreement between lists is a hole
+    paging          tokens, links and page numbers
+    auth            credentials as headers
+"""

@@ -1,0 +1,8 @@
+"""Stuut: a thread is listed whole each time.
+
+Files::
+
+    provider        the requests and answers
+    message         a row as a message
+    cap             when a list is silently capped
+"""

@@ -1,0 +1,17 @@
+"""What is new among the rows, and how it becomes durable: events and state in one Kafka transaction.
+
+``diff``, ``fingerprints`` and ``privacy`` are pure. Only ``commit`` begins transactions, and only it writes the cache.
+
+Files::
+
+    diff            what is listed against what was published
+    fingerprints    which fields of a message differ, without keeping them
+    message_state   what is kept of a message
+    privacy         what may be published
+    events          a change as Kafka records
+    state_records   state as Kafka records
+    shard_state     one shard's state, with what is queued
+    commit          group commit
+    cache           the local copy of the state (RocksDB), which may vanish
+    restore         the state topic into the cache
+"""

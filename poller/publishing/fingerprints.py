@@ -1,0 +1,70 @@
+"""fingerprints."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable
+
+import msgspec
+
+from ..model import CONTENT_FIELDS, STATUS_FIELDS, Message
+from .message_state import Seen
+
+HASHED: tuple[str, ...] = CONTENT_FIELDS + STATUS_FIELDS[3:]
+"""The fields compared by fingerprint, in the order of the bits of ``Seen.present``; the others are kept plain."""
+
+
+PRINT_BYTES = 4
+
+
+_encode = msgspec.json.Encoder(order="deterministic").encode
+
+
+_GETTERS: tuple[Callable[[Message], object], ...] = tuple(
+    (lambda name: lambda message: getattr(message, name))("from_" if field == "from" else field) for field in HASHED
+)
+
+
+class Fingerprints:
+    """Keyed fingerprints of a message's fields, so that a change can be named without keeping a text.
+
+    Taken before privacy is applied: switching privacy is no change. ``number`` tells keys apart;
+    what was remembered under one of the ``earlier`` keys can still be compared.
+    """
+
+    def __init__(self, key: bytes, earlier: Iterable[bytes] = ()) -> None:
+        self._key = key[:64]
+        self._earlier = {prints.number: prints for prints in map(Fingerprints, earlier)}
+        self.number = int.from_bytes(hashlib.blake2b(key, digest_size=2, person=b"poller-key-no").digest(), "big")
+
+    def under(self, number: int) -> Fingerprints | None:
+        """The fingerprints of a key, None where it is not known."""
+        return self if number == self.number else self._earlier.get(number)
+
+    def __call__(self, message: Message) -> tuple[int, bytes]:
+        """``(present, prints)`` as kept in :class:`Seen`."""
+        present, prints, key = 0, [], self._key
+        for bit, get in enumerate(_GETTERS):
+            value = get(message)
+            if value is None:
+                continue
+            present |= 1 << bit
+            raw = value.encode("utf-8", "surrogatepass") if type(value) is str else _encode(value)
+            prints.append(hashlib.blake2b(raw, digest_size=PRINT_BYTES, key=key).digest())
+        return present, b"".join(prints)
+
+
+def differing(old: Seen, present: int, prints: bytes) -> list[str]:
+    """The names of hashed fields that differ between the remembered copy and a new one."""
+    if old.present == present and old.prints == prints:
+        return []
+    names, i, j = [], 0, 0
+    for bit, name in enumerate(HASHED):
+        mine = mine_print = None
+        if old.present >> bit & 1:
+            mine, i = old.prints[i : i + PRINT_BYTES], i + PRINT_BYTES
+        if present >> bit & 1:
+            mine_print, j = prints[j : j + PRINT_BYTES], j + PRINT_BYTES
+        if mine != mine_print:
+            names.append(name)
+    return names

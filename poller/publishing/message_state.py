@@ -1,0 +1,56 @@
+"""message_state."""
+
+from __future__ import annotations
+
+import hashlib
+
+from msgspec import Struct
+
+from ..model import Instant, encode_id
+
+
+class Seen(Struct, frozen=True, array_like=True):
+    """What is remembered of one published message: no text, no number, only keyed fingerprints."""
+
+    revision: int
+    status: str
+    raw_status: str | None
+    final: bool
+    stamp: Instant
+    asked: int
+    """The shard's commit number when the request of the adopted copy was sent."""
+    position: int
+    """Seconds: the latest creation-like stamp ever shown."""
+    stream: int
+    """Which stream it was seen in last (see :func:`stream_tag`): whose floor forgets it."""
+    rules: int
+    key: int
+    """The number of the fingerprint key."""
+    present: int
+    """Bit n: ``HASHED[n]`` is present."""
+    prints: bytes
+    """``PRINT_BYTES`` for each present field."""
+    id: str | None = None
+    """The message id while it is not final, where the provider can be asked for single messages."""
+
+
+class DeadMark(Struct, frozen=True, array_like=True):
+    """A dead letter that was published; renewed while it is listed, forgotten when it no longer is."""
+
+    stream: int
+    listed: Instant
+
+
+def message_key(account_key: str, message_id: str) -> str:
+    """``provider/account/message id``: the key of every public record of the message."""
+    return f"{account_key}/{encode_id(message_id)}"
+
+
+def digest(text: str) -> bytes:
+    """128 bits of a key: what the state is kept under (a shorter one would swallow a message by collision)."""
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+
+def stream_tag(stream_id: str) -> int:
+    """63 bits that tell streams apart in the state."""
+    return int.from_bytes(hashlib.blake2b(stream_id.encode(), digest_size=8).digest(), "big") >> 1

@@ -1,0 +1,113 @@
+"""What of a message may be published: numbers and texts plain, masked, hashed or dropped.
+
+Applied after fingerprints are taken and before a record is made, so nothing downstream of the
+codec ever holds what the operator wanted kept.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+from typing import Any, Literal, cast
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+
+from ..model import Message, Problem
+
+Mode = Literal["plain", "mask", "hash", "drop"]
+
+_FIELD_NAME = re.compile(r"[A-Za-z_]{1,40}")
+_NUMBER_LIKE = re.compile(r"\d{5}")
+
+
+class Privacy(Struct, frozen=True):
+    """The operator's choice. ``key`` is needed for ``hash`` (HMAC-SHA256, so that readers can still join)."""
+
+    numbers: Mode = "plain"
+    text: Mode = "plain"
+    original_dead_letters: bool = True
+    key: bytes = b""
+
+    @property
+    def plain(self) -> bool:
+        """Nothing to hide."""
+        return self.numbers == self.text == "plain"
+
+    def apply(self, message: Message) -> Message:
+        """The message as it may be published."""
+        if self.plain:
+            return message
+        to = [hidden for number in message.to or () if (hidden := self.number(number)) is not None]
+        problem = message.error
+        return replace(
+            message,
+            from_=self.number(message.from_),
+            to=to or None,
+            text=self.words(message.text),
+            media=self.tree(message.media) or None,
+            provider_data=self.tree(message.provider_data) or None,
+            error=problem and Problem(code=problem.code, message=self.words(problem.message)),
+        )
+
+    def number(self, value: str | None) -> str | None:
+        """A phone number or sender name; masked it keeps its last two characters."""
+        return None if value is None else self._hide(value, self.numbers, "…" + value[-2:])
+
+    def words(self, value: str | None) -> str | None:
+        """A text; masked it keeps its length."""
+        return None if value is None else self._hide(value, self.text, f"[{len(value)} characters]")
+
+    def tree(self, value: Any) -> Any:
+        """Free-form data counts as text, leaf by leaf; keys that hold a number count as numbers."""
+        if self.text == "drop":
+            return None
+        return self._leaves(value)
+
+    def _leaves(self, value: Any) -> Any:
+        if isinstance(value, dict):
+            pairs = cast("dict[str, Any]", value).items()
+            return {self._name(name): self._leaves(leaf) for name, leaf in pairs}
+        if isinstance(value, list):
+            return [self._leaves(leaf) for leaf in cast("list[Any]", value)]
+        if isinstance(value, bool) or value is None or self.text == "plain":
+            return value
+        return self.words(value if isinstance(value, str) else str(value))
+
+    def _name(self, name: str) -> str:
+        if _NUMBER_LIKE.search(name) is None:
+            return name
+        return self.number(name) or "…"
+
+    def _hide(self, value: str, mode: Mode, masked: str) -> str | None:
+        if mode == "plain":
+            return value
+        if mode == "mask":
+            return masked
+        if mode == "drop":
+            return None
+        mac = hmac.new(self.key, value.encode("utf-8", "surrogatepass"), hashlib.sha256)
+        return "hmac-sha256:" + mac.hexdigest()[:32]
+
+    def dead_letter(self, raw: bytes) -> bytes:
+        """The bytes of a row that could not be normalized: as they came, or only their shape."""
+        if self.original_dead_letters:
+            return raw
+        try:
+            return msgspec.json.encode(_shape(msgspec.json.decode(raw)))
+        except (msgspec.DecodeError, RecursionError):
+            return b"[%d bytes]" % len(raw)
+
+
+def _shape(value: Any) -> Any:
+    """A JSON value with every leaf replaced by its kind and size, and only plain field names kept."""
+    if isinstance(value, dict):
+        pairs = cast("dict[str, Any]", value).items()
+        return {name if _FIELD_NAME.fullmatch(name) else f"[field {number}]": _shape(leaf) for number, (name, leaf) in enumerate(pairs)}
+    if isinstance(value, list):
+        return [_shape(leaf) for leaf in cast("list[Any]", value)]
+    if isinstance(value, str):
+        return f"[{len(value)} characters]"
+    return value if value is None else f"[{type(value).__name__}]"

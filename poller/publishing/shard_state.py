@@ -1,0 +1,254 @@
+"""One running shard's state: what is published, and what is queued to be.
+
+Pages are compared with the cache *and* with everything queued before them, so two pages that
+show the same message never publish it twice, and the order of the queue is the order of the
+log. When a commit fails the shard ends and the ledger is thrown away with all that was queued:
+nothing of it was durable, and the next sweep finds it again.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from ..coverage.backfill import running
+from ..coverage.cursor import Cursor
+from ..coverage.lateness import Lateness
+from ..errors import Refused
+from ..model import DAY, HOUR, SECOND, BadRow, Instant, Observation
+from .cache import ShardStore
+from .diff import NOT_FINAL_KEPT, Delta, Event, Scope, diff, keys
+from .fingerprints import Fingerprints
+from .message_state import DeadMark, Seen, stream_tag
+from .state_records import (
+    Meta,
+    Waits,
+    account_state_key,
+    chore_key,
+    cursor_key,
+    dead_key,
+    decode_seen,
+    decode_state,
+    encode_state,
+    lateness_key,
+    seen_key,
+)
+
+DEAD_PER_HOUR_MAX = 100
+"""Dead letters published per stream and hour; the rest is counted."""
+
+DEAD_RENEWED: Instant = DAY
+"""How often the mark of a dead letter that is still listed is renewed."""
+
+DEAD_KEPT: Instant = 30 * DAY
+"""A dead letter not listed for so long is forgotten."""
+
+
+class Entry(Struct, frozen=True):
+    """What one page, or one step of forgetting, adds to the log."""
+
+    events: list[Event]
+    rows: dict[bytes, bytes | None]
+
+
+def claim(meta: Meta | None, *, group: str, shards: int) -> Meta:
+    """The shard's meta record, checked, or a new one for an empty log.
+
+    Raises Refused when the state belongs to another group or another number of shards.
+    """
+    if meta is None:
+        return Meta(group=group, shards=shards, nonce=secrets.token_hex(8), key=secrets.token_bytes(32))
+    if meta.group != group:
+        raise Refused(
+            f"the state topic belongs to the group {meta.group!r}, not to {group!r}",
+            fix=f"set kafka.group to {meta.group}, or give this installation state and public topics of its own",
+        )
+    if meta.shards != shards:
+        raise Refused(
+            f"the state was written with {meta.shards} shards, not {shards}",
+            fix=f"set kafka.shards to {meta.shards}, or change it offline with: poller reshard",
+        )
+    return meta
+
+
+class Ledger:
+    """The state of one shard, as the next page must see it."""
+
+    def __init__(self, rows: ShardStore, meta: Meta, *, key: bytes = b"") -> None:
+        self._rows = rows
+        self.meta = meta
+        self._prints = Fingerprints(key or meta.key, (meta.key, *meta.keys))
+        self._queued: dict[bytes, bytes | None] = {}
+        self._cursors: dict[str, Cursor] = {}
+        self._dirty: dict[bytes, bytes | None] = {}
+        self._dead_budget: dict[str, tuple[int, int]] = {}
+        self.messages: Counter[int] = Counter()
+        """Messages in state, by stream tag."""
+        self.waiting: dict[int, dict[bytes, Seen]] = {}
+        """Messages that are not final and have an id, by stream tag, as the first scan found them."""
+        self.adopted = 0
+        """Counts changes of remembered messages: what was concluded from older copies may be stale after one."""
+
+    def cursor(self, stream_id: str) -> Cursor | None:
+        """The stream's cursor, None for a stream that was never polled."""
+        if stream_id not in self._cursors:
+            found = self._get(cursor_key(stream_id))
+            if found is None:
+                return None
+            self._cursors[stream_id] = found
+        return self._cursors[stream_id]
+
+    def waits(self, account_key: str) -> Waits | None:
+        """The account's trouble as it was handed over."""
+        return self._get(account_state_key(account_key))
+
+    def lateness(self, account_key: str) -> Lateness | None:
+        """What the account has shown of how late rows come."""
+        return self._get(lateness_key(account_key))
+
+    def keep_lateness(self, account_key: str, known: Lateness) -> None:
+        """It rides on a later transaction."""
+        self._dirty[lateness_key(account_key)] = encode_state(known)
+
+    def chore(self, stream_id: str, chore: str) -> dict[str, Any]:
+        """What a chore of the stream remembers."""
+        return self._get(chore_key(stream_id, chore)) or {}
+
+    def keep_chore(self, stream_id: str, chore: str, memo: dict[str, Any]) -> None:
+        """It rides on a later transaction."""
+        self._dirty[chore_key(stream_id, chore)] = encode_state(memo)
+
+    def keep_cursor(self, stream_id: str, cursor: Cursor) -> None:
+        """A cursor that moved without any change; it rides on a later transaction."""
+        self._cursors[stream_id] = cursor
+        self._dirty[cursor_key(stream_id)] = encode_state(cursor)
+
+    def keep_waits(self, account_key: str, waits: Waits | None) -> None:
+        """An account's trouble; None when it is over."""
+        key = account_state_key(account_key)
+        if waits is not None or self._raw(key) is not None:
+            self._dirty[key] = None if waits is None else encode_state(waits)
+
+    def page(
+        self, scope: Scope, observations: list[Observation], bad: list[BadRow], advance: Callable[[Delta], Cursor], *, always: bool = False
+    ) -> tuple[Delta, Entry | None]:
+        """Compare a page, and move its stream's cursor to what ``advance`` makes of the difference.
+
+        The entry must be queued for a transaction; it is None when nothing changed (unless ``always``).
+        """
+        known = self.cursor(scope.stream.id)
+        if known is not None and known.floor > scope.floor:  # it rose while the page was in flight, and ids below it are forgotten
+            scope = replace(scope, floor=known.floor)
+        delta = diff(self._seen(keys(observations, scope.stream.account_key)), observations, scope, self._prints)
+        self._reject(scope, bad, delta)
+        cursor = advance(delta)
+        rows: dict[bytes, bytes | None] = {seen_key(digest): encode_state(seen) for digest, seen in delta.seen.items()}
+        rows |= {key: encode_state(mark) for key, mark in delta.dead.items()}
+        self.adopted += len(delta.seen) - len(delta.created)
+        self.messages[stream_tag(scope.stream.id)] += len(delta.created)
+        if not rows and not always:
+            self.keep_cursor(scope.stream.id, cursor)
+            return delta, None
+        return delta, self._entry(delta.events, rows, {scope.stream.id: cursor})
+
+    def forget(self, step: list[tuple[bytes, bytes]], bounds: dict[int, tuple[str, Instant]], now: Instant) -> Entry | None:
+        """Tombstones for one step of a scan, and in the same entry the floors that make them safe.
+
+        ``bounds`` maps a stream's tag to its id and to the instant below which no later window reaches.
+        """
+        rows: dict[bytes, bytes | None] = {}
+        cursors: dict[str, Cursor] = {}
+        for key, raw in step:
+            seen = decode_seen(raw)
+            bound = bounds.get(seen.stream)
+            position = (seen.position + 1) * SECOND
+            if bound is None or key in self._queued or position > bound[1] or self._backfilled(bound[0], seen.position * SECOND):
+                continue
+            if seen.final or position < now - NOT_FINAL_KEPT:
+                rows[key] = None
+                self.messages[seen.stream] -= 1
+                cursor = self.cursor(bound[0])
+                assert cursor is not None, "a bound comes from a cursor"
+                cursors[bound[0]] = replace(cursor, floor=max(cursor.floor, bound[1]))
+        return self._entry([], rows, cursors) if rows else None
+
+    def _backfilled(self, stream_id: str, position: Instant) -> bool:
+        """Whether a backfill that runs may still meet the message."""
+        held = running(self.cursor(stream_id))
+        return held is not None and held.since <= position + SECOND  # it may be listed by another date than its latest
+
+    def count(self, step: list[tuple[bytes, bytes]]) -> None:
+        """Count the messages of one step of the first scan, and remember which can be looked up by id."""
+        for key, raw in step:
+            seen = decode_seen(raw)
+            self.messages[seen.stream] += 1
+            if seen.id is not None:
+                self.waiting.setdefault(seen.stream, {})[key[1:]] = seen
+
+    def forget_dead(self, step: list[tuple[bytes, bytes]], _: object, now: Instant) -> Entry | None:
+        """Tombstones for dead letters that are no longer listed."""
+        rows: dict[bytes, bytes | None] = {k: None for k, raw in step if decode_state(k, raw).listed < now - DEAD_KEPT}
+        return self._entry([], rows, {}) if rows else None
+
+    def take_dirty(self, most: int) -> Entry:
+        """Cursors, waits and memos that no entry carries."""
+        taken = {key: self._dirty.pop(key) for key in list(self._dirty)[:most]}
+        self._queued |= taken
+        return Entry([], taken)
+
+    def applied(self, entry: Entry) -> None:
+        """The entry's rows are in the cache now."""
+        for key, value in entry.rows.items():
+            if key in self._queued and self._queued[key] is value:
+                del self._queued[key]
+
+    def _entry(self, events: list[Event], rows: dict[bytes, bytes | None], cursors: dict[str, Cursor]) -> Entry:
+        for stream_id, cursor in cursors.items():
+            self._cursors[stream_id] = cursor
+            key = cursor_key(stream_id)
+            self._dirty.pop(key, None)
+            rows[key] = encode_state(cursor)
+        self._queued |= rows
+        return Entry(events, rows)
+
+    def _raw(self, key: bytes) -> bytes | None:
+        for queued in (self._dirty, self._queued):
+            if key in queued:
+                return queued[key]
+        return self._rows.get(key)
+
+    def _get(self, key: bytes) -> Any:
+        raw = self._raw(key)
+        return None if raw is None else decode_state(key, raw)
+
+    def _seen(self, digests: list[bytes]) -> dict[bytes, Seen]:
+        wanted = [b"m" + digest for digest in digests]
+        cached = self._rows.get_many(wanted)
+        if self._queued:
+            cached = [self._queued.get(key, raw) for key, raw in zip(wanted, cached, strict=True)]
+        return {digest: decode_seen(raw) for digest, raw in zip(digests, cached, strict=True) if raw is not None}
+
+    def _reject(self, scope: Scope, bad: list[BadRow], delta: Delta) -> None:
+        """Rows that cannot be normalized: a dead letter once per content while listed, within the stream's budget."""
+        mark = DeadMark(stream_tag(scope.stream.id), scope.observed)
+        for row in bad:
+            delta.rejected[row.reason] = delta.rejected.get(row.reason, 0) + 1
+            key = dead_key(scope.stream.account_key, row.raw)
+            old: DeadMark | None = self._get(key)
+            if old is None and key not in delta.dead and self._may_publish_dead(scope):
+                delta.dead[key] = mark
+                delta.events.append(Event(kind="dead", stream=scope.stream, observed=scope.observed, dead=row))
+            elif old is not None and scope.observed - old.listed > DEAD_RENEWED:
+                delta.dead[key] = mark
+
+    def _may_publish_dead(self, scope: Scope) -> bool:
+        hour = scope.observed // HOUR
+        last, used = self._dead_budget.get(scope.stream.id, (hour, 0))
+        used = used + 1 if last == hour else 1
+        self._dead_budget[scope.stream.id] = (hour, used)
+        return used <= DEAD_PER_HOUR_MAX

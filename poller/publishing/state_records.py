@@ -1,0 +1,128 @@
+"""The only bytes: events to records, state to records and back.
+
+Events are CloudEvents 1.0 in the Kafka binding's binary mode. State records are one format
+byte and MessagePack; a worker that meets a higher format leaves that shard alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from ..coverage.backfill import Asked
+from ..coverage.cursor import Cursor
+from ..coverage.lateness import Lateness
+from ..errors import CorruptState, Refused
+from ..kafka.port import STATE, Record
+from ..model import Instant
+from .message_state import DeadMark, Seen
+
+FORMAT = 1
+"""Of state records; raised when an older worker could misread them."""
+
+
+class Meta(Struct, frozen=True):
+    """One per shard, in every transaction: whose state this is, which log it is, and how far it went."""
+
+    group: str
+    shards: int
+    nonce: str
+    """Random, made with the log: a recreated topic has another one."""
+    key: bytes
+    """The fingerprint key of this shard, used where the operator gives none."""
+    commit: int = 0
+    """The number of the transaction."""
+    sequence: int = 0
+    """The number of the last transaction with public records (``ce_pollertxn``)."""
+    size: int = 0
+    """How many public records it had (``ce_pollertxnsize``)."""
+    keys: tuple[bytes, ...] = ()
+    """Fingerprint keys of shards that were merged into this one."""
+    retired: dict[int, int] = {}
+    """The last sequence numbers of shards that are no more, so that a number never comes again (shard 0 keeps them)."""
+
+
+class Waits(Struct, frozen=True):
+    """What an account must not forget at a hand-over: trouble (kind, failures) and the wall time of the next try."""
+
+    kind: str
+    failures: int
+    until: Instant
+
+
+META_KEY = b"x"
+_KINDS: dict[bytes, Any] = {b"m": Seen, b"c": Cursor, b"d": DeadMark, b"a": Waits, b"l": Lateness, b"b": Asked, b"h": dict, b"x": Meta}
+_pack = msgspec.msgpack.Encoder().encode
+_unpackers = {kind: msgspec.msgpack.Decoder(type_) for kind, type_ in _KINDS.items()}
+
+
+def seen_key(digest: bytes) -> bytes:
+    """State key of a message."""
+    return b"m" + digest
+
+
+def cursor_key(stream_id: str) -> bytes:
+    """State key of a stream."""
+    return b"c" + stream_id.encode()
+
+
+def asked_key(stream_id: str) -> bytes:
+    """State key of a request for a backfill; written by the command, never by a worker."""
+    return b"b" + stream_id.encode()
+
+
+def account_state_key(account_key: str) -> bytes:
+    """State key of an account."""
+    return b"a" + account_key.encode()
+
+
+def chore_key(stream_id: str, chore: str) -> bytes:
+    """State key of what a chore of a stream remembers; no stream id holds a ``#``."""
+    return b"h" + f"{stream_id}#{chore}".encode()
+
+
+def lateness_key(account_key: str) -> bytes:
+    """State key of what an account's lateness taught."""
+    return b"l" + account_key.encode()
+
+
+def dead_key(account_key: str, raw: bytes) -> bytes:
+    """State key of a dead letter: once per account and content."""
+    return b"d" + hashlib.blake2b(account_key.encode() + b"\0" + hashlib.sha256(raw).digest(), digest_size=16).digest()
+
+
+def encode_state(value: Seen | Cursor | DeadMark | Waits | Lateness | Asked | Meta | dict[str, Any]) -> bytes:
+    """The value of a state record."""
+    return bytes((FORMAT,)) + _pack(value)
+
+
+def decode_state(key: bytes, value: bytes) -> Any:
+    """What a state record holds, by the first byte of its key.
+
+    Raises Refused for a format of a newer release, CorruptState for nonsense.
+    """
+    if value[0] > FORMAT:
+        raise Refused("the state was written by a newer release of poller", fix="upgrade this worker")
+    try:
+        return _unpackers[key[:1]].decode(memoryview(value)[1:])
+    except msgspec.DecodeError:
+        raise CorruptState from None
+
+
+def decode_seen(value: bytes) -> Seen:
+    """As :func:`decode_state`, for the hot path."""
+    if value[0] > FORMAT:
+        raise Refused("the state was written by a newer release of poller", fix="upgrade this worker")
+    return _unpackers[b"m"].decode(memoryview(value)[1:])
+
+
+def state_record(shard: int, key: bytes, value: bytes | None) -> Record:
+    """A record of the state topic; None forgets."""
+    return Record(STATE, shard, key, value)
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

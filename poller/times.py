@@ -1,0 +1,94 @@
+"""Times as text: one RFC 3339 parser, one formatter, epochs and HTTP dates. Instants are microseconds since the epoch, UTC."""
+
+from __future__ import annotations
+
+import math
+import re
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from functools import lru_cache
+
+import msgspec
+
+from .model import SECOND, Instant
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_TIME = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d)(?::(\d\d))?(?:[.,](\d+))?\s*([Zz]|[+-]\d\d:?\d\d|[+-]\d\d)?")
+
+
+FRACTION_DIGITS = 9
+
+
+EPOCH_MAX = 253_402_300_800
+"""Seconds: the end of the year 9999."""
+
+
+class Time(msgspec.Struct, frozen=True):
+    """One instant in both forms: microseconds, and canonical text (equal instants have equal texts)."""
+
+    instant: Instant
+    text: str
+    zoned: bool = True
+
+
+def parse_rfc3339(value: object) -> Time | None:
+    """RFC 3339, tolerantly: 0-9 fractional digits, any offset, a blank for the T; no zone means UTC. None = no time."""
+    return _parsed(value) if isinstance(value, str) else None
+
+
+@lru_cache(maxsize=1 << 14)
+def _parsed(value: str) -> Time | None:
+    """Remembered, because lists show the same times again and again."""
+    found = _TIME.fullmatch(value.strip())
+    if found is None:
+        return None
+    date, minutes, seconds, fraction, zone = found.groups()
+    fraction = (fraction or "")[:FRACTION_DIGITS].rstrip("0")
+    leap = seconds == "60"
+    try:
+        moment = datetime.fromisoformat(f"{date}T{minutes}:{'59' if leap else seconds or '00'}{_offset(zone)}")
+        moment = moment.astimezone(UTC) + timedelta(seconds=1 if leap else 0)
+    except (ValueError, OverflowError):
+        return None
+    whole = (moment - _EPOCH) // timedelta(seconds=1)
+    micros = int((fraction + "000000")[:6])
+    text = format_rfc3339(whole * SECOND)
+    return Time(whole * SECOND + micros, f"{text[:-1]}.{fraction}Z" if fraction else text, zone is not None)
+
+
+def _offset(zone: str | None) -> str:
+    return "+00:00" if zone is None or zone in "Zz" else zone
+
+
+def epoch(value: object) -> Time | None:
+    """Seconds since the epoch as a number or numeric text; values over 1e11 are milliseconds; 0 and negative are absent."""
+    if isinstance(value, str):
+        try:
+            value = float(value) if len(value) < 32 else math.nan
+        except ValueError:
+            return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1 << 62:
+        return None
+    micros = round(value * 1000) if value > 1e11 else round(value * SECOND)
+    if micros >= EPOCH_MAX * SECOND:
+        return None
+    return Time(micros, format_rfc3339(micros))
+
+
+def http_date(text: str | None) -> Instant | None:
+    """An HTTP date (RFC 9110 section 5.6.7) as an instant; None when it is none."""
+    try:
+        return None if text is None else round(parsedate_to_datetime(text).timestamp()) * SECOND
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+
+
+def format_rfc3339(instant: Instant) -> str:
+    """Canonical text of an instant between the years 1 and 9999; what lies beyond is given as the last one."""
+    text = (_EPOCH + timedelta(microseconds=min(instant, EPOCH_MAX * SECOND - 1))).isoformat().removesuffix("+00:00")
+    return (text.rstrip("0") if "." in text else text) + "Z"
+
+
+def seconds_since(created: Instant, observed: Instant) -> float:
+    """How old a message was when it was observed, in seconds; never negative."""
+    return max(0, observed - created) / SECOND

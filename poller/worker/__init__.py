@@ -1,0 +1,11 @@
+"""The daemon: which process owns which shard, and who lives how long.
+
+Ownership comes from Kafka's group, lifetimes are task groups. Nothing here knows a vendor, a row or a byte.
+
+Files::
+
+    daemon          opens everything, waits for Kafka, ends on SIGTERM
+    worker          the shards that the group hands this process
+    shard           one shard's life: fence, restore, run, drain, close
+    account_wiring  an account's parts, put together from its configuration
+"""

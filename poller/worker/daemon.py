@@ -1,0 +1,129 @@
+"""The composition root: opens everything in one block, waits for Kafka, and ends on SIGTERM."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import AsyncIterable
+
+import anyio
+
+from .. import __version__
+from ..clock import SystemClock
+from ..config.load import LOOPBACK, Config
+from ..errors import ConfigError, Denied, Refused, Unavailable
+from ..kafka import topics
+from ..kafka.client import Kafka
+from ..kafka.connect import connection_of
+from ..kafka.connection import quiet
+from ..kafka.partitioner import shard_of
+from ..kafka.port import STATE, Log
+from ..model import Instant
+from ..publishing.cache import Store
+from ..publishing.restore import newest_meta
+from ..publishing.shard_state import claim
+from ..signals import SIGNALS
+from ..telemetry import admin as status
+from ..telemetry.facts import Telemetry
+from ..telemetry.snapshot import WorkerSnapshot
+from .worker import Worker
+
+STOP_S = 20.0
+"""A clean stop takes at most this long."""
+
+RETRY_S = 2.0
+_JSON = {"auto": None, "json": True, "console": False}
+
+
+async def run(config: Config) -> None:
+    """The daemon, until SIGTERM or SIGINT. Raises ConfigError for what only the operator can mend."""
+    quiet()
+    telemetry = Telemetry(version=__version__, level=config.log.level, json=_JSON[config.log.format])
+    with anyio.open_signal_receiver(*SIGNALS) as received, Store(config.directory) as store:
+        await _Daemon(config, store, telemetry, received).run()
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)  # a clean stop that is told to stop once more is still one
+
+
+class _Daemon:
+    """What lives as long as the process."""
+
+    def __init__(self, config: Config, store: Store, telemetry: Telemetry, received: AsyncIterable[signal.Signals]) -> None:
+        self._config, self._store, self._telemetry, self._received = config, store, telemetry, received
+        self._clock = SystemClock()
+        self._started = self._clock.now()
+        self._worker: Worker | None = None
+        self._problem = ""
+        self._stop, self._finished = anyio.Event(), anyio.Event()
+
+    async def run(self) -> None:
+        config, telemetry = self._config, self._telemetry
+        telemetry.started(accounts=len(config.accounts), shards=config.kafka.shards)
+        telemetry.watch(self.snapshot)
+        application = status.application(self.snapshot, telemetry, loopback=config.admin.host in LOOPBACK)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(status.serve, application, config.admin.host, config.admin.port)
+            tasks.start_soon(self._signals)
+            tasks.start_soon(self._work)
+            await self._stop.wait()
+            began = self._clock.monotonic()
+            if self._worker is not None:
+                with anyio.move_on_after(STOP_S):
+                    await self._finished.wait()
+            telemetry.stopped(self._clock.monotonic() - began)
+            tasks.cancel_scope.cancel()
+
+    async def _signals(self) -> None:
+        async for number in self._received:
+            self._telemetry.stopping(signal.Signals(number).name)
+            self._stop.set()
+
+    async def _work(self) -> None:
+        kafka = Kafka(connection_of(self._config))
+        retention = await self._prepare(kafka)
+        self._worker = Worker(self._config, kafka, self._store, clock=self._clock, telemetry=self._telemetry, retention=retention)
+        await self._worker.run(self._stop)
+        self._finished.set()
+
+    async def _prepare(self, kafka: Kafka) -> Instant:
+        """Wait for Kafka, create what is missing, audit what is there; the state topic's delete.retention.ms."""
+        while True:
+            try:
+                retention = await self._audit(kafka)
+                await self._whose(kafka)
+            except (Unavailable, Denied) as error:
+                self._problem = str(error)
+                self._telemetry.kafka_trouble(error, "start")
+                await self._clock.sleep(RETRY_S)
+            except Refused as error:
+                raise ConfigError([f"{self._config.path}: kafka: {error}; fix: {error.fix}"]) from None
+            else:
+                self._problem = ""
+                self._telemetry.well("start")
+                return retention
+
+    async def _audit(self, kafka: Kafka) -> Instant:
+        names, file = kafka.connection.topics, self._config.kafka
+        if await topics.exists(kafka, topics.copy_name(names[STATE])):
+            raise Refused("the number of shards is being changed", fix="let poller reshard end; where it was killed, run it again")
+        plan = topics.compare(names, await topics.inspect(kafka), partitions=file.partitions, shards=file.shards)
+        if plan.create and not plan.problems:
+            await topics.create(kafka, plan.create, partitions=file.partitions, replication_factor=file.replication_factor)
+            plan = topics.compare(names, await topics.inspect(kafka), partitions=file.partitions, shards=file.shards)
+        if plan.problems:
+            raise ConfigError([f"{self._config.path}: kafka.topics: {problem}" for problem in plan.problems])
+        for warning in plan.warnings:
+            self._telemetry.note(warning)
+        return topics.retention(await topics.inspect(kafka), names)
+
+    async def _whose(self, kafka: Log) -> None:
+        """Look whose state this is before anything is fenced: another installation must not be disturbed."""
+        kafka_file = self._config.kafka
+        for shard in sorted({shard_of(account.key, kafka_file.shards) for account in self._config.accounts}):
+            claim(await newest_meta(kafka, shard), group=kafka_file.group, shards=kafka_file.shards)
+
+    def snapshot(self) -> WorkerSnapshot:
+        """The worker, or that it waits for Kafka."""
+        if self._worker is not None:
+            return self._worker.snapshot()
+        problems = (self._problem,) if self._problem else ()
+        return WorkerSnapshot(version=__version__, started=self._started, now=self._clock.now(), joined=False, problems=problems)

@@ -1,0 +1,250 @@
+"""One shard's life: fence the past, restore, run, drain, close; and again after every trouble.
+
+::
+
+    fencing ──► restoring ──► running ──► draining ──► closed
+       ▲            │            │            ▲          │
+       │            └────────────┴── trouble ─┼──────────┤
+       └──────────────────────────────────────┼──────────┘
+                              stop ───────────┘
+
+The order is the law: the producer is opened, which fences every earlier one, before the state
+is read; the reverse lets a paused zombie commit in between. A producer has one strike: after
+any trouble it is closed, and only the log says what was committed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import anyio
+
+from ..clock import SystemClock
+from ..coverage.backfill import Asked
+from ..errors import CommitUncertain, ConfigError, CorruptState, Fenced, PollerError, Refused, first
+from ..kafka.port import Log, Writer
+from ..model import Instant
+from ..polling.account import Poller
+from ..publishing.cache import ShardStore
+from ..publishing.commit import Committer
+from ..publishing.events import Publisher
+from ..publishing.restore import restore
+from ..publishing.shard_state import Ledger, claim
+from ..telemetry.facts import Telemetry
+from ..telemetry.snapshot import ShardSnapshot
+
+FENCING, RESTORING, RUNNING, DRAINING, CLOSED = "fencing", "restoring", "running", "draining", "closed"
+
+LEGAL: dict[str, frozenset[str]] = {
+    FENCING: frozenset({RESTORING, CLOSED}),
+    RESTORING: frozenset({RUNNING, CLOSED}),
+    RUNNING: frozenset({DRAINING, CLOSED}),
+    DRAINING: frozenset({CLOSED}),
+    CLOSED: frozenset({FENCING}),
+}
+
+RETRY_S, RETRY_MAX_S = 0.5, 2.0
+REFUSED_S = 30.0
+FORGET_EVERY_S = 3600.0
+PROGRESS_S = 5.0
+"""A long restore says so often how far it is."""
+
+CONFIRM_S = 0.1
+"""How often a fenced shard looks whether the group has confirmed it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What every shard of this worker shares."""
+
+    log: Log
+    group: str
+    shards: int
+    publisher: Publisher
+    retention: Instant
+    """delete.retention.ms of the state topic: an older cache may have missed a tombstone."""
+    session_s: float
+    clock: SystemClock
+    telemetry: Telemetry
+    key: bytes = b""
+    """The operator's privacy.key, if any."""
+
+
+class Shard:
+    """One shard that this worker owns, until :meth:`stop`."""
+
+    def __init__(
+        self,
+        number: int,
+        rows: ShardStore,
+        settings: Settings,
+        *,
+        pollers: Callable[[Committer], list[Poller]],
+        confirmed: Callable[[], bool],
+    ) -> None:
+        self.number, self._rows, self._settings = number, rows, settings
+        self._make_pollers, self._confirmed = pollers, confirmed
+        self.closed = anyio.Event()
+        self._stop = anyio.Event()
+        self._droppable = anyio.CancelScope()
+        self._state, self._since = CLOSED, settings.clock.now()
+        self._reason: str | None = None
+        self._pollers: list[Poller] = []
+        self._restored = self._restore_end = 0
+        self._failures = 0
+        self._said = 0.0
+
+    def stop(self) -> None:
+        """Ask it to drain and close; :attr:`closed` is set when it has."""
+        self._stop.set()
+        self._droppable.cancel()
+
+    async def run(self) -> None:
+        """Live until stopped. Raises only what no new start can mend."""
+        try:
+            while not self._stop.is_set():
+                trouble = await self._life()
+                if trouble is not None and not self._stop.is_set():
+                    await self._recover(trouble)
+        finally:
+            self.closed.set()
+
+    async def _life(self) -> PollerError | None:
+        """From the fence to the close; returns what ended it, None after a clean stop."""
+        trouble: PollerError | None = None
+        try:
+            await self._fence_to_close()
+        except* PollerError as group:
+            trouble = first(group)
+        except* TimeoutError:
+            trouble = CommitUncertain("the last transaction before a stop did not end in time")
+        return trouble
+
+    async def _fence_to_close(self) -> None:
+        writer: Writer | None = None
+        try:
+            with anyio.CancelScope() as self._droppable:
+                self._enter(FENCING)
+                writer = await self._settings.log.open_and_fence(self.number)
+                self._enter(RESTORING)
+                committer = await self._restore(writer)
+                self._failures = 0
+                self._droppable = anyio.CancelScope()
+                await self._run(committer)
+        finally:
+            self._pollers = []
+            with anyio.CancelScope(shield=True):
+                if writer is not None:
+                    await writer.close()
+            self._enter(CLOSED)
+
+    async def _restore(self, writer: Writer) -> Committer:
+        """The state as of the fence, and the committer that goes on from it."""
+        shared, began = self._settings, self._settings.clock.monotonic()
+        self._said = began
+        meta, cluster = await restore(
+            shared.log,
+            self.number,
+            self._rows,
+            now=shared.clock.now(),
+            retention=shared.retention,
+            progress=self._progress,
+        )
+        shared.telemetry.restored(self.number, self._restored, shared.clock.monotonic() - began)
+        ledger = Ledger(self._rows, claim(meta, group=shared.group, shards=shared.shards), key=shared.key)
+        after = b""
+        while step := self._rows.scan(b"m", after):
+            after = step[-1][0]
+            ledger.count(step)
+            await shared.clock.sleep(0)
+        return Committer(
+            ledger,
+            shard=self.number,
+            writer=writer,
+            rows=self._rows,
+            cluster=cluster,
+            publisher=shared.publisher,
+            clock=shared.clock,
+            telemetry=shared.telemetry,
+        )
+
+    def _progress(self, done: int, end: int) -> None:
+        self._restored, self._restore_end = done, end
+        now = self._settings.clock.monotonic()
+        if now > self._said + PROGRESS_S:
+            self._said = now
+            self._settings.telemetry.restore_progress(self.number, done, end)
+
+    async def _run(self, committer: Committer) -> None:
+        """Poll until stopped, then drain."""
+        self._pollers = self._make_pollers(committer)
+        self._enter(RUNNING)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(committer.run)
+            tasks.start_soon(self._forget, committer)
+            for poller in self._pollers:
+                tasks.start_soon(poller.run)
+            await self._stop.wait()
+            self._enter(DRAINING)
+            tasks.cancel_scope.cancel()
+        await committer.drain()
+
+    async def _forget(self, committer: Committer) -> None:
+        """From time to time drop what no later window can reach, in small steps between polls."""
+        clock, ledger = self._settings.clock, committer.ledger
+        while True:
+            await clock.sleep(FORGET_EVERY_S)
+            bounds = {tag: bound for poller in self._pollers for tag, bound in poller.bounds().items()}
+            for kind, forget in ((b"m", ledger.forget), (b"d", ledger.forget_dead)):
+                after = b""
+                while step := self._rows.scan(kind, after):
+                    after = step[-1][0]
+                    entry = forget(step, bounds, clock.now())
+                    if entry is not None:
+                        await committer.durable(entry)
+                    await clock.sleep(0)
+
+    async def _recover(self, trouble: PollerError) -> None:
+        """Wait for as long as this trouble needs before the shard is fenced anew."""
+        self._failures += 1
+        self._reason = trouble.kind
+        self._settings.telemetry.kafka_trouble(trouble, f"shard {self.number}")
+        if isinstance(trouble, CorruptState):
+            if self._failures > 1:
+                raise trouble
+            self._rows.drop()
+        with anyio.CancelScope() as self._droppable:
+            if isinstance(trouble, Fenced):
+                await self._settings.clock.sleep(self._settings.session_s / 2)
+                while not self._confirmed():
+                    await self._settings.clock.sleep(CONFIRM_S)
+            else:
+                slow = isinstance(trouble, Refused | ConfigError)
+                await self._settings.clock.sleep(REFUSED_S if slow else min(RETRY_MAX_S, RETRY_S * 2**self._failures))
+
+    def _enter(self, state: str) -> None:
+        if state == self._state:
+            return
+        assert state in LEGAL[self._state], f"a shard goes from {self._state} to {sorted(LEGAL[self._state])}, not to {state}"
+        self._state, self._since = state, self._settings.clock.now()
+        if state == RUNNING:
+            self._reason = None
+        self._settings.telemetry.shard_state(self.number, state, self._reason)
+
+    def backfill(self, stream_id: str, asked: Asked) -> None:
+        """A past range of a stream of this shard is wanted."""
+        for poller in self._pollers:
+            poller.backfill(stream_id, asked)
+
+    def snapshot(self) -> ShardSnapshot:
+        """This shard, for outsiders."""
+        return ShardSnapshot(
+            shard=self.number,
+            state=self._state,
+            reason=self._reason,
+            since=self._since,
+            restored=self._restored,
+            restore_end=self._restore_end,
+            accounts=tuple(poller.snapshot(self.number) for poller in self._pollers),
+        )

@@ -1,0 +1,225 @@
+"""One worker: the shards that the group hands it, and the accounts on them.
+
+What is owned comes from the group as a complete set each time; :func:`plan` compares it with
+what runs, so repeats and rebalances that change nothing are harmless.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import partial
+
+import anyio
+from anyio.abc import TaskGroup
+
+from .. import __version__
+from ..clock import SystemClock
+from ..config.load import Account as AccountConfig
+from ..config.load import Config
+from ..config.stream_names import stream_names
+from ..coverage import ladder
+from ..coverage.lateness import Lateness
+from ..errors import PollerError
+from ..kafka.partitioner import shard_of
+from ..kafka.port import Log, Membership, Ownership
+from ..model import SECOND, Instant
+from ..polling.account import Poller
+from ..polling.client.credentials import Credentials
+from ..polling.client.http import Fetcher, Transport
+from ..polling.client.provider_clock import ProviderClock
+from ..polling.context import Account
+from ..providers.registry import adapter_of
+from ..publishing.cache import Store
+from ..publishing.commit import Committer
+from ..publishing.events import Publisher
+from ..publishing.privacy import Privacy
+from ..publishing.state_records import decode_state
+from ..telemetry.facts import Telemetry
+from ..telemetry.snapshot import WorkerSnapshot
+from .account_wiring import floor_of
+from .shard import Settings, Shard
+
+SILENT = "Kafka has not answered heartbeats for half a session: polling waits"
+
+DRAIN_S = 17.0
+"""What a clean stop leaves the shards, within its twenty seconds."""
+
+
+def plan(running: Iterable[int], wanted: Iterable[int]) -> tuple[frozenset[int], frozenset[int]]:
+    """``(start, stop)``: what turns the running shards into the wanted ones."""
+    has, wants = frozenset(running), frozenset(wanted)
+    return wants - has, has - wants
+
+
+class Worker:
+    """One ``poller run``: the shards it owns, and everything they share."""
+
+    def __init__(
+        self,
+        config: Config,
+        log: Log,
+        store: Store,
+        *,
+        clock: SystemClock,
+        telemetry: Telemetry,
+        retention: Instant,
+        transport: Transport | None = None,
+    ) -> None:
+        self.config, self._log, self._store, self._transport = config, log, store, transport
+        self._clock, self._telemetry = clock, telemetry
+        self._shards: dict[int, Shard] = {}
+        self._closing: dict[int, Shard] = {}
+        self._owned = Ownership(frozenset(), stable=False)
+        self._membership: Membership | None = None
+        self._joined = self._draining = False
+        self._started = clock.now()
+        privacy = config.privacy
+        key = privacy.key.read().encode() if privacy.key else b""
+        self._privacy = Privacy(numbers=privacy.numbers, text=privacy.text, original_dead_letters=privacy.original_dead_letters, key=key)
+        self._publisher = Publisher(partitions=config.kafka.partitions, privacy=self._privacy)
+        self._settings = Settings(
+            log=log,
+            group=config.kafka.group,
+            shards=config.kafka.shards,
+            publisher=self._publisher,
+            retention=retention,
+            session_s=config.kafka.session_timeout / SECOND,
+            clock=clock,
+            telemetry=telemetry,
+            key=key,
+        )
+        self._accounts: dict[int, list[AccountConfig]] = {}
+        for account in config.accounts:
+            if account.enabled:
+                self._accounts.setdefault(shard_of(account.key, config.kafka.shards), []).append(account)
+
+    async def run(self, stop: anyio.Event) -> None:
+        """Own and run shards until ``stop``; then drain them, and leave the group last."""
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._follow, tasks)
+            await stop.wait()
+            self._draining = True
+            await self._drain()
+            tasks.cancel_scope.cancel()
+
+    async def _follow(self, tasks: TaskGroup) -> None:
+        async with self._log.membership() as self._membership:
+            tasks.start_soon(self._listen, self._membership)
+            while True:
+                self._take(await self._membership.next(), tasks)
+
+    async def _listen(self, membership: Membership) -> None:
+        """Requests that commands have written to our shards."""
+        while True:
+            for shard, (key, value) in await membership.requests():
+                try:
+                    if shard in self._shards and value:
+                        self._shards[shard].backfill(key[1:].decode(), decode_state(key, value))
+                except (PollerError, UnicodeDecodeError):
+                    self._telemetry.note("a request in the state topic cannot be read", shard=shard)
+
+    def _take(self, owned: Ownership, tasks: TaskGroup) -> None:
+        """Start and stop what the group says; during a rebalance what runs keeps running."""
+        self._owned = owned
+        if not owned.stable or self._draining:
+            return
+        self._joined = True
+        self._telemetry.owned(owned.shards)
+        start, stop = plan(self._shards, (shard for shard in owned.shards if shard in self._accounts))
+        for number in sorted(stop):
+            self._closing[number] = self._shards.pop(number)
+            self._closing[number].stop()
+        for number in sorted(start):
+            self._start(number, tasks)
+
+    def _start(self, number: int, tasks: TaskGroup) -> None:
+        shard = Shard(
+            number,
+            self._store.shard(number),
+            self._settings,
+            pollers=lambda committer: [self._poller(account, committer) for account in self._accounts[number]],
+            confirmed=lambda: self._owned.stable and number in self._owned.shards and self._fresh(),
+        )
+        earlier = self._closing.get(number)
+        self._shards[number] = shard
+        tasks.start_soon(self._run_shard, number, shard, earlier)
+
+    async def _run_shard(self, number: int, shard: Shard, earlier: Shard | None) -> None:
+        if earlier is not None:
+            await earlier.closed.wait()
+        await shard.run()
+        if self._closing.get(number) is shard:
+            del self._closing[number]
+
+    def _fresh(self) -> bool:
+        return self._membership is not None and self._membership.fresh()
+
+    async def _drain(self) -> None:
+        for shard in [*self._shards.values(), *self._closing.values()]:
+            shard.stop()
+        with anyio.move_on_after(DRAIN_S):
+            for shard in [*self._shards.values(), *self._closing.values()]:
+                await shard.closed.wait()
+
+    def _poller(self, config: AccountConfig, committer: Committer) -> Poller:
+        """Everything of one account, made anew each time its shard runs."""
+        adapter = adapter_of(config.provider, params_in=config.params_in)
+        clock, facts = ProviderClock(), self._telemetry.account(config.provider, config.name)
+        credentials = Credentials(adapter, config.credentials)
+        account = Account(
+            key=config.key,
+            adapter=adapter,
+            fetcher=Fetcher(
+                config.base_url,
+                timeout_s=config.timeout / SECOND,
+                proxy=config.proxy,
+                ca_file=config.ca_file,
+                credentials=credentials,
+                provider_clock=clock,
+                clock=self._clock,
+                on_request=facts.requested,
+                transport=self._transport,
+            ),
+            provider_clock=clock,
+            committer=committer,
+            publisher=self._publisher,
+            facts=facts,
+            clock=self._clock,
+            ladder=partial(
+                ladder.build,
+                interval=config.interval,
+                status_horizon=config.status_horizon,
+                every=config.reconcile_every,
+                back=config.reconcile_back,
+                filtered=adapter.filtered,
+                ahead=adapter.ahead,
+            ),
+            overlap=config.overlap,
+            lateness=committer.ledger.lateness(config.key) or Lateness(self._clock.now(), self._clock.now()),
+            floor_of=floor_of(config.start_from),
+            status_horizon=config.status_horizon,
+            quietness=config.reconcile_back / config.reconcile_every,
+            channels=frozenset(config.channels),
+            drafts=config.drafts == "publish",
+        )
+        return Poller(
+            account,
+            interval_s=config.interval / SECOND,
+            rate=(config.rate_count, config.rate_seconds),
+            burst=config.burst,
+            streams=stream_names(config),
+            may_poll=self._fresh,
+            secrets_changed=credentials.changed,
+        )
+
+    def snapshot(self) -> WorkerSnapshot:
+        """This worker, for outsiders."""
+        return WorkerSnapshot(
+            version=__version__,
+            started=self._started,
+            now=self._clock.now(),
+            joined=self._joined,
+            draining=self._draining,
+            problems=() if self._fresh() or not self._joined else (SILENT,),
+            shards=tuple(shard.snapshot() for _, shard in sorted(self._shards.items())),
+        )

@@ -1,0 +1,102 @@
+"""The house keeps its form: the map is whole, files and functions stay small, every outside thing has its place."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent.parent
+SOURCES = sorted((ROOT / "poller").rglob("*.py"))
+FOLDERS = sorted({path.parent for path in SOURCES})
+FILE_LINES_MAX, FUNCTION_LINES_MAX = 400, 60
+PLACES = {
+    "httpx": {"polling/client/http.py"},
+    "httpx_aiohttp": {"polling/client/http.py"},
+    "aiokafka": {
+        "kafka/client.py",
+        "kafka/connection.py",
+        "kafka/writer.py",
+        "kafka/assignor.py",
+        "kafka/translate.py",
+        "kafka/membership.py",
+        "kafka/topics.py",
+        "kafka/connect.py",
+        "kafka/public_topics.py",
+    },
+    "asyncio": {"kafka/client.py", "kafka/connection.py", "kafka/writer.py", "kafka/membership.py"},
+    "rocksdict": {"publishing/cache.py"},
+    "prometheus_client": {"telemetry/metrics.py", "telemetry/facts.py"},
+    "structlog": {"telemetry/log.py", "telemetry/facts.py"},
+    "pydantic": {"config/load.py", "config/file.py", "config/example.py"},
+    "yaml": {"config/yaml_document.py"},
+    "starlette": {"telemetry/admin.py"},
+    "uvicorn": {"telemetry/admin.py"},
+    "cyclopts": {"cli.py"},
+    "jwt": {"providers/heymarket/provider.py"},
+    "time": {"clock.py", "kafka/membership.py"},
+}
+BANNED = re.compile(
+    r"TO" r"DO|FIX" r"ME|X" r"XX|pypi\.org|files\.pythonhosted|repo1?\.maven|registry\.npmjs|/" r"work/|/ro" r"ot/|/ho" r"me/", re.ASCII
+)
+
+
+def imported(path: Path) -> set[str]:
+    """The outside packages that a file imports."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            found.add(node.module.partition(".")[0])
+    return found
+
+
+def tracked() -> list[Path]:
+    """The repository's text files."""
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
+    return [ROOT / name for name in listed if (ROOT / name).is_file()]
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: str(folder.relative_to(ROOT)))
+def test_each_folder_says_its_law_and_names_what_it_holds(folder: Path) -> None:
+    """A stranger finds any file from the docstrings of the folders above it."""
+    law = ast.get_docstring(ast.parse((folder / "__init__.py").read_text())) or ""
+    held = [path.stem for path in folder.glob("*.py")] + [path.parent.name for path in folder.glob("*/__init__.py")]
+    assert not [name for name in held if not name.startswith("__") and not re.search(rf"\b{name}\b", law)]
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_files_and_functions_are_small(path: Path) -> None:
+    """A reader can hold a file in mind, and a function on a screen."""
+    text = path.read_text()
+    assert text.count("\n") <= FILE_LINES_MAX
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            assert (node.end_lineno or 0) - node.lineno < FUNCTION_LINES_MAX, node.name
+
+
+@pytest.mark.parametrize("path", [p for p in SOURCES if "demo" not in p.parts], ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_outside_thing_has_its_place(path: Path) -> None:
+    """Only the named files import each library."""
+    strangers = {name for name in imported(path) & PLACES.keys() if str(path.relative_to(ROOT / "poller")) not in PLACES[name]}
+    assert not strangers
+
+
+def test_every_test_is_a_sentence() -> None:
+    """Each test says its promise in its docstring."""
+    for path in sorted((ROOT / "tests").rglob("test_*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_"):
+                assert ast.get_docstring(node), f"{path.name}: {node.name}"
+
+
+def test_no_banned_words_in_the_repository() -> None:
+    """No unfinished work, no package host, no path of a machine."""
+    for path in tracked():
+        if path.suffix in (".py", ".md", ".yaml", ".toml", ".txt", ".json") or path.name in ("Makefile", "run", "Dockerfile"):
+            found = BANNED.search(path.read_text(encoding="utf-8"))
+            assert not found, f"{path}: {found and found[0]}"

@@ -1,0 +1,150 @@
+"""Another number of shards, on real Kafka: nothing published again, nothing missed, whatever dies on the way."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+import anyio
+import anyio.to_thread
+import pytest
+
+from poller.commands import reshard as resharding
+from poller.commands import state_topic
+from poller.config import load as configuration
+from poller.demo.kafka.broker import Cluster
+from poller.errors import Refused
+from poller.kafka import topics
+from poller.kafka.client import Kafka
+from poller.kafka.connect import connection_of
+from poller.kafka.connection import quiet
+from poller.model import SECOND, Instant
+from poller.publishing.state_records import Meta
+from tests.support.trial import Trial, faults, now
+from tests.unit.commands.test_cli import poller
+
+pytestmark = pytest.mark.anyio
+
+
+A_LOOK: Instant = 3 * SECOND
+"""What lies between two listings of a thread at most."""
+
+
+class Death(Exception):
+    """The process dies here."""
+
+
+async def polled_for(trial: Trial, transactions: int) -> Instant:
+    """A worker that runs until it has committed so often, and stops cleanly; when it was told to."""
+    before, process = trial.commits(), trial.start()
+    with anyio.fail_after(60):
+        while trial.commits() < before + transactions:
+            await anyio.sleep(0.05)
+    stopped = now()
+    process.send_signal(signal.SIGTERM)
+    assert await anyio.to_thread.run_sync(process.wait, 25) == 0
+    return stopped
+
+
+async def reshard(trial: Trial, shards: int, monkeypatch: pytest.MonkeyPatch, *, dies_at: int = 1 << 30) -> int:
+    """In this process, which dies at a step: each transaction, creation and deletion is one."""
+    steps = 0
+
+    def mortal(step):  # type: ignore[no-untyped-def]
+        async def stepped(*args, **kwargs):  # type: ignore[no-untyped-def]
+            nonlocal steps
+            steps += 1
+            if steps == dies_at:
+                raise Death
+            return await step(*args, **kwargs)
+
+        return stepped
+
+    kafka = Kafka(connection_of(configuration.load(trial.config())))
+    with monkeypatch.context() as patch:
+        patch.setattr(state_topic.Batches, "flush", mortal(state_topic.Batches.flush))
+        patch.setattr(topics, "delete_state", mortal(topics.delete_state))
+        patch.setattr(topics, "create", mortal(topics.create))
+        return await resharding.reshard(kafka, shards, replication_factor=1, say=lambda what: None)
+
+
+async def test_the_number_of_shards_changes_and_nothing_else(
+    kafka: Cluster, names: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """4 to 7, dying at many steps, then to 3: the daemon goes on, each message once, revisions and transactions without a gap."""
+    quiet()
+    trial = Trial(tmp_path, kafka.bootstrap, names, seed=3)
+    async with trial.providers():
+        await polled_for(trial, 40)
+        deaths = 0
+        for step in (2, 9, 13, 20):
+            try:
+                await reshard(trial, 7, monkeypatch, dies_at=step)
+            except Death:
+                deaths += 1
+        assert deaths > 2
+        done = poller("reshard", "--config", str(trial.config()), "--shards", "7")
+        assert done.returncode == 0, done
+        trial.shards = 7
+        await polled_for(trial, 15)
+        assert await reshard(trial, 3, monkeypatch) > 100
+        trial.shards = 3
+        verdict = await trial.settle()
+    assert verdict.good, verdict
+    assert not faults(trial.events)
+
+
+async def test_a_worker_stands_in_the_way_and_an_unfinished_change_in_a_workers(
+    kafka: Cluster, names: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A live member of the group is refused with the fix; while the copy exists no worker starts."""
+    quiet()
+    trial = Trial(tmp_path, kafka.bootstrap, names, seed=4)
+    async with trial.providers():
+        process = trial.start()
+        link = connection_of(configuration.load(trial.config()))
+        while not await topics.members(Kafka(link)):
+            await anyio.sleep(0.1)
+        with pytest.raises(Refused, match="workers are running"):
+            await reshard(trial, 7, monkeypatch)
+        process.send_signal(signal.SIGTERM)
+        assert await anyio.to_thread.run_sync(process.wait, 25) == 0
+        refused = poller("run", "--config", str(trial.config()))
+        assert refused.returncode == 78
+        assert "run it again" in refused.stderr
+        assert await reshard(trial, 7, monkeypatch) > 0
+
+
+async def test_a_lost_state_topic_is_made_again_from_what_was_published(kafka: Cluster, names: dict[str, str], tmp_path: Path) -> None:
+    """The state topic is deleted; rebuilt, the daemon goes on: nothing again, revisions and transactions without a gap.
+
+    As docs/scale.md says, contents that changed while there was no state are adopted without an event; nothing else may differ.
+    """
+    quiet()
+    trial = Trial(tmp_path, kafka.bootstrap, names, seed=6)
+    async with trial.providers():
+        stopped = await polled_for(trial, 20)
+        refused = poller("rebuild", "--config", str(trial.config()))
+        assert refused.returncode == 69
+        assert "not empty" in refused.stderr
+        await topics.delete_state(Kafka(connection_of(configuration.load(trial.config()))))
+        done = poller("rebuild", "--config", str(trial.config()))
+        assert done.returncode == 0, done
+        verdict = await trial.settle()
+    known = {sms.id: sms for sms in trial.world.all()}
+    adopted = [known[key.rpartition("/")[2]].classified or 0 for key in verdict.stale]
+    assert all(classified > stopped - A_LOOK for classified in adopted), verdict
+    assert verdict._replace(stale=[]).good, verdict
+    assert verdict.statuses_published == verdict.statuses_expected
+    assert not faults(trial.events)
+
+
+def test_transaction_numbers_and_keys_go_on_through_any_number_of_changes() -> None:
+    """4 to 2 to 4 shards: no shard ever uses a number twice, every key is kept, and commits only rise."""
+    old = [Meta("g", 4, "n", bytes([number]) * 32, commit=number, sequence=10 + number) for number in range(4)]
+    two = resharding.new_metas(list(old), 2)
+    four = resharding.new_metas(list(two), 4)
+    assert [meta.sequence for meta in four] == [10, 11, 12, 13]
+    assert all(set(meta.keys) | {meta.key} == {each.key for each in old} for meta in two + four)
+    assert min(meta.commit for meta in four) > max(meta.commit for meta in two) > 3
+    assert len({meta.nonce for meta in old + two + four}) == 7

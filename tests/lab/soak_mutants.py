@@ -1,0 +1,216 @@
+"""Rules of completeness broken on purpose, one at a time; ``python -m tests.lab.soak --mutants`` must find each.
+
+``MUTANTS`` are found by a history that loses or doubles a message. ``LAWS`` need luck for that (a mark that is a
+minute late loses only what shows itself in that minute): each has a test of the rule itself, which must go red.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from msgspec.structs import replace
+
+from poller.coverage import cursor as window
+from poller.model import BadRow, Instant, Row
+from poller.polling import account as polling
+from poller.polling import side_queries as chores
+from poller.polling import sweep
+from poller.polling.schedule import Agenda
+from poller.providers.contract import Page, Request
+from poller.providers.heymarket import page_order as heymarket_page
+from poller.providers.heymarket import walk as heymarket_walk
+from poller.providers.heymarket.provider import Heymarket
+from poller.publishing import diff
+from poller.publishing.message_state import stream_tag
+from poller.publishing.shard_state import Ledger
+
+
+def first_known_id() -> None:
+    """A sweep stops as soon as it sees a row that it knows."""
+    ask = sweep.ask
+
+    async def stops(account: Any, polled: Any, index: int, request: Request) -> tuple[Page, Instant]:
+        answer, received = await ask(account, polled, index, request)
+        known = answer.unread or any(isinstance(row, Row) and account.known.has(row) for row in answer.rows)
+        return (replace(answer, next=None) if known else answer), received
+
+    sweep.ask = stops
+
+
+def tie_group_skipped() -> None:
+    """The next cursor is the last date itself, so the rest of its group is never listed."""
+    heymarket_page._cursor = lambda good, keep, unit: min(row.created for row in good[-keep:])
+
+
+def from_now() -> None:
+    """Windows begin at now - reach, whenever the last sweep was."""
+    window._since = lambda rung, mark, now: now - rung.reach
+    original = window.window
+    window.window = lambda rungs, index, cursor, **more: original(  # type: ignore[assignment]
+        rungs, index, replace(cursor, marks=tuple(replace(mark, complete=more["earliest"]) for mark in cursor.marks)), **more
+    )
+
+
+def count_postpones() -> None:
+    """A count that agrees puts the deep rungs off (and what hints list is not looked at, or they would do the rungs' work)."""
+    ask = chores.ask
+
+    async def nothing(account: Any, polled: Any, index: int, request: Request) -> tuple[Page, Instant]:
+        answer, received = await ask(account, polled, index, request)
+        return replace(answer, rows=[]), received
+
+    chores.ask = nothing
+    goes_on = polling.Poller._chore_goes_on
+
+    def postpones(self: Any, go: Any, polled: Any, chore: int, *, ended: bool) -> None:
+        goes_on(self, go, polled, chore, ended=ended)
+        for index in range(1, len(polled.rungs)):
+            self._agenda.plan(go.stream, index, self.account.clock.monotonic() + 100 * 3600)
+
+    polling.Poller._chore_goes_on = postpones  # type: ignore[method-assign]
+
+
+def hands_down_always() -> None:
+    """A rung that was away hands its debt to the next, whether that one's window begins early enough or not, and forgets it."""
+    window._next_takes = lambda rungs, index, cursor, since: True
+    original = window.complete
+    window.complete = lambda rungs, index, cursor, done: replace(original(rungs, index, cursor, done), debts={})  # type: ignore[assignment]
+    start = window.window
+
+    def shallow(rungs: Any, index: int, cursor: Any, **more: Any) -> Any:
+        found = start(rungs, index, cursor, **more)
+        if found is None or more["earliest"] - cursor.marks[index].complete <= rungs[index].reach:
+            return found
+        return replace(found[0], since=max(found[0].since, more["earliest"] - rungs[index].reach)), True
+
+    window.window = shallow  # type: ignore[assignment]
+
+
+def forgets_by_the_clock() -> None:
+    """Forgetting looks at now, not at what the sweeps have covered."""
+
+    def bounds(self: Any) -> dict[int, tuple[str, Instant]]:
+        now = self.account.clock.now()
+        return {stream_tag(each): (each, now - polled.rungs[-1].reach // 4) for each, polled in self._polled.items()}
+
+    polling.Poller.bounds = bounds  # type: ignore[method-assign]
+
+
+def floor_not_raised() -> None:
+    """Messages are forgotten, and the floor stays where it was."""
+    forget = Ledger.forget
+
+    def keeps(self: Ledger, step: Any, found: dict[int, tuple[str, Instant]], now: Instant) -> Any:
+        before = {stream: self.cursor(stream) for stream, _ in found.values()}
+        entry = forget(self, step, found, now)
+        for stream, cursor in before.items():
+            if cursor is not None and entry is not None:
+                self.keep_cursor(stream, cursor)
+        return entry
+
+    Ledger.forget = keeps  # type: ignore[method-assign]
+
+
+def short_page_is_last() -> None:
+    """A page that is shorter than was asked for ends the walk."""
+    read = heymarket_walk.read
+
+    def ends(request: Request, rows: list[Row | BadRow], now: Instant | None = None) -> Page:
+        page = read(request, rows, now)
+        return replace(page, next=None) if len(rows) < request.step.get("length", 0) else page
+
+    heymarket_walk.read = ends
+
+
+def older_adopted() -> None:
+    """Whatever copy of a message is listed is taken for the newest."""
+    diff._newer = lambda seen, old, scope: True
+
+
+MUTANTS: dict[str, Callable[[], None]] = {
+    mutant.__name__: mutant
+    for mutant in (
+        first_known_id, tie_group_skipped, from_now, count_postpones, hands_down_always, forgets_by_the_clock, floor_not_raised,
+        short_page_is_last, older_adopted,
+    )
+}  # fmt: skip
+
+
+def _advanced(change: Callable[..., Any]) -> None:
+    """``change(cursor, account, index, after, answer)`` is the cursor after a page instead."""
+    original = sweep._advanced
+
+    def changed(account: Any, polled: Any, index: int, after: Any, answer: Any, delta: Any) -> Any:
+        return change(original(account, polled, index, after, answer, delta), account, index, after, answer)
+
+    sweep._advanced = changed
+
+
+def _marked(cursor: Any, index: int, complete: Instant) -> Any:
+    marks = list(cursor.marks)
+    marks[index] = replace(marks[index], complete=complete)
+    return replace(cursor, marks=tuple(marks))
+
+
+def mark_at_the_end() -> None:
+    """A mark is when its sweep ended."""
+    _advanced(lambda cursor, account, index, after, answer: cursor if answer.next else _marked(cursor, index, account.clock.now()))
+
+
+def mark_of_a_part() -> None:
+    """A mark moves with the first page of a sweep."""
+    _advanced(lambda cursor, account, index, after, answer: _marked(cursor, index, after.started))
+
+
+def mark_from_rows() -> None:
+    """A mark is the newest date that was listed."""
+
+    def newest(cursor: Any, account: Any, index: int, after: Any, answer: Any) -> Any:
+        dates = [row.created for row in answer.rows if isinstance(row, Row)]
+        return cursor if answer.next or not dates else _marked(cursor, index, max(dates))
+
+    _advanced(newest)
+
+
+def hands_down_unasked() -> None:
+    """A rung hands its debt down although the next one's window begins too late."""
+    window._next_takes = lambda rungs, index, cursor, since: index + 1 < len(rungs)
+
+
+def deep_first() -> None:
+    """A deep sweep in hand is not interrupted by a live rung that falls due."""
+    Agenda._pick = lambda self: 1 if self._top(1) else 0 if self._top(0) else None  # type: ignore[method-assign]
+
+
+def position_from_updated() -> None:
+    """A message's position moves with its last change, so an old one that changes is above the floor again."""
+    read = Heymarket.read_row
+
+    def moved(self: Heymarket, row: Row) -> Any:
+        seen = read(self, row)
+        return replace(seen, position=max(seen.position, seen.stamp)) if hasattr(seen, "position") else seen
+
+    Heymarket.read_row = moved  # type: ignore[method-assign]
+
+
+def forgets_at_depth() -> None:
+    """Forgetting reckons the whole depth from the newest mark, as if every rung had been swept just now."""
+    original = window.oldest
+
+    def nearer(rungs: Any, cursor: Any, *, slack: Instant) -> Instant:
+        newest = max(mark.complete for mark in cursor.marks)
+        return original(rungs, replace(cursor, marks=tuple(replace(mark, complete=newest) for mark in cursor.marks)), slack=slack)
+
+    window.oldest = nearer
+
+
+LAWS: dict[str, tuple[Callable[[], None], str]] = {
+    "mark_at_the_end": (mark_at_the_end, "tests/test_marks.py"),
+    "mark_of_a_part": (mark_of_a_part, "tests/test_marks.py"),
+    "mark_from_rows": (mark_from_rows, "tests/test_marks.py"),
+    "hands_down_unasked": (hands_down_unasked, "tests/test_window.py"),
+    "forgets_at_depth": (forgets_at_depth, "tests/test_window.py"),
+    "deep_first": (deep_first, "tests/test_agenda.py"),
+    "position_from_updated": (position_from_updated, "tests/test_providers_exam.py"),
+}

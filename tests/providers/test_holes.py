@@ -1,0 +1,182 @@
+"""The audits of completeness: a hole is told once and soon, and nothing ordinary is called a hole."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from poller.demo.simulator.switches import Switches
+from poller.demo.simulator.vendors.answers import Answer
+from poller.demo.simulator.vendors.routes import Providers
+from poller.demo.simulator.world import HEYMARKET, World
+from poller.model import DAY, HOUR, MINUTE, Stream
+from poller.providers.contract import View
+from poller.providers.fonedynamics.provider import FoneDynamics
+from poller.providers.heymarket import recount as heymarket_audit
+from poller.providers.kit import suspects as looks
+from poller.times import parse_rfc3339
+from tests.lab import holes
+from tests.support.fake_kafka import FakeCluster
+from tests.support.story import START, Story
+
+PROPERTY = Stream("fonedynamics", "a", "PR1")
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_what_is_counted_and_never_listed_is_told_once_within_two_periods(seed: int) -> None:
+    """Six hidden rows in five days of late rows, lagging counts, vanishing rows and imports: six alarms, no other, none twice."""
+    found = holes.counts(seed, days=5.0)
+    assert (found.raised, found.twice, found.false) == (found.holes, 0, 0)
+    assert found.holes >= 5
+    assert found.hours[-1] <= 2 * holes.EVERY / HOUR
+
+
+def test_a_hole_is_told_once_by_metric_and_log_whatever_restarts(capfd: pytest.CaptureFixture[str]) -> None:
+    """The whole engine, restarted in between: one count of the metric, one line of the log with the range that holds the hidden row."""
+    story = Story(4, Switches(late=0.0), crash_s=None, seconds=4 * 3600.0, settle_s=60.0, cluster=FakeCluster(1))
+    story.world = World(4, START, story.switches, per_second=0.01, providers=(HEYMARKET,))
+    story.providers = type(story.providers)(story.world, 4)
+    story.defaults, story.level = "interval: 5m, overlap: 10m, reconcile: {every: 90m, back: 12h}", "warning"
+    hidden = story.world._message(HEYMARKET, START + HOUR, START + HOUR, backlog=False)
+    hidden.hole, hidden.away, hidden.visible = True, (0, 0), START + HOUR
+    told: list[float] = []
+    for _ in range(2):
+        story.play()
+        _, telemetry = story.running["worker-0"]
+        samples = (sample for family in telemetry._metrics.gaps.collect() for sample in family.samples)
+        told += [s.value for s in samples if s.name == "poller_possible_gaps_total" and s.labels["reason"] == "counted_not_listed"]
+    assert told == [1.0]
+    lines = [line for line in capfd.readouterr().err.splitlines() if "counted_not_listed" in line]
+    assert len(lines) == 1
+    since, until = (parse_rfc3339(json.loads(lines[0])[bound]) for bound in ("since", "until"))
+    assert since is not None
+    assert until is not None
+    assert since.instant <= hidden.created < until.instant
+
+
+@pytest.mark.parametrize(("limit", "rate"), [(30, 0.02), (200, 0.004)], ids=["longer than a page", "shorter"])
+def test_groups_with_one_timestamp_hide_no_hole(limit: int, rate: float) -> None:
+    """What their conversations list from other days, or a page lists far below the audit's bounds, is not counted as listed between them."""
+    found = holes.counts(1, days=3.0, holes=12, rate=rate, switches=replace(holes.CROWDS, limit_max=limit))
+    assert (found.raised, found.twice) == (found.holes, 0)
+    assert found.hours[-1] <= 2 * holes.EVERY / HOUR
+
+
+def test_old_dated_rows_between_the_bounds_are_not_taken_for_a_group_below() -> None:
+    """Lists may go by another stamp than the date they print: only a group that the lower walk shows excuses what it does not list."""
+    bound, group = 100, {f"g{n}": 50 for n in range(10)}
+    inside = {"a": 120, "b": 130}
+    assert heymarket_audit._between({**inside, "import": 70}, {"c": 70, "d": 60}, bound) == 3
+    assert heymarket_audit._between({**inside, "of the group": 50}, group, bound) == 2
+
+
+def test_ordinary_misbehaviour_raises_nothing() -> None:
+    """Without a hidden row there is no alarm."""
+    found = holes.counts(7, days=3.0, holes=0)
+    assert (found.raised, found.false) == (0, 0)
+
+
+@pytest.mark.parametrize("rate", [0.02, 0.003])
+def test_tilings_that_disagree_are_told(rate: float) -> None:
+    """A filter that loses rows at the edges of windows is noticed, one that does not is not, also where a range is one slice."""
+    assert holes.tilings(1, days=4.0, torn=True, rate=rate)
+    assert not holes.tilings(1, days=4.0, rate=rate)
+
+
+def test_counts_that_mean_something_else_turn_the_audit_off() -> None:
+    """Where counts never agree with lists, the audit says so once, and raises no gap."""
+    counted = Providers._count
+
+    def doubled(self: Providers, asked: dict[str, Any], now: int) -> Answer:
+        answer = counted(self, asked, now)
+        return answer._replace(body=str(2 * int(answer.body.strip(b'"'))).encode())
+
+    Providers._count = doubled  # type: ignore[method-assign]
+    said: list[str] = []
+    try:
+        found = holes.counts(3, days=2.0, holes=0, said=said)
+    finally:
+        Providers._count = counted  # type: ignore[method-assign]
+    assert found.false == 0
+    assert said.count("counts_not_comparable") == 1
+
+
+def test_a_hole_that_is_met_before_any_count_agreed_waits_for_one() -> None:
+    """However often its block is looked at, the audit stays on; once another block agrees, it is looked at again."""
+    memo: looks.Json = looks.kept({"blocks": [], "agreed": 0, "tries": 0, "waiting": []}, 0)
+
+    def look(span: looks.Span, counted: int) -> None:
+        nonlocal memo
+        got = [counted, 0]
+        step = {"memo": memo, "span": span, "now": 10 * DAY, "got": got, "before": got, "upper": {"a": span[0]}, "lower": {}}
+        memo = heymarket_audit._verdict(step).memo or {}
+
+    hole, other = [0, HOUR], [HOUR, 2 * HOUR]
+    for _ in range(10):
+        look(hole, 2)
+    assert not memo["off"]
+    assert memo["todo"] == []
+    look(other, 1)
+    assert memo["todo"] == [hole]
+    look(hole, 2)
+    assert memo["todo"][:2] == [[0, HOUR // 2], [HOUR // 2, HOUR]]
+
+
+def test_a_range_that_disagrees_for_ever_is_told_once_and_keeps_no_other_from_being_told() -> None:
+    """Round after round; and nothing stays suspect of what is told."""
+    memo, told = looks.kept({}, 0), list[looks.Span]()
+    for begin, span in ((1, [0, 4]), (10, [4, 8]), (20, [0, 4]), (30, [4, 6]), (40, [6, 8])):
+        since, until = (bound * looks.CELL for bound in span)
+        for minutes in (0, 30, 60):
+            memo, gaps, _ = looks.looked(memo, [since, until], begin * DAY + minutes * MINUTE, wrong=True, reason="x", halve=False)
+            told += [span] * len(gaps)
+        assert not memo["suspects"]
+    assert told == [[0, 4], [4, 8], [6, 8]]
+
+
+@pytest.mark.parametrize("rate", [0.0, 1e-305, 0.003, 0.01, 0.2, 5.0])
+def test_a_round_of_ranges_leaves_nothing_out_and_the_next_one_cuts_alike(rate: float) -> None:
+    """From the first second to the newest closed cell, within two periods; whatever a round began with, all its bounds but the first are the same."""
+
+    def round_of(now: int) -> list[looks.Span]:
+        spans, memo = list[looks.Span](), dict[str, Any]()
+        while request := FoneDynamics().begin(
+            "tilings", PROPERTY, View(now, now - 7 * DAY, 7 * DAY, 6 * HOUR, memo, {"most": 100, "rate": rate})
+        ):
+            spans.append(request.step["span"])
+            memo = request.step["memo"]
+        return spans
+
+    now = 1_790_000_000_000_000
+    one, two = round_of(now), round_of(now + 5 * HOUR + 7 * MINUTE)
+    assert one[0][0] == looks.above(now - 7 * DAY)
+    assert all(sooner[1] == later[0] for sooner, later in zip(one, one[1:], strict=False))
+    assert one[-1][1] > now - looks.CLOSED - 3 * HOUR - looks.CELL
+    period = next(chore.period for chore in FoneDynamics().chores if chore.name == "tilings")
+    assert len(one) * period <= 12 * HOUR or rate > 1
+    both = [span for span in two if span[1] <= one[-1][1]]
+    assert len(both) > 5
+    assert all(span in one for span in both[1:])
+
+
+def test_a_disagreement_is_a_hole_at_the_third_look_over_an_hour() -> None:
+    """One look, or three in a hurry, are none; a wide range is halved; a look that agrees clears the cell; a hole is told once."""
+    memo, now, cell = looks.kept({}, 0), 10 * DAY, [0, looks.CELL]
+
+    def look(memo: looks.Json, at: int, *, wrong: bool = True) -> tuple[looks.Json, int]:
+        after, gaps, _ = looks.looked(memo, cell, at, wrong=wrong, reason="x")
+        return after, len(gaps)
+
+    for minutes, gaps in ((0, 0), (1, 0), (2, 0), (30, 0), (31, 0), (60, 1), (90, 0), (300, 0)):
+        memo, found = look(memo, now + minutes * MINUTE)
+        assert found == gaps, minutes
+    memo = looks.kept({}, 0)
+    for minutes, wrong in ((0, True), (30, True), (60, False), (90, True), (120, True)):
+        memo, found = look(memo, now + minutes * MINUTE, wrong=wrong)
+        assert not found
+    halves, gaps, _ = looks.looked(looks.kept({}, 0), [0, 6 * looks.CELL], now, wrong=True, reason="x")
+    assert halves["todo"] == [[0, 3 * looks.CELL], [3 * looks.CELL, 6 * looks.CELL]]
+    assert not gaps

@@ -1,0 +1,464 @@
+"""Whole walks against small servers that list what a vendor's page leaves open: every row is found, or the range is flagged."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from email.utils import format_datetime
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from poller.demo.simulator.switches import Switches
+from poller.demo.simulator.vendors.answers import Answer
+from poller.demo.simulator.world import HEYMARKET, World
+from poller.errors import ProviderError, Unreachable
+from poller.model import SECOND, Gap, Instant, Row, Stream
+from poller.providers.contract import Page, Request, Response, Window
+from poller.providers.fonedynamics.provider import FoneDynamics
+from poller.providers.heymarket import walk as heymarket_walk
+from poller.providers.heymarket.provider import Heymarket
+from poller.providers.registry import PROVIDERS, adapter_of
+from poller.providers.stuut.provider import Stuut
+from poller.times import format_rfc3339, parse_rfc3339
+from tests.support.fake_kafka import FakeCluster
+from tests.support.story import START, Story
+
+NOW: Instant = 1_790_000_000 * SECOND
+REQUESTS_MAX = 3_000
+Listed = tuple[int, Instant, Instant]
+"""Id, where the server lists it, and the date that it prints."""
+
+
+def response(value: Any) -> Response:
+    """JSON, and the provider's clock."""
+    date = format_datetime(datetime.fromtimestamp(NOW / SECOND, UTC), usegmt=True)
+    return Response(200, {"content-type": "application/json", "date": date}, json.dumps(value).encode())
+
+
+class Team:
+    """A Heymarket team. ``hidden`` rows count for a page's length and are never shown; ``lag`` hides young rows from counts."""
+
+    def __init__(self, rows: list[Listed], *, cap: int, hidden: frozenset[int] = frozenset(), lag: Instant = 0) -> None:
+        self.rows, self.cap, self.hidden, self.lag = sorted(rows, key=lambda row: -row[1]), cap, hidden, lag
+        self.requests = 0
+
+    def answer(self, request: Request) -> Response:
+        """As the vendor's page says: descending, before the cursor."""
+        self.requests += 1
+        asked = json.loads(request.body or b"{}")
+        until = parse_rfc3339(asked.get("created_at"))
+        below = [row for row in self.rows if until is None or row[1] < until.instant]
+        if request.path == "/v1/messages":
+            return Response(404, {}, b"{}")
+        if request.path.endswith("/count"):
+            return response(sum(at <= NOW - self.lag for _, at, _ in below))
+        shown = [row for row in below[: min(self.cap, asked["limit"])] if row[0] not in self.hidden]
+        return response(
+            [{"id": id_, "date": format_rfc3339(date), "type": "inbound", "text": "hi", "phone": "14155550123"} for id_, _, date in shown]
+        )
+
+
+class Inclusive(Team):
+    """Cursors and counts include their date."""
+
+    def answer(self, request: Request) -> Response:
+        """Of a microsecond later."""
+        asked = json.loads(request.body or b"{}")
+        until = parse_rfc3339(asked.get("created_at"))
+        later = (
+            None
+            if until is None
+            else replace(request, body=json.dumps({**asked, "created_at": format_rfc3339(until.instant + 1)}).encode())
+        )
+        return super().answer(later or request)
+
+
+def walked(team: Team, since: Instant) -> tuple[set[int], list[Gap]]:
+    """A walk to its end: the ids that were listed, and what was flagged."""
+    adapter, request = Heymarket(), heymarket_walk.begin(Window(since, None, NOW), {})
+    found, gaps = set[int](), list[Gap]()
+    while request is not None:
+        assert team.requests < REQUESTS_MAX
+        page: Page = adapter.read_page(request, team.answer(request))
+        found |= {int(row.id) for row in page.rows if isinstance(row, Row)}
+        gaps += page.gaps
+        request = page.next
+    return found, gaps
+
+
+def ordinary(count: int, spacing: Instant = SECOND // 2, first: int = 1) -> list[Listed]:
+    """Rows whose dates are where they are listed."""
+    return [(first + n, NOW - n * spacing, NOW - n * spacing) for n in range(1, count)]
+
+
+@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize(("cap", "imports"), [(30, 3), (30, 6), (30, 12), (100, 12), (100, 20), (100, 28)])
+def test_old_dated_imports_end_no_walk_and_hide_no_row(cap: int, imports: int, seed: int) -> None:
+    """Fewer than half a page of them, at most thirty, in whatever order of their dates."""
+    rng = random.Random(seed)
+    at = NOW - rng.randrange(60, 200) * SECOND
+    dates = [at - rng.randrange(1500, 2100) * SECOND for _ in range(imports)]
+    if seed % 2:
+        dates.sort()
+    rows = ordinary(1200) + [(5000 + n, at + n, date) for n, date in enumerate(dates)]
+    found, gaps = walked(Team(rows, cap=cap), NOW - 500 * SECOND)
+    assert {id_ for id_, _, date in rows if date >= NOW - 500 * SECOND} <= found
+    assert not gaps
+
+
+@pytest.mark.parametrize("group", [45, 150, 250])
+@pytest.mark.parametrize("cap", [10, 20, 30, 100])
+@pytest.mark.parametrize("hidden", [frozenset[int](), frozenset({2003})], ids=["all shown", "one hidden"])
+def test_a_group_with_one_date_is_whole_or_flagged(group: int, cap: int, hidden: frozenset[int]) -> None:
+    """Whatever a page may hold, and although a row of it is filtered out after the limit: never skipped in silence."""
+    tied = [(2000 + n, NOW - 30 * SECOND, NOW - 30 * SECOND) for n in range(group)]
+    rows = ordinary(200, SECOND // 10) + tied + [(5000 + n, NOW - (31 + n) * SECOND, NOW - (31 + n) * SECOND) for n in range(40)]
+    found, gaps = walked(Team(rows, cap=cap, hidden=hidden), NOW - 60 * SECOND)
+    lost = {id_ for id_, _, date in rows if date >= NOW - 60 * SECOND} - found - hidden
+    assert lost <= {id_ for id_, _, _ in tied}
+    assert not lost or [gap.reason for gap in gaps] == ["tie_group"]
+
+
+@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("kind", [Team, Inclusive])
+@pytest.mark.parametrize("group", [25, 29, 45, 110])
+def test_old_dated_rows_within_a_group_make_no_walk_jump(kind: type[Team], group: int, seed: int) -> None:
+    """However the page ends that lists the group once more: what lies between their dates and the group's is read."""
+    rng = random.Random(seed)
+    at = NOW - 30 * SECOND
+    tied = [(2000 + n, at, at - rng.choice((0,) * 12 + (60 * SECOND, 90 * SECOND))) for n in range(group)]
+    rng.shuffle(tied)
+    rows = ordinary(60) + tied + [(5000 + n, at - n * SECOND, at - n * SECOND) for n in range(1, 120)]
+    found, _ = walked(kind(rows, cap=30), NOW - 120 * SECOND)
+    assert {id_ for id_, _, date in rows if date >= NOW - 120 * SECOND} - found <= {id_ for id_, _, _ in tied}
+
+
+@pytest.mark.parametrize("kind", [Team, Inclusive])
+@pytest.mark.parametrize("old", [[29], [28, 29], [29, 44], range(20, 30, 3)])
+def test_an_old_dated_row_at_the_end_of_a_page_of_one_date_is_no_way_on(kind: type[Team], old: Iterable[int]) -> None:
+    """Even where it is so little older that it could be the next row."""
+    at = NOW - 30 * SECOND
+    tied = [(2000 + n, at, at - 50 * SECOND * (n in old)) for n in range(45)]
+    rows = [*tied, *((5000 + n, at - n * SECOND, at - n * SECOND) for n in range(1, 120))]
+    found, _ = walked(kind(rows, cap=30), NOW - 120 * SECOND)
+    assert {id_ for id_, _, date in rows if date >= NOW - 120 * SECOND} - found <= {id_ for id_, _, _ in tied}
+
+
+def test_rows_that_print_a_later_date_than_the_one_they_are_listed_by_stop_no_walk() -> None:
+    """What was scheduled, listed by its creation, and sent since: the same page may come twice, and no cursor is called ignored for it."""
+    for seed in range(300):
+        rng = random.Random(seed)
+        places = [NOW - rng.randrange(60 * SECOND) for _ in range(rng.choice((4, 8, 40)))]
+        dates = [at + (rng.random() < 0.1) * rng.choice((3, 5, 20)) * SECOND for at in places]
+        rows = [(n, at, min(NOW, date) // SECOND * SECOND) for n, (at, date) in enumerate(zip(places, dates, strict=True), 1)]
+        rows += [(100 + n, NOW - (70 + n) * SECOND, NOW - (70 + n) * SECOND) for n in range(40)]
+        found, gaps = walked(Team(rows, cap=30), NOW - 50 * SECOND)
+        assert {id_ for id_, at, _ in rows if at >= NOW - 50 * SECOND} <= found, seed
+        assert not gaps, seed
+
+
+@pytest.mark.parametrize("later", [1, 10, 900])
+@pytest.mark.parametrize("count", [1, 2, 20])
+@pytest.mark.parametrize("kind", [Team, Inclusive])
+def test_a_history_whose_oldest_row_prints_a_later_date_comes_to_its_end(kind: type[Team], count: int, later: int) -> None:
+    """Its last rows listed once more, and no other, are the end of the list."""
+    rows = [(n, NOW - n * SECOND, NOW - n * SECOND) for n in range(1, count)]
+    rows.append((count, NOW - count * SECOND, min(NOW, NOW - count * SECOND + later * SECOND)))
+    assert walked(kind(rows, cap=30), NOW - 100 * SECOND) == ({*range(1, count + 1)}, [])
+
+
+@pytest.mark.parametrize(("cap", "above", "below"), [(30, 30, 45), (100, 100, 150), (30, 29, 45)])
+def test_a_crowd_is_not_called_whole_by_the_count_of_the_second_above_it(cap: int, above: int, below: int) -> None:
+    """Where cursors and counts include their date, and the second above holds just as many as a page lists."""
+    rows = [(n, at, at) for n, at in enumerate([NOW - 30 * SECOND] * above + [NOW - 31 * SECOND] * below, 1)] + ordinary(20, SECOND, 900)
+    rows += [(5000 + n, NOW - (32 + n) * SECOND, NOW - (32 + n) * SECOND) for n in range(80)]
+    found, gaps = walked(Inclusive(rows, cap=cap), NOW - 60 * SECOND)
+    assert {id_ for id_, at, _ in rows if at >= NOW - 60 * SECOND} - found
+    assert [(gap.since, gap.until) for gap in gaps] == [(NOW - 31 * SECOND, NOW - 30 * SECOND)]
+
+
+@pytest.mark.parametrize("kind", [Team, Inclusive])
+def test_a_later_and_an_older_date_at_the_end_of_a_page_of_one_date_are_no_way_on(kind: type[Team]) -> None:
+    """The page is of the date that most of its rows print."""
+    at = NOW - 30 * SECOND
+    dates = {28: at + SECOND, 29: at - 20 * SECOND}
+    rows = [(2000 + n, at + 44 - n, dates.get(n, at)) for n in range(45)]
+    rows += [(5000 + n, at - n * SECOND, at - n * SECOND) for n in range(1, 120)]
+    found, gaps = walked(kind(rows, cap=30), NOW - 90 * SECOND)
+    flagged = {id_ for id_, _, date in rows if any(gap.since <= date < gap.until for gap in gaps)}
+    assert {id_ for id_, _, date in rows if date >= NOW - 90 * SECOND} - found <= flagged
+
+
+def test_a_date_at_the_end_of_all_years_ends_no_walk() -> None:
+    """A date that stands for never has no successor to ask before."""
+    never = parse_rfc3339("9999-12-31T23:59:59Z")
+    assert never is not None
+    rows = [(1, NOW - SECOND, NOW - SECOND), (2, NOW - 2 * SECOND, NOW - 2 * SECOND), (3, NOW - 3 * SECOND, never.instant)]
+    assert walked(Team(rows, cap=30), NOW - 60 * SECOND) == ({1, 2, 3}, [])
+
+
+def test_a_count_that_lags_proves_no_group_whole() -> None:
+    """Counted less than was listed already: the group is flagged."""
+    rows = ordinary(60) + [(2000 + n, NOW - 20 * SECOND, NOW - 20 * SECOND) for n in range(45)]
+    found, gaps = walked(Team(rows, cap=30, lag=600 * SECOND), NOW - 60 * SECOND)
+    assert len(found) < len(rows)
+    assert [gap.reason for gap in gaps] == ["tie_group"]
+
+
+@pytest.mark.parametrize("step", [1, SECOND])
+def test_an_inclusive_count_raises_no_alarm(step: Instant) -> None:
+    """Where cursors and counts include their date, a group at the very beginning of its second is counted whole all the same."""
+    rows = ordinary(60) + [(2000 + n, NOW - 20 * SECOND + (n % 2) * (step % SECOND), NOW - 20 * SECOND) for n in range(27)]
+    found, gaps = walked(Inclusive(rows, cap=30), NOW - 60 * SECOND)
+    assert ({id_ for id_, _, _ in rows} - found, gaps) == (set(), [])
+
+
+def test_rows_dated_ahead_stop_no_walk() -> None:
+    """A bulk schedule, listed by its creation and dated tomorrow, fills most of a page."""
+    tomorrow = NOW + 86_400 * SECOND
+    rows = ordinary(300) + [(2000 + n, NOW - 40 * SECOND + n, tomorrow + n * SECOND) for n in range(25)]
+    found, _ = walked(Team(rows, cap=30), NOW - 120 * SECOND)
+    assert {id_ for id_, _, date in rows if date >= NOW - 120 * SECOND} <= found
+
+
+@pytest.mark.parametrize("imports", [1, 2])
+def test_an_old_row_at_the_end_of_a_page_of_one_date_makes_no_jump(imports: int) -> None:
+    """A broadcast fills the page but for its last rows, which are old-dated imports."""
+    tied = [(2000 + n, NOW - 30 * SECOND, NOW - 30 * SECOND) for n in range(100 - imports)]
+    old = [(5000 + n, NOW - 30 * SECOND - 1 - n, NOW - 90_000 * SECOND) for n in range(imports)]
+    rows = tied + old + [(6000 + n, NOW - (31 + n) * SECOND, NOW - (31 + n) * SECOND) for n in range(300)]
+    found, gaps = walked(Team(rows, cap=100), NOW - 200 * SECOND)
+    lost = {id_ for id_, _, date in rows if date >= NOW - 200 * SECOND} - found
+    assert not lost or (gaps and lost <= {id_ for id_, _, _ in tied})
+
+
+def test_the_rows_of_one_group_prove_nothing_of_the_next() -> None:
+    """Two groups in one walk, the second longer than any page."""
+    rows = ordinary(20)
+    for first, size, age in ((2000, 150, 20), (4000, 250, 40)):
+        rows += [(first + n, NOW - age * SECOND, NOW - age * SECOND) for n in range(size)]
+    found, gaps = walked(Team(rows, cap=200), NOW - 60 * SECOND)
+    assert len(found) < len(rows)
+    assert [gap.since for gap in gaps] == [NOW - 40 * SECOND]
+
+
+@pytest.mark.parametrize("status", [400, 404, 405, 501])
+def test_a_group_ends_no_stream_where_longer_pages_and_counts_are_refused(status: int) -> None:
+    """400 to a longer page, and no count at all: the group is flagged, and what lies below it is found."""
+    tied = [(2000 + n, NOW - 30 * SECOND, NOW - 30 * SECOND) for n in range(45)]
+    rows = ordinary(30) + tied + [(5000 + n, NOW - (31 + n) * SECOND, NOW - (31 + n) * SECOND) for n in range(40)]
+    team = Team(rows, cap=30)
+    answer = team.answer
+
+    def refusing(request: Request) -> Response:
+        longer = json.loads(request.body or b"{}").get("limit", 0) > 30
+        if request.path.endswith("count"):
+            return Response(status, {}, b"{}")
+        return Response(400, {}, b"{}") if longer else answer(request)
+
+    team.answer = refusing  # type: ignore[method-assign]
+    found, gaps = walked(team, NOW - 60 * SECOND)
+    assert {id_ for id_, _, date in rows if date >= NOW - 60 * SECOND} - found <= {id_ for id_, _, _ in tied}
+    assert [gap.reason for gap in gaps] == ["tie_group"]
+
+
+@pytest.mark.parametrize("rows", [0, 5], ids=["alone", "at the end"])
+def test_a_row_without_a_date_at_the_end_of_a_history_ends_the_walk(rows: int) -> None:
+    """It becomes a dead letter, and the sweep comes to its end."""
+    team = Team(ordinary(rows + 1), cap=30)
+    answer = team.answer
+
+    def with_tail(request: Request) -> Response:
+        found = json.loads(answer(request).body)
+        return response([*found, {"id": 77, "text": "no date"}] if len(found) < 30 else found)
+
+    team.answer = with_tail  # type: ignore[method-assign]
+    found, _ = walked(team, NOW - 86_400 * SECOND)
+    assert len(found) == rows
+
+
+def test_a_cap_that_shrinks_is_noticed() -> None:
+    """Fone Dynamics: an answer as long as a lower limit is not taken for whole because longer ones were seen before."""
+    adapter, rows = FoneDynamics(), [{"MessageSid": f"M{n}", "Created": NOW // SECOND - n, "Status": "Received"} for n in range(1, 180)]
+    window = Window(NOW - 200 * SECOND, NOW, NOW)
+    request: Request | None = adapter.first_page(Stream("fonedynamics", "a", "PR1"), window, {"most": 200})
+    found, requests = set[str](), 0
+    while request is not None:
+        asked, requests = dict(request.query), requests + 1
+        inside = [row for row in rows if int(asked["Date_From"]) <= row["Created"] < int(asked["Date_To"])]
+        skip = int(asked.get("Results_Skip", 0))
+        page = adapter.read_page(request, response({"Messages": inside[skip : skip + 50]}))
+        found |= {row.id for row in page.rows if isinstance(row, Row)}
+        request = page.next
+    assert len(found) == len(rows)
+    assert requests < 20
+
+
+@pytest.mark.parametrize("longest", [50, 100, 200], ids=lambda longest: f"at most {longest}")
+def test_a_paged_thread_is_read_whole(longest: int) -> None:
+    """Stuut, should it page: every page has one length, whatever the first answer's was."""
+    adapter, rows = Stuut(), [{"id": f"m{n}", "created_at": format_rfc3339(NOW - n * SECOND)} for n in range(400)]
+    request: Request | None = adapter.first_page(Stream("stuut", "a", "t"), Window(0, None, NOW), {})
+    found: set[str] = set()
+    while request is not None:
+        asked = dict(request.query)
+        number, length = int(asked.get("page", 0)), min(longest, int(asked.get("limit", 50)))
+        cut = rows[number * length : (number + 1) * length]
+        more = number + 1 if (number + 1) * length < len(rows) else None
+        page = adapter.read_page(request, response({"data": cut, "total_records": len(rows), "next_page": more}))
+        found |= {row.id for row in page.rows if isinstance(row, Row)}
+        request = page.next
+        if request is None and len(rows) < 401:  # and once more, with a new message
+            rows.insert(0, {"id": "new", "created_at": format_rfc3339(NOW + SECOND)})
+            request = adapter.first_page(Stream("stuut", "a", "t"), Window(0, None, NOW), page.memo or {})
+    assert len(found) == len(rows)
+    assert "ids_disappeared" not in page.oddities
+
+
+@pytest.mark.parametrize(("cap", "polls"), [(50, 2), (40, 3)], ids=["round", "any length"])
+def test_a_capped_thread_is_flagged(cap: int, polls: int) -> None:
+    """Stuut lists only its newest rows: at a round length it is told by the second poll, at another one poll later; said once."""
+    adapter, memo, flags = Stuut(), dict[str, Any](), list[int]()
+    for poll in range(1, 6):
+        rows = [{"id": f"m{n}", "created_at": format_rfc3339(NOW + n * SECOND)} for n in range(poll, poll + cap)]
+        page = adapter.read_page(adapter.first_page(Stream("stuut", "a", "t"), Window(0, None, NOW), memo), response(rows))
+        memo = page.memo if page.memo is not None else memo
+        flags += [poll] * len(page.gaps)
+        assert "ids_disappeared" not in page.oddities
+    assert flags == [polls]
+
+
+@pytest.mark.parametrize(("gone", "told"), [((), []), ((7,), [3]), ((0, 1), [3])], ids=["nothing", "from the middle", "the oldest"])
+def test_messages_of_a_thread_that_are_listed_no_more_are_noticed(gone: tuple[int, ...], told: list[int]) -> None:
+    """While new ones come in: at the poll that lacks them, and not again; nothing is called a gap."""
+    adapter, memo, said = Stuut(), dict[str, Any](), list[int]()
+    for poll in range(1, 6):
+        rows = [{"id": f"m{n}", "created_at": format_rfc3339(NOW + n * SECOND)} for n in range(10 + poll) if poll < 3 or n not in gone]
+        page = adapter.read_page(adapter.first_page(Stream("stuut", "a", "t"), Window(0, None, NOW), memo), response(rows))
+        memo = page.memo if page.memo is not None else memo
+        said += [poll] * page.oddities.count("ids_disappeared")
+        assert not page.gaps
+    assert said == told
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_half_a_surrogate_pair_spoils_no_answer(provider: str) -> None:
+    """An emoji that was cut in two, escaped: its row is read with a replacement, and all others as they are."""
+    rows = [
+        b'{"id":%d,"MessageSid":"%d","date":"2026-09-21T14:12:50Z","created_at":"2026-09-21T14:12:50Z","Created":1790000000,"text":"%s"}'
+        % (n, n, text)
+        for n, text in enumerate((rb"cut \ud83d", rb"\ude00", rb"whole \uD83D\uDE00", rb"no escape: \\ud83d"), 1)
+    ]
+    adapter = adapter_of(provider)
+    request = adapter.first_page(Stream(provider, "a", "s"), Window(NOW - 60 * SECOND, NOW + 60 * SECOND, NOW), {})
+    page = adapter.read_page(request, Response(200, {}, b"[" + b",".join(rows) + b"]"))
+    read = [row.raw for row in page.rows if isinstance(row, Row)]
+    assert [rb"cut \ufffd" in read[0], rb"\ufffd" in read[1], read[2:] == rows[2:]] == [True, True, True]
+
+
+def test_a_number_too_large_for_one_spoils_no_row() -> None:
+    """Free-form members may hold what no float can."""
+    row = Row("1", NOW, b'{"id":1,"date":"2026-09-21T14:12:50Z","type":"inbound","custom":{"data":[1e400]}}')
+    seen = Heymarket().read_row(row)
+    assert seen.message.provider_data["custom"] == {"data": ["1e400"]}  # pyright: ignore[reportAttributeAccessIssue]
+
+
+@pytest.mark.parametrize("provider", ["stuut", "heymarket", "fonedynamics"])
+def test_a_number_too_large_for_one_spoils_no_page(provider: str) -> None:
+    """A page with such a row is read like any other, and so are the conversations of a group."""
+    raw = b'{"id":1,"MessageSid":"1","date":"2026-09-21T14:12:50Z","created_at":"2026-09-21T14:12:50Z","Created":1790000000,"odd":1e999'
+    raw += b',"phone":"14155550100","conversation":{"inbox":7}}'
+    adapter = adapter_of(provider)
+    request = adapter.first_page(Stream(provider, "a", "s"), Window(NOW - 60 * SECOND, NOW + 60 * SECOND, NOW), {})
+    page = adapter.read_page(request, Response(200, {}, b"[" + raw + b"]"))
+    assert page.rows == [Row("1", page.rows[0].created, raw)]  # pyright: ignore[reportAttributeAccessIssue]
+    assert heymarket_walk._talks([Row("1", NOW, raw)]) == [["14155550100", "7"]]
+
+
+@pytest.mark.parametrize("provider", ["stuut", "heymarket", "fonedynamics"])
+@pytest.mark.parametrize("odd", [b"9" * 400, b"1e999", b"[" * 700 + b"]" * 700, b'"\\ud83d"', b'"\xff"', b"NaN"])
+def test_whatever_a_member_holds_nothing_escapes_but_the_errors_that_are_named(provider: str, odd: bytes) -> None:
+    """Every member of a row and of what is around the rows: numbers without end, nesting without end, bytes that are no text."""
+    adapter, rows = adapter_of(provider), 0
+    request = adapter.first_page(Stream(provider, "a", "s"), Window(NOW - 60 * SECOND, NOW + 60 * SECOND, NOW), {})
+    usual = {
+        "id": b"1",
+        "MessageSid": b'"1"',
+        "Created": b"1790000000",
+        "date": b'"2026-09-21T14:12:50Z"',
+        "created_at": b'"2026-09-21T14:12:50Z"',
+    }
+    for name in (
+        *usual,
+        "Scheduled",
+        "custom",
+        "classifications",
+        "status",
+        "phone",
+        "target_errors",
+        "media",
+        "updated",
+        "modified_at",
+        "NumSegments",
+    ):
+        row = b"{" + b",".join(b'"%s":%s' % (each.encode(), value) for each, value in {**usual, name: odd}.items()) + b"}"
+        for body in (b"[" + row + b"]", b'{"messages":[' + row + b'],"total_records":' + odd + b',"next_page":' + odd + b"}"):
+            try:
+                page = adapter.read_page(request, Response(200, {}, body))
+            except ProviderError:
+                continue
+            rows += len(page.rows)
+            for each in page.rows:
+                if isinstance(each, Row):
+                    adapter.read_row(each)
+    assert rows or odd in {b'"\xff"', b"NaN"}
+
+
+@pytest.mark.parametrize("body", [b'"10', b""])
+def test_a_cut_count_is_asked_again(body: bytes) -> None:
+    """It is no count of another shape: the provider could not be reached whole."""
+    request = Request("POST", f"{heymarket_walk.PATH}/count", step={"kind": "count", "ends": []})
+    with pytest.raises(Unreachable):
+        Heymarket().read_page(request, Response(200, {}, body))
+
+
+def test_half_of_the_counts_and_conversations_of_a_group_may_fail() -> None:
+    """What failed is asked again, not the whole chain from its page: the walk comes through, and nothing behind the group is missed."""
+    story, rng = Story(5, crash_s=None, seconds=120.0, settle_s=600.0, cluster=FakeCluster(1)), random.Random(5)
+    switches = Switches(limit_max=30, ties=0.5, tie_rows=60, printed="seconds", late=0.0)
+    story.world = World(5, START, switches, per_second=0.3, backlog=20, backlog_s=1800.0, providers=(HEYMARKET,))
+    story.providers = type(story.providers)(story.world, 5)
+    failed, answer = list[str](), story.providers.answer
+
+    def heard(method: str, target: str, *more: Any) -> Any:
+        if ("phoneNumber" in target or target.endswith("/count")) and rng.random() < 0.5:
+            failed.append(target)
+            return Answer(*rng.choice(((500, b"oops", "text/plain"), (200, b'[{"id":"cut', "application/json"))))
+        return answer(method, target, *more)
+
+    story.providers.answer = heard  # type: ignore[method-assign]
+    verdict = story.play()
+    assert len(failed) > 20
+    assert verdict.good, verdict
+
+
+def test_conversations_that_are_read_for_a_group_leave_no_number_in_the_state() -> None:
+    """The numbers that are asked for are in no record of the state topic, and the groups are found all the same."""
+    story = Story(5, crash_s=20.0, seconds=120.0, cluster=FakeCluster(1))
+    switches = Switches(limit_max=30, ties=0.5, tie_rows=60, printed="seconds", late=0.0)
+    story.world = World(5, START, switches, per_second=0.3, backlog=20, backlog_s=1800.0, providers=(HEYMARKET,))
+    story.providers = type(story.providers)(story.world, 5)
+    talks, answer = list[str](), story.providers.answer
+
+    def heard(method: str, target: str, *more: Any) -> Any:
+        talks.extend([target] * ("phoneNumber" in target))
+        return answer(method, target, *more)
+
+    story.providers.answer = heard  # type: ignore[method-assign]
+    assert not story.play().duplicates
+    assert len(talks) > 10
+    assert not [record for record, _ in story.cluster.state[0] if b"1415555" in (record.value or b"")]

@@ -1,0 +1,400 @@
+"""A past range beside live polling: everything of it once, and never again."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+from collections import Counter
+from collections.abc import AsyncIterator
+from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import anyio
+import anyio.to_thread
+import httpx
+import pytest
+import trio.testing
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from poller.commands.backfill import _done, _first, _Progress, _Watch
+from poller.coverage import backfill, ladder
+from poller.coverage import cursor as window
+from poller.coverage.backfill import Asked
+from poller.coverage.cursor import Backfill, Cursor, Sweep
+from poller.demo.kafka.broker import Cluster
+from poller.demo.simulator.switches import Switches
+from poller.demo.simulator.vendors.answers import Answer
+from poller.demo.simulator.world import PROPERTIES, THREADS
+from poller.errors import Unauthorized, Unreachable
+from poller.kafka.partitioner import shard_of
+from poller.kafka.port import Chunk, LogEnd, Stored
+from poller.model import DAY, HOUR, MINUTE, SECOND, Stream
+from poller.polling import sweep
+from poller.polling.streams import Polled
+from poller.providers.contract import Request, Response, Window
+from poller.providers.fonedynamics.provider import FoneDynamics
+from poller.providers.heymarket.provider import Heymarket
+from poller.providers.registry import adapter_of
+from poller.publishing.state_records import Waits, account_state_key, asked_key, encode_state
+from poller.telemetry.facts import AccountFacts, SweepFacts, Telemetry
+from tests.support.story import START, Story
+from tests.support.trial import Trial, faults
+from tests.unit.commands.test_cli import poller
+
+LADDER = ladder.build(interval=15 * SECOND, overlap=10 * MINUTE, status_horizon=3 * DAY, every=6 * HOUR, back=7 * DAY)
+STREAMS = ["heymarket/main/team", *(f"fonedynamics/sydney/{p}" for p in PROPERTIES), *(f"stuut/collections/{t}" for t in THREADS)]
+ranges = st.lists(st.tuples(st.integers(0, 100), st.integers(0, 100)).map(lambda pair: (min(pair), max(pair))), max_size=6)
+
+
+def cursor(floor: int, start: int, complete: tuple[tuple[int, int], ...] = ()) -> Cursor:
+    """A stream that began at ``start``."""
+    return replace(window.begin(LADDER, floor=start, now=1000), floor=floor, complete=complete)
+
+
+@given(ranges, st.integers(0, 100), st.integers(0, 100), st.integers(0, 100), st.integers(0, 100))
+def test_what_is_missing_is_what_nobody_has_published(done: list[tuple[int, int]], a: int, b: int, c: int, d: int) -> None:
+    """Instant by instant: in the range, below the floor, neither polled live nor backfilled before."""
+    start, floor, since, until = min(a, b), max(a, b), min(c, d), max(c, d)
+    known = cursor(floor, start, backfill.merged(tuple(done)))
+    parts = backfill.missing(known, since, until)
+    for instant in range(101):
+        mine = since <= instant < until and instant < floor and not start <= instant < floor
+        mine = mine and not any(low <= instant < high for low, high in done)
+        assert any(low <= instant < high for low, high in parts) == mine, instant
+
+
+@given(ranges)
+def test_merged_ranges_hold_the_same_instants_in_order(given_: list[tuple[int, int]]) -> None:
+    """As few as possible, none touching another."""
+    merged = backfill.merged(tuple(given_))
+    for instant in range(101):
+        assert any(a <= instant < b for a, b in merged) == any(a <= instant < b for a, b in given_)
+    assert all(one[1] < two[0] for one, two in zip(merged, merged[1:], strict=False))
+
+
+def test_a_backfill_is_of_whole_seconds() -> None:
+    """Neighbouring ranges share no second, which a provider that filters by seconds would list in both."""
+    begun = backfill.begin(cursor(50 * DAY, 50 * DAY), Asked("a", 5 * SECOND + 1, 9 * SECOND + 1)).backfill
+    assert begun is not None
+    assert (begun.since, begun.until) == (5 * SECOND, 10 * SECOND)
+
+
+def test_a_second_request_waits_and_the_same_one_changes_nothing() -> None:
+    """One backfill of a stream at a time; asking again is harmless."""
+    begun = backfill.begin(cursor(50, 50), Asked("a", 0, 10))
+    assert backfill.begin(begun, Asked("a", 0, 10)) is begun
+    assert backfill.begin(begun, Asked("b", 0, 20)) is begun
+    assert backfill.running(begun) is not None
+
+
+def test_progress_says_how_far_how_fast_and_how_long() -> None:
+    """By what happened since it was first looked at, also where another command had begun it."""
+    held = [
+        Backfill("a", 0, 100, Sweep(0, 100, 0, 0, 100, Request("POST", "/", step={"cursor": cursor})), pages, 2 * pages, pages)
+        for cursor, pages in ((100, 0), (60, 4), (50, 5))
+    ]
+    assert _Progress(held[0], 7.0).line(held[0], 7.0) == "0 pages, 0 rows, 0 events"
+    assert _Progress(held[0], 0.0).line(held[1], 20.0) == "4 pages, 8 rows, 4 events; 40%, 12 pages a minute, about 30 s left"
+    assert _Progress(held[1], 0.0).line(held[2], 10.0) == "5 pages, 10 rows, 5 events; 50%, 6 pages a minute, about 50 s left"
+
+
+def test_a_dry_run_says_what_would_be_asked_first() -> None:
+    """The newest part that is left, with its bounds; nothing where all of it was published."""
+    stream = Stream("fonedynamics", "a", "P")
+    begun = replace(cursor(50 * SECOND, 20 * SECOND), complete=((0, 10 * SECOND),))
+    left = backfill.parts(begun, Backfill("", 0, 40 * SECOND))
+    assert left == ((10 * SECOND, 20 * SECOND),)
+    assert _first(FoneDynamics(), stream, left).endswith("/P/Messages?Date_From=10&Date_To=20&Results_Count=1000")
+    assert _first(Heymarket(), stream, left).startswith('would begin with POST /v1/messages/all {"limit":')
+    assert _first(Heymarket(), stream, backfill.parts(begun, Backfill("", 0, 10 * SECOND))).startswith("nothing would be asked")
+
+
+class Unowned:
+    """A stream that nobody polls for a minute; then its owner has done what was asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[float] = []
+        self.request: Asked | None = None
+        self.sick: str | None = None
+        self.fresh = self.taken = False
+
+    def trouble(self, *, stalled: bool) -> str | None:
+        """Why nothing can be asked."""
+        return self.sick if stalled or self.fresh else None
+
+    async def look(self) -> Cursor | None:
+        """Its cursor."""
+        if self.request is None or anyio.current_time() < 60:
+            return None
+        return replace(cursor(50, 50), backfill=Backfill(self.request.id, 0, 10, None, 3, 2, 1, done=True))
+
+    async def ask(self, asked: Asked) -> None:
+        """The request, heard by nobody."""
+        self.asked.append(anyio.current_time())
+        self.request = asked
+
+
+def test_without_an_owner_the_command_says_so_and_waits(capsys: pytest.CaptureFixture[str]) -> None:
+    """It asks every few seconds, says once after a while that nobody answers, and goes on as soon as somebody does."""
+    watch = Unowned()
+    clock = trio.testing.MockClock(autojump_threshold=0)
+    done = anyio.run(_done, watch, Asked("a", 0, 10), backend="trio", backend_options={"clock": clock})
+    assert done.events == 1
+    assert watch.asked == [5.0 * n for n in range(12)]
+    assert capsys.readouterr().err.splitlines() == ["no worker has taken it up; is poller run running?"]
+
+
+class Held(Unowned):
+    """Taken up at once, and without a page ever after."""
+
+    async def look(self) -> Cursor | None:
+        """Its cursor."""
+        return None if self.request is None else replace(cursor(50, 50), backfill=Backfill(self.request.id, 0, 10))
+
+
+@pytest.mark.parametrize(
+    ("trouble", "fresh", "kind", "after_s"),
+    [("unauthorized", True, Unauthorized, 0), ("unauthorized", False, Unauthorized, 61), ("unreachable", False, Unreachable, 70)],
+)
+def test_the_command_ends_where_the_provider_is_in_trouble(trouble: str, fresh: bool, kind: type[Exception], after_s: float) -> None:
+    """At once where credentials are refused now; by what was known before only after a minute without a page."""
+    watch = Held()
+    watch.sick, watch.fresh, watch.request = trouble, fresh, Asked("a", 0, 10)
+    clock = trio.testing.MockClock(autojump_threshold=0)
+    with pytest.raises(kind) as ended:
+        anyio.run(_done, watch, Asked("a", 0, 10), backend="trio", backend_options={"clock": clock})
+    assert clock.current_time() == pytest.approx(after_s, abs=1.0)
+    assert "the worker" in ended.value.fix  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("trouble", ["unauthorized", "unreachable"])
+def test_an_old_trouble_ends_no_command_that_waits_for_an_owner(trouble: str) -> None:
+    """What a worker that is gone once met may be over: the command waits on, until somebody is there, and meets it anew."""
+    watch = Unowned()
+    watch.sick = trouble
+    clock = trio.testing.MockClock(autojump_threshold=0)
+    assert (
+        anyio.run(partial(_done, patience_s=20.0), watch, Asked("a", 0, 10), backend="trio", backend_options={"clock": clock}).events == 1
+    )
+    watch = Unowned()
+    watch.sick, watch.fresh = "unauthorized", True
+    with pytest.raises(Unauthorized) as ended:
+        anyio.run(_done, watch, Asked("a", 0, 10), backend="trio", backend_options={"clock": clock})
+    assert "ask again afterwards" in ended.value.fix
+
+
+@pytest.mark.anyio
+async def test_an_old_trouble_is_believed_only_where_nothing_happens() -> None:
+    """What the state said before the command began may be over; what is written meanwhile is true."""
+    key = account_state_key("stuut/a")
+    records = [Stored(key, encode_state(Waits("unauthorized", 3, 0)))]
+
+    class Log:
+        async def ends(self, shard: int, *, settled: bool) -> LogEnd:
+            return LogEnd(0, len(records), "c")
+
+        async def read(self, shard: int, since: int, until: int) -> AsyncIterator[Chunk]:
+            yield Chunk(records[since:until], until)
+
+    watch = _Watch(Log(), 0, Stream("stuut", "a", "t"))  # type: ignore[arg-type]
+    await watch.look()
+    assert watch.trouble(stalled=False) is None
+    assert watch.trouble(stalled=True) == "unauthorized"
+    records.append(Stored(key, None))
+    await watch.look()
+    assert watch.trouble(stalled=True) is None
+    records.append(Stored(key, encode_state(Waits("unauthorized", 1, 0))))
+    await watch.look()
+    assert watch.trouble(stalled=False) == "unauthorized"
+
+
+def test_a_backfill_believes_no_single_answer_without_rows() -> None:
+    """A Stuut thread that is listed empty once is asked for again; live polling comes back anyway."""
+    adapter, stream = adapter_of("stuut"), Stream("stuut", "a", "thr_1")
+    for until, asks in ((START, 2), (None, 1)):
+        request, asked = adapter.first_page(stream, Window(START - DAY, until, START), {}), 0
+        while request is not None:
+            request, asked = adapter.read_page(request, Response(200, {}, b"[]")).next, asked + 1
+        assert asked == asks
+
+
+@pytest.mark.parametrize("crash_s", [None, 6.0])
+def test_a_backfill_publishes_what_live_polling_began_too_late_for(crash_s: float | None) -> None:
+    """Whatever crashes meanwhile: all messages of the range once, the second time nothing, nor of a part of it."""
+    story = Story(8, crash_s=crash_s, seconds=80.0)
+    story.start_from = "1h"
+
+    async def ask(_: Story) -> None:
+        await anyio.sleep(3)
+        for number, until in enumerate((START, START, START - 2 * HOUR)):
+            for _ in range(10):
+                for stream in STREAMS:
+                    asked = Asked(f"request-{number}", START - 2 * DAY, until)
+                    record = Stored(asked_key(stream), encode_state(asked))
+                    for member in story.cluster.members.values():
+                        member.hear(shard_of(stream.rpartition("/")[0], 4), record)
+                await anyio.sleep(2)
+
+    verdict = story.play(ask)
+    assert verdict.good, verdict
+    assert not faults(story.published())
+
+
+def test_a_backfill_that_is_asked_for_before_the_provider_has_answered_is_not_forgotten() -> None:
+    """Also where its first answer shows that its clock is another, and the stream begins by that one."""
+    story = Story(8, Switches(skew_s=300.0), crash_s=None, seconds=40.0)
+    answer, done = story.providers.answer, list[bool]()
+
+    def late(*asked: Any) -> Answer:
+        return answer(*asked) if asked[-1] > START + 8 * SECOND else Answer(500, b"", "text/plain")
+
+    async def ask(_: Story) -> None:
+        await anyio.sleep(4)
+        for stream in STREAMS:
+            record = Stored(asked_key(stream), encode_state(Asked("request", START - 5 * DAY, START - 2 * DAY)))
+            for member in story.cluster.members.values():
+                member.hear(shard_of(stream.rpartition("/")[0], 4), record)
+        await anyio.sleep(30)
+        ledgers = [poller.account.committer.ledger for shard in story.running["worker-0"][0]._shards.values() for poller in shard._pollers]
+        cursors = {stream: cursor for stream in STREAMS for ledger in ledgers if (cursor := ledger.cursor(stream)) is not None}
+        done.extend(each.backfill is not None and each.backfill.done for each in cursors.values())
+
+    story.providers.answer = late  # type: ignore[method-assign]
+    assert story.play(ask).good
+    assert done == [True] * len(STREAMS)
+
+
+class Heard(Story):
+    """``told`` has the sweeps of the first property by rung."""
+
+    def telemetry(self) -> Telemetry:
+        """That listens."""
+        found = super().telemetry()
+        found_account, self.told = found.account, Counter[str]()
+
+        def account(provider: str, name: str) -> AccountFacts:
+            facts = found_account(provider, name)
+            swept = facts.sweep
+
+            def heard(one: SweepFacts) -> None:
+                self.told[one.rung] += one.stream.endswith(PROPERTIES[0]) and one.outcome in ("ok", "empty")
+                swept(one)
+
+            facts.sweep = heard  # type: ignore[method-assign]
+            return facts
+
+        found.account = account  # type: ignore[method-assign]
+        return found
+
+
+class Retained(Heard):
+    """A provider that refuses to be asked for what is older than a day."""
+
+    async def _answer(self, request: httpx.Request, name: str = "") -> httpx.Response:
+        since = request.url.params.get("Date_From")
+        if since is not None and int(since) < START // SECOND - 26 * 3600:
+            self.refused = getattr(self, "refused", 0) + 1
+            return httpx.Response(400, content=b"{}", headers={"content-type": "application/json"})
+        return await super()._answer(request, name)
+
+
+def test_a_backfill_that_always_fails_delays_nothing_else() -> None:
+    """Every rung and the audit of its stream go on as often as without it; it is tried again, ever more slowly."""
+    told = []
+    for asks in (False, True):
+        story = Retained(8, crash_s=None, seconds=1500.0)
+        story.world._per_second = 0.2
+
+        async def ask(story: Story, *, asks: bool = asks) -> None:
+            await anyio.sleep(3)
+            stream = f"fonedynamics/sydney/{PROPERTIES[0]}"
+            record = Stored(asked_key(stream), encode_state(Asked("request", START - 9 * DAY, START - 2 * DAY)))
+            for member in story.cluster.members.values():
+                member.hear(shard_of(stream.rpartition("/")[0], 4), record) if asks else None
+
+        verdict = story.play(ask)
+        assert verdict.good, (asks, verdict)
+        told.append((story.told, getattr(story, "refused", 0)))
+    (healthy, none), (ill, refused) = told
+    assert none == 0
+    assert 3 <= refused < 20
+    assert len(healthy) >= 5
+    assert all(ill[rung] >= 0.9 * count - 1 for rung, count in healthy.items()), (healthy, ill)
+
+
+class Poisoned(Heard):
+    """A provider that fails on whatever holds one second, half an hour before the beginning; 0: it never answers."""
+
+    how = 500
+
+    async def _answer(self, request: httpx.Request, name: str = "") -> httpx.Response:
+        asked, at = request.url.params, START // SECOND - 1800
+        if PROPERTIES[0] in request.url.path and "Date_From" in asked and int(asked["Date_From"]) <= at < int(asked["Date_To"]):
+            if not self.how:
+                await anyio.sleep_forever()
+            return httpx.Response(self.how, content=b"{}", headers={"content-type": "application/json"})
+        return await super()._answer(request, name)
+
+
+@pytest.mark.parametrize(("how", "live"), [(500, 1000), (400, 300), (0, 1000)])
+def test_a_rung_that_always_fails_starves_no_deeper_one(how: int, live: int) -> None:
+    """All ages but those of the poisoned rung are read on, also while it owes its first sweep."""
+    story = Poisoned(8, crash_s=None, seconds=1500.0, settle_s=1.0)
+    story.world._per_second, story.how = 0.2, how
+    story.play()
+    assert story.told["1.07h"] == 0
+    assert story.told["live"] > live
+    assert [story.told[rung] for rung in ("4.27h", "17.1h", "3d")] == [2, 1, 1], story.told
+    assert story.told["0.0667h"] > 20
+
+
+def test_a_backfill_over_which_the_floor_rose_is_done() -> None:
+    """Nothing of it is left to ask for when its first page comes to its turn."""
+    account: Any = SimpleNamespace(adapter=FoneDynamics(), provider_clock=SimpleNamespace(latest=lambda now: now, earliest=lambda now: now))
+    account.clock = SimpleNamespace(now=lambda: 100 * DAY)
+    polled = Polled(Stream("fonedynamics", "a", PROPERTIES[0]), LADDER)
+    begun = backfill.begin(cursor(50 * DAY, 50 * DAY), Asked("a", 60 * DAY, 61 * DAY))
+    assert backfill.running(begun)
+    risen = replace(begun, floor=70 * DAY)
+    assert sweep.in_hand(account, polled, len(LADDER), risen) is None
+    assert backfill.running(sweep._passed_over(account, polled, len(LADDER), risen)) is None
+
+
+@pytest.mark.anyio
+async def test_the_command_asks_the_running_worker(kafka: Cluster, names: dict[str, str], tmp_path: Path) -> None:
+    """Every stream is backfilled by command; run twice it adds nothing; an unknown stream is refused; --dry-run asks nothing."""
+    trial = Trial(tmp_path, kafka.bootstrap, names, seed=9)
+    trial.start_from = "1h"
+    async with trial.providers():
+        process = trial.start()
+        while trial.commits() < 5:
+            await anyio.sleep(0.1)
+
+        async def command(stream: str, *more: str):  # type: ignore[no-untyped-def]
+            arguments = ("backfill", "--config", str(trial.config()), stream, "--from", "24h", "--to", "10m", *more)
+            return await anyio.to_thread.run_sync(lambda: poller(*arguments))
+
+        dry = await command(STREAMS[0], "--dry-run")
+        assert dry.stdout.startswith("would begin with POST /v1/messages/all"), dry
+        assert (await command("heymarket/main/nobody")).returncode == 2
+        first: list[subprocess.CompletedProcess[str]] = []
+
+        async def fill(stream: str) -> None:
+            first.append(await command(stream))
+
+        async with anyio.create_task_group() as tasks:
+            for stream in STREAMS:
+                tasks.start_soon(fill, stream)
+        assert not any(done.returncode for done in first), first
+        assert sum(int(done.stdout.split()[4]) for done in first) > 30
+        again = await command(STREAMS[0])
+        assert again.stdout.endswith(" 0 events that had never been published\n"), again
+        process.send_signal(signal.SIGTERM)
+        assert await anyio.to_thread.run_sync(process.wait, 25) == 0
+        verdict = await trial.settle()
+    assert verdict.good, verdict
+    assert not faults(trial.events)

@@ -1,0 +1,148 @@
+"""Ten thousand planted texts, numbers and secrets, every error injected: none of them is anywhere it should not be."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import anyio
+import pytest
+
+from poller.demo import command
+from poller.demo.simulator.switches import HOSTILE
+from poller.demo.simulator.truth import Published
+from poller.demo.simulator.vendors import routes as providers
+from poller.demo.simulator.vendors.answers import Answer
+from poller.demo.simulator.vendors.routes import Providers
+from poller.demo.simulator.world import World
+from poller.kafka.port import DEAD_LETTERS
+from poller.telemetry.admin import picture_of, render
+from tests.support.fake_kafka import FakeCluster
+from tests.support.story import START, Story
+
+MARK = "cANaRy"
+NUMBER = re.compile(r"1999555\d{4}")
+PLANTED = 5_000
+"""Messages of the backlog, each with a text and a number."""
+
+SECRETS = {
+    "heymarket-id": "SECRET_ID",
+    "heymarket-key": "SECRET_KEY",
+    "fone-sid": "ACCOUNT_SID",
+    "fone-token": "FONE_TOKEN",
+    "stuut-token": "TOKEN",
+}
+HASHED = "privacy: {numbers: hash, text: drop, key: {file: privacy-key}}\n"
+FAULTS = {"reply": 0.1, "commit": 0.05, "send": 0.05, "open": 0.05, "read": 0.05}
+
+
+class Planted(Providers):
+    """Answers with rows that cannot be read, and errors whose bodies talk too much."""
+
+    def answer(self, method: str, target: str, headers: Any, body: bytes, now: int) -> Answer:
+        """As the provider does; now and then with more in it."""
+        found = super().answer(method, target, headers, body, now)
+        if found.status != 200:
+            return found._replace(body=json.dumps({"detail": f"{MARK} {headers.get('authorization')} +19995550000"}).encode())
+        paged = "fonedynamics" in target  # by offset: one row more than the provider knows of would hide another
+        if self._random.random() < 0.1 and found.body.startswith(b"[") and not paged:
+            bad = {"id": f"{self._random.randrange(50)}", "body": f"{MARK} bad", "text": f"{MARK} bad", "phone": "19995550001"}
+            return found._replace(body=found.body[:-1] + (b"," if len(found.body) > 2 else b"") + json.dumps(bad).encode() + b"]")
+        return found
+
+
+class Canary(Story):
+    """Every text and number of the world is a canary, and so is every secret."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.world = World(self.seed, START, self.switches, per_second=6.0, backlog=PLANTED)
+        self.providers = Planted(self.world, self.seed)
+        self.level, self.pictures = "debug", ""
+        invent = self.world._invent
+
+        def planted(*given: Any, **named: Any) -> None:
+            invent(*given, **named)
+            for sms in self.world.all()[-50:]:
+                self.plant(sms)
+
+        self.world._invent = planted  # type: ignore[method-assign]
+        for sms in self.world.all():
+            self.plant(sms)
+
+    @staticmethod
+    def plant(sms: Any) -> None:
+        """Text and number."""
+        number = int(re.sub(r"\D", "", sms.id)[-4:])
+        sms.text, sms.other = f"{MARK} text {number}", f"+1999555{number:04d}"
+
+    async def look(self, _: Story) -> None:
+        """Everything that the administration port shows, again and again."""
+        (self.folder / "privacy-key").write_text(f"{MARK}-privacy-key-that-is-long-enough")
+        while True:
+            await anyio.sleep(3)
+            for worker, telemetry in self.running.values():
+                picture = worker.snapshot()
+                self.pictures += json.dumps(picture_of(picture), default=str) + render(picture) + telemetry.exposition("")[0].decode()
+
+    async def _worker(self, config: Any, folder: Any, name: str) -> None:
+        (folder / "privacy-key").write_text(f"{MARK}-privacy-key-that-is-long-enough")
+        try:
+            await super()._worker(config, folder, name)
+        finally:
+            self.cache = b"".join(path.read_bytes() for path in folder.glob("worker*/**/*") if path.is_file())
+
+
+def traces(text: str) -> list[str]:
+    """What of the planted things a text holds."""
+    return [found[0] for found in re.finditer(f"{MARK}.{{0,20}}|.{{0,20}}{NUMBER.pattern}", text)]
+
+
+@pytest.fixture
+def secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every secret of the simulated providers is a canary."""
+    for file, name in SECRETS.items():
+        monkeypatch.setattr(providers, name, f"{MARK}-{name}-that-is-long-enough-for-hs256")
+        monkeypatch.setitem(command._SECRETS, file, getattr(providers, name))
+
+
+def everything_but_values(story: Canary, said: str) -> dict[str, str]:
+    """Where nothing planted may ever be."""
+    events: list[Published] = story.published()
+    keys = "\n".join(f"{record.key!r} {record.headers!r}" for _, record in story.cluster.public)
+    state = "\n".join(f"{stored.key!r} {stored.value!r}" for log in story.cluster.state.values() for stored, _ in log)
+    assert events
+    return {
+        "log": said,
+        "administration port": story.pictures,
+        "keys and headers": keys,
+        "state topic": state,
+        "cache": story.cache.decode("latin-1"),
+    }
+
+
+@pytest.mark.usefixtures("secrets")
+@pytest.mark.parametrize("privacy", ["", HASHED], ids=["plain", "hashed"])
+def test_nothing_planted_leaves_its_place(privacy: str, capfd: pytest.CaptureFixture[str]) -> None:
+    """Logs at debug, metrics, status, page, keys, headers, state topic and cache hold none of it; the values only where privacy is plain."""
+    story = Canary(3, switches=HOSTILE, faults=FAULTS, cluster=FakeCluster(4), seconds=30.0)
+    story.more, story.plain = privacy, not privacy
+    verdict = story.play(story.look)  # type: ignore[arg-type]
+    assert verdict._replace(duplicates=[]).good, verdict  # dead letters of rows that the world does not know
+    said = "".join(capfd.readouterr())
+    assert len(story.world.all()) + 5 > PLANTED
+    assert "trouble" in said
+    assert len(story.pictures) > 10_000
+    for place, text in everything_but_values(story, said).items():
+        assert not traces(text), place
+    values = "\n".join((record.value or b"").decode() for _, record in story.cluster.public)
+    assert len(traces(values)) == 0 if privacy else len(traces(values)) > PLANTED
+    assert any(record.topic == DEAD_LETTERS for _, record in story.cluster.public)
+
+
+def test_the_trap_works() -> None:
+    """Negative control: a planted text and a planted number are found wherever they are."""
+    assert traces(f'{{"text":"{MARK} text 5"}}')
+    assert traces("heymarket/main/+19995550017")
+    assert not traces("heymarket/main/9004242")

@@ -1,0 +1,183 @@
+"""Whole workers on virtual time: the unchanged engine, fake Kafka, simulated providers without sockets; a seed decides everything."""
+
+from __future__ import annotations
+
+import json
+import random
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import anyio
+import httpx
+import trio
+import trio.testing
+
+from poller.clock import VirtualClock
+from poller.config import load as configuration
+from poller.demo.command import _SECRETS, ACCOUNTS
+from poller.demo.simulator.judge import Flag, Verdict, judge
+from poller.demo.simulator.switches import Switches
+from poller.demo.simulator.truth import Published
+from poller.demo.simulator.vendors.answers import HANG, RESET
+from poller.demo.simulator.vendors.routes import Providers
+from poller.demo.simulator.world import FONE, HEYMARKET, PROPERTIES, STUUT, THREADS, World
+from poller.errors import CommitUncertain, Unavailable
+from poller.model import DAY, SECOND
+from poller.publishing.cache import Store
+from poller.telemetry.facts import Telemetry
+from poller.worker.worker import Worker
+from tests.support.fake_kafka import FakeCluster, FakeLog
+
+START = 1_790_000_000 * SECOND
+SETTLE_TIMES = 10
+CONFIG = """\
+kafka: {{bootstrap_servers: ["127.0.0.1:1"], shards: {shards}, partitions: 4, session_timeout: 2s}}
+defaults: {{start_from: {start_from}, {defaults}}}
+accounts:
+{accounts}{more}"""
+ACCOUNT = {
+    HEYMARKET: """\
+- {{name: main, provider: heymarket, base_url: "http://127.0.0.1/heymarket", rate_limit: {rate},
+   credentials: {{secret_id: {{file: heymarket-id}}, secret_key: {{file: heymarket-key}}}}}}
+""",
+    FONE: """\
+- {{name: sydney, provider: fonedynamics, base_url: "http://127.0.0.1/fonedynamics", rate_limit: 50/s, properties: [{properties}],
+   credentials: {{account_sid: {{file: fone-sid}}, token: {{file: fone-token}}}}}}
+""",
+    STUUT: """\
+- {{name: collections, provider: stuut, base_url: "http://127.0.0.1/stuut", rate_limit: 50/s, threads: [{threads}],
+   credentials: {{token: {{file: stuut-token}}}}}}
+""",
+}
+
+
+@dataclass
+class Story:
+    """One history. ``faults`` are probabilities by point; ``workers`` run side by side."""
+
+    seed: int
+    switches: Switches = field(default_factory=Switches)
+    workers: int = 1
+    crash_s: float | None = 8.0
+    """Mean time between two crashes of a worker; None = none."""
+    faults: dict[str, float] = field(default_factory=dict)
+    seconds: float = 60.0
+    settle_s: float = 40.0
+    cluster: FakeCluster = field(default_factory=lambda: FakeCluster(4))
+    crashes: int = 0
+    log: type[FakeLog] = FakeLog
+
+    def __post_init__(self) -> None:
+        """Everything comes from the seed."""
+        self.random = random.Random(self.seed)
+        self.world = World(self.seed, START, self.switches, per_second=4.0)
+        self.providers = Providers(self.world, self.seed)
+        self.quiet, self.settled, self.plain = False, 0, True
+        self.start, self.start_from = START, "24h"
+        self.more, self.level, self.rate = "", "critical", "50/s"
+        self.defaults = "interval: 1s, overlap: 1m, reconcile: {every: 6h, back: 24h}, timeout: 5s"
+        self.flags: set[Flag] = set()
+        self.running: dict[str, tuple[Worker, Telemetry]] = {}
+        self.folder = Path()
+
+    def play(self, script: Callable[[Story], object] | None = None) -> Verdict:
+        """The history, and its verdict. ``script`` runs beside it; a story that is played again goes on, with new workers."""
+        clock = trio.testing.MockClock(autojump_threshold=0)
+        return anyio.run(self._main, script, backend="trio", backend_options={"clock": clock})
+
+    async def _main(self, script: Callable[[Story], object] | None) -> Verdict:
+        self.clock = VirtualClock(self.start - round(anyio.current_time() * SECOND))
+        with tempfile.TemporaryDirectory() as folder:
+            for name, value in _SECRETS.items():
+                (Path(folder) / name).write_text(value)
+            path = Path(folder) / "poller.yaml"
+            self.folder = Path(folder)
+            path.write_text(self.configured())
+            config = configuration.load(path)
+            async with anyio.create_task_group() as tasks:
+                for number in range(self.workers):
+                    tasks.start_soon(self._worker, config, Path(folder), f"worker-{number}")
+                if script is not None:
+                    tasks.start_soon(script, self)
+                await anyio.sleep(self.seconds)
+                self.quiet = True
+                self.world.freeze(self.clock.now())
+                await self._settle()
+                tasks.cancel_scope.cancel()
+        self.start = self.clock.now()
+        return self.judge()
+
+    def configured(self) -> str:
+        """One account for each provider of the world."""
+        names = {"rate": self.rate, "properties": ", ".join(PROPERTIES), "threads": ", ".join(THREADS)}
+        accounts = "".join(ACCOUNT[provider].format(**names) for provider in self.world.providers)
+        given = {"start_from": self.start_from, "shards": self.cluster.shards, "defaults": self.defaults, "more": self.more}
+        return CONFIG.format(accounts=accounts, **given)
+
+    async def _settle(self) -> None:
+        """Some quiet time, and more of it while something is still to come, which faults and back-off may delay."""
+        for self.settled in range(1, SETTLE_TIMES + 1):
+            await anyio.sleep(self.settle_s)
+            if self.judge().good:
+                return
+
+    def judge(self) -> Verdict:
+        """What is right and wrong now."""
+        return judge(self.world, self.published(), accounts=ACCOUNTS, now=self.clock.now(), flags=self.flags, plain=self.plain)
+
+    async def _worker(self, config: configuration.Config, folder: Path, name: str) -> None:
+        """One worker that crashes and comes back, with its cache or without."""
+        while True:
+            directory = folder / (name if self.random.random() < 0.5 else f"{name}-{self.random.random()}")
+            with anyio.CancelScope() as life:
+                if self.crash_s is not None and not self.quiet:
+                    life.deadline = anyio.current_time() + self.random.expovariate(1 / self.crash_s)
+                with Store(directory) as store:
+                    log = self.log(self.cluster, name, partial(self.fault, name=name))
+                    telemetry = self.telemetry()
+                    transport = httpx.MockTransport(partial(self._answer, name=name))
+                    worker = Worker(config, log, store, clock=self.clock, telemetry=telemetry, retention=7 * DAY, transport=transport)
+                    self.running[name] = worker, telemetry
+                    telemetry.watch(worker.snapshot)
+                    await worker.run(anyio.Event())
+            self.crashes += 1
+            await anyio.sleep(self.random.random() * 3)
+
+    def telemetry(self) -> Telemetry:
+        """What a worker tells."""
+        return Telemetry(version="story", level=self.level, json=True)
+
+    async def fault(self, point: str, shard: int, name: str = "") -> None:
+        """Whatever may go wrong at a point of the port."""
+        await anyio.sleep(self.random.random() * 0.02)
+        if self.quiet or self.random.random() >= self.faults.get(point, 0.0):
+            return
+        if point == "reply":
+            raise CommitUncertain("the reply was lost")
+        if point == "slow":
+            await anyio.sleep(30)
+        raise Unavailable("a fault of the story")
+
+    async def _answer(self, request: httpx.Request, name: str = "") -> httpx.Response:
+        await anyio.sleep(self.random.random() * 0.2)
+        target = request.url.raw_path.decode()
+        found = self.providers.answer(request.method, target, request.headers, request.content, self.clock.now())
+        if found.status == HANG:
+            await anyio.sleep_forever()
+        if found.status == RESET:
+            raise httpx.ReadError("reset")
+        return httpx.Response(found.status, content=found.body, headers={**found.headers, "content-type": found.kind})
+
+    def published(self) -> list[Published]:
+        """What a reader of committed records got."""
+        events = []
+        for _, record in self.cluster.public:
+            headers = {name: value.decode() for name, value in record.headers}
+            value = {} if record.topic == "dead_letters" else json.loads(record.value or b"null")
+            key = (record.key or b"").decode()
+            revision = value.get("revision", 0)
+            events.append(Published(record.topic, key, headers["ce_id"], headers["ce_type"], revision, value, headers))
+        return events

@@ -1,0 +1,185 @@
+"""The configuration: every error at once, in one plain line with its place and fix; no secret is ever shown."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from poller.config import load as config
+from poller.config import units
+from poller.config.example import EXAMPLE
+from poller.config.secrets import SecretRef
+from poller.errors import ConfigError
+from poller.model import HOUR, MINUTE, SECOND
+
+KAFKA = 'kafka: {bootstrap_servers: ["127.0.0.1:9092"]}\n'
+STUUT = '- {name: c, provider: stuut, base_url: "https://api.stuut.ai", credentials: {token: {env: T}}, threads: [thr_1]'
+
+
+def errors(tmp_path: Path, text: str) -> list[str]:
+    """The lines that a configuration gives, without the file's name."""
+    path = tmp_path / "poller.yaml"
+    path.write_text(text)
+    try:
+        config.load(path)
+    except ConfigError as error:
+        return [line.removeprefix(f"{path}:") for line in error.lines]
+    return []
+
+
+def test_the_example_is_good(tmp_path: Path) -> None:
+    """What `poller config example` prints loads, with the documented defaults."""
+    assert errors(tmp_path, EXAMPLE) == []
+    loaded = config.load(tmp_path / "poller.yaml")
+    main = loaded.accounts[0]
+    assert (main.rate_count, main.rate_seconds, main.interval, main.overlap) == (400, 60.0, 15 * SECOND, 10 * MINUTE)
+    assert loaded.accounts[1].rate_count == 60
+    assert loaded.directory == tmp_path / "poller-state"
+    assert loaded.accounts[1].base_url == "https://api.fonedynamics.com"
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "what"),
+    [
+        ("kafka:\n\tx: 1\n", "2: (document)", "tab"),
+        ("- 1\n", "1: (document)", "not a mapping"),
+        ("", "1: (document)", "not a mapping"),
+        (KAFKA + "accounts: []\n", "2: accounts", "at least 1"),
+        (KAFKA + "account: 1\n" + f"accounts:\n{STUUT}}}\n", "2: account", "did you mean accounts?"),
+        (KAFKA + f"accounts:\n{STUUT}, intervall: 1s}}\n", "3: accounts[0].intervall", "did you mean interval?"),
+        (KAFKA + f"accounts:\n{STUUT}, interval: 0s}}\n", "3: accounts[0].interval", "at least 100ms"),
+        (KAFKA + f"accounts:\n{STUUT}, interval: 15}}\n", "3: accounts[0].interval", "write a unit"),
+        (KAFKA + f"accounts:\n{STUUT}, rate_limit: fast}}\n", "3: accounts[0].rate_limit", "not a rate"),
+        (KAFKA + f"accounts:\n{STUUT}, overlap: 8d}}\n", "3: accounts[0].overlap", "less than reconcile.back"),
+        (KAFKA + f"accounts:\n{STUUT}, reconcile: {{every: 2d, back: 7d}}}}\n", "3: accounts[0].reconcile", "back >= 4 x every"),
+        (KAFKA + f"accounts:\n{STUUT}, start_from: later}}\n", "3: accounts[0].start_from", "not a start"),
+        (KAFKA + f"accounts:\n{STUUT}, properties: [a]}}\n", "3: accounts[0].properties", "not a key of stuut"),
+        (KAFKA + f"accounts:\n{STUUT}}}\n{STUUT}}}\n", "4: accounts[1].name", "taken"),
+        (KAFKA + f"accounts:\n{STUUT}}}\n{STUUT.replace('name: c', 'name: d')}}}\n", "4: accounts[1].credentials", "the same account"),
+        (KAFKA + f"accounts:\n{STUUT.replace('name: c', 'name: C!')}}}\n", "3: accounts[0].name", "not of its form"),
+        (KAFKA + f"accounts:\n{STUUT.replace('https', 'http')}}}\n", "3: accounts[0].base_url", "plain http"),
+        (KAFKA + f"accounts:\n{STUUT.replace('[thr_1]', '[]')}}}\n", "3: accounts[0].threads", "at least one id"),
+        (KAFKA + f"accounts:\n{STUUT.replace('[thr_1]', '[a, a]')}}}\n", "3: accounts[0].threads", "twice"),
+        (KAFKA + f"accounts:\n{STUUT.replace('[thr_1]', '[a, ..]')}}}\n", "3: accounts[0].threads", "only dots"),
+        (KAFKA + f"accounts:\n{STUUT.replace('token:', 'api_key:')}}}\n", "3: accounts[0].credentials", "not the credentials of stuut"),
+        (KAFKA + f"privacy: {{numbers: hash}}\naccounts:\n{STUUT}}}\n", "2: privacy", "no key"),
+        (KAFKA + f"log: {{level: loud}}\naccounts:\n{STUUT}}}\n", "2: log.level", "expected"),
+        (KAFKA + f"admin: {{listen: here}}\naccounts:\n{STUUT}}}\n", "2: admin.listen", "not an address"),
+        (f"kafka: {{}}\naccounts:\n{STUUT}}}\n", "1: kafka.bootstrap_servers", "missing"),
+        (KAFKA + f"kafka: {{}}\naccounts:\n{STUUT}}}\n", "2: kafka", "twice"),
+    ],
+)
+def test_each_error_says_where_what_and_how_to_mend_it(tmp_path: Path, text: str, place: str, what: str) -> None:
+    """One line: place, what is wrong, what is expected, the fix."""
+    lines = errors(tmp_path, text)
+    assert any(line.startswith(place + ":") and what in line for line in lines), lines
+    assert all("expected" in line and "fix:" in line and "\n" not in line for line in lines)
+
+
+def test_all_errors_come_at_once(tmp_path: Path) -> None:
+    """Errors of shape, between values and between accounts are reported together, in the order of the lines."""
+    text = (
+        "kafka: {bootstrap_servers: [x], shardz: 2}\nlog: {level: loud}\naccounts:\n"
+        "- {name: a, provider: heymarket, interval: 1ms, credentials: {secret_id: {env: A}, secret_key: hunter2}}\n"
+        "- {name: a, provider: stuut, base_url: 'http://x.example', credentials: {token: {env: T}}, threads: [t]}\n"
+    )
+    lines = errors(tmp_path, text)
+    for piece in ("bootstrap_servers", "shardz", "log.level", "[0].interval", "secret_key", "[1].name", "[1].base_url"):
+        assert any(piece in line for line in lines), piece
+    assert [int(line.partition(":")[0]) for line in lines] == sorted(int(line.partition(":")[0]) for line in lines)
+
+
+def test_a_literal_secret_is_refused_and_never_shown(tmp_path: Path) -> None:
+    """The error names the place and the fix, not the secret."""
+    for literal in ("hunter2", "{value: hunter2}", "[hunter2]", "{env: hunter2, file: hunter2}"):
+        lines = errors(tmp_path, KAFKA + f"accounts:\n{STUUT.replace('{env: T}', literal)}}}\n")
+        assert lines
+        assert not any("hunter2" in line for line in lines)
+
+
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@example("1[:")
+@example("kafka: {list[x]: 1}")
+@given(st.text(alphabet="kafa: []{}-\n\t'\"&*!|>%@`#?,x1", max_size=60) | st.binary(max_size=30))
+def test_nothing_but_a_configuration_error(tmp_path: Path, text: str | bytes) -> None:
+    """Any file is a configuration or a configuration error."""
+    path = tmp_path / "any.yaml"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(ConfigError):
+        config.load(path)
+
+
+def test_missing_references_come_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every variable and file that is named and missing has its line."""
+    monkeypatch.delenv("HEYMARKET_ID", raising=False)
+    (tmp_path / "p.yaml").write_text(EXAMPLE)
+    with pytest.raises(ConfigError) as caught:
+        config.load(tmp_path / "p.yaml", referenced=True)
+    assert len(caught.value.lines) == 5
+    assert all("accounts[" in line and "fix:" in line for line in caught.value.lines)
+
+
+def test_missing_references_come_with_all_other_errors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wrong value does not hide a missing secret or file; a literal secret is told once, and never shown."""
+    monkeypatch.delenv("T", raising=False)
+    (tmp_path / "p.yaml").write_text(
+        f"{KAFKA}privacy: {{key: hunter2}}\naccounts:\n{STUUT}, interval: 15}}\n"
+        "- {name: f, provider: fonedynamics, credentials: {account_sid: S-literal, token: {file: gone}}, properties: {file: gone.txt}}\n"
+    )
+    with pytest.raises(ConfigError) as caught:
+        config.load(tmp_path / "p.yaml", referenced=True)
+    places = [line.removeprefix(f"{tmp_path / 'p.yaml'}:").split(": ")[1] for line in caught.value.lines]
+    assert sorted(places) == [
+        "accounts[0].credentials.token",
+        "accounts[0].interval",
+        "accounts[1].credentials.account_sid",
+        "accounts[1].credentials.token",
+        "accounts[1].properties.file",
+        "privacy.key",
+    ]
+    assert not any("hunter2" in line or "S-literal" in line for line in caught.value.lines)
+
+
+def test_relative_paths_are_relative_to_the_file(tmp_path: Path) -> None:
+    """Wherever the command is started."""
+    (tmp_path / "s").write_text(" secret \n")
+    (tmp_path / "p.yaml").write_text(KAFKA + f"accounts:\n{STUUT.replace('{env: T}', '{file: s}')}}}\n")
+    loaded = config.load(tmp_path / "p.yaml", referenced=True)
+    assert loaded.accounts[0].credentials["token"].read() == "secret"
+
+
+def test_a_secret_file_is_read_again_when_it_changes(tmp_path: Path) -> None:
+    """Also when a symbolic link above it is swapped, as Kubernetes does; gone for a moment keeps the last value."""
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "key").write_text(name)
+    (tmp_path / "data").symlink_to("one")
+    secret = SecretRef(file=tmp_path / "data" / "key")
+    assert secret.read() == "one"
+    (tmp_path / "swap").symlink_to("two")
+    os.replace(tmp_path / "swap", tmp_path / "data")
+    assert secret.read() == "two"
+    (tmp_path / "data").unlink()
+    assert secret.read() == "two"
+    assert "two" not in repr(secret).replace(str(tmp_path), "")
+
+
+def test_units() -> None:
+    """Durations, rates and times as people write them."""
+    assert [units.duration(text) for text in ("500ms", "15s", "10m", "6h", "1.5h")] == [
+        500_000,
+        15 * SECOND,
+        10 * MINUTE,
+        6 * HOUR,
+        90 * MINUTE,
+    ]
+    assert units.rate("400/min") == (400, 60.0)
+    assert units.moment("2026-11-01") == units.moment("2026-11-01T00:00:00Z") == units.moment("2026-11-01T02:00:00+02:00")
+    assert units.moment_or_ago("1h", 5 * HOUR) == 4 * HOUR
+    for bad in ("15", "s", "-1s", "1w", 15, None, "9999d"):
+        with pytest.raises(ValueError, match="expected"):
+            units.duration(bad)

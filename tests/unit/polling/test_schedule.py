@@ -1,0 +1,179 @@
+"""The schedule: shallowest first, nothing starves, and the cost does not grow with the number of streams."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from poller.coverage.ladder import Rung
+from poller.model import SECOND
+from poller.polling.client.rate_limit import Wait
+from poller.polling.schedule import Agenda, Go, quiet_period
+
+RUNGS = (
+    Rung(0, 600 * SECOND, SECOND, open=True),
+    Rung(600 * SECOND, 2400 * SECOND, 86 * SECOND),
+    Rung(2400 * SECOND, 9600 * SECOND, 300 * SECOND),
+)
+
+
+def agenda(*streams: str, due: float = 0.0) -> Agenda:
+    """Streams with every rung due."""
+    plan = Agenda()
+    for stream in streams:
+        plan.add(stream, RUNGS, [due] * len(RUNGS))
+    return plan
+
+
+def go(plan: Agenda, now: float) -> Go:
+    """The next thing to do, which must be something, started."""
+    choice = plan.next(now)
+    assert isinstance(choice, Go)
+    plan.start(choice)
+    return choice
+
+
+def test_the_shallowest_due_rung_goes_first_between_any_two_pages() -> None:
+    """While a deep sweep is in hand, a live rung that becomes due is served before its next page."""
+    plan = agenda("a")
+    assert go(plan, 0.0).rung == 0
+    plan.swept("a", 0, began=0.0, took_s=0.0, period_s=1.0)
+    plan.done("a")
+    assert go(plan, 0.1).rung == 1
+    plan.done("a")
+    assert go(plan, 2.0).rung == 0
+
+
+def test_new_messages_go_before_what_is_scheduled_ahead() -> None:
+    """However long the sweep of the rung ahead of now is, the live rung is served before its next page, of every stream."""
+    ahead = Rung(-14 * 86_400 * SECOND, -300 * SECOND, 300 * SECOND)
+    plan = Agenda(live_rung=1)
+    for stream in ("a", "b"):
+        plan.add(stream, (ahead, *RUNGS), [0.0] * 4)
+    assert {(choice.stream, choice.rung) for choice in (go(plan, 0.0), go(plan, 0.0))} == {("a", 1), ("b", 1)}
+    for stream in ("a", "b"):
+        plan.swept(stream, 1, began=0.0, took_s=0.0, period_s=10.0)
+        plan.done(stream)
+    assert go(plan, 0.1).rung == 0
+    assert go(plan, 0.1).rung == 0
+    plan.hurry("a", 1, 0.2)
+    plan.done("a")
+    plan.done("b")
+    assert go(plan, 0.2) == Go("a", 1)
+
+
+def test_one_request_a_stream_in_flight() -> None:
+    """A busy stream is not offered again before its page is done."""
+    plan = agenda("a")
+    go(plan, 0.0)
+    assert plan.next(100.0) == Wait(None)
+    plan.done("a")
+    assert isinstance(plan.next(100.0), Go)
+
+
+def test_an_answer_stands_until_it_is_started() -> None:
+    """Asking twice gives the same answer: nothing is lost while the allowance is awaited."""
+    plan = agenda("a", "b")
+    assert plan.next(0.0) == plan.next(0.0)
+
+
+def test_a_stream_in_trouble_waits_and_delays_no_other() -> None:
+    """Until its next try the stream is not offered; the others are."""
+    plan = agenda("a", "b")
+    first = go(plan, 0.0).stream
+    plan.done(first, not_before=50.0)
+    other = go(plan, 1.0).stream
+    assert other != first
+    plan.done(other, not_before=1e9)
+    assert plan.next(2.0) == Wait(48.0)
+    assert go(plan, 50.0).stream == first
+
+
+def test_a_removed_stream_is_never_offered_again() -> None:
+    """Also when it was queued."""
+    plan = agenda("a")
+    plan.next(0.0)
+    plan.remove("a")
+    assert plan.next(0.0) == Wait(None)
+
+
+def test_deep_rungs_keep_their_share_under_a_live_load_without_end() -> None:
+    """Thirty percent of the pages are deep ones although live ones are always due."""
+    plan = agenda(*(f"s{n}" for n in range(20)))
+    served: Counter[int] = Counter()
+    for turn in range(2000):
+        now = float(turn)
+        choice = go(plan, now)
+        served[min(choice.rung, 1)] += 1
+        if choice.rung == 0:
+            plan.swept(choice.stream, 0, began=now, took_s=0.0, period_s=1.0)
+        plan.done(choice.stream)
+    assert 0.28 <= served[1] / 2000 <= 0.32
+
+
+def test_live_rungs_are_not_held_up_where_there_is_room() -> None:
+    """Without contention every due live rung is next, however many deep pages were served."""
+    plan = agenda("a", "b")
+    for turn in range(50):
+        now = float(turn)
+        live = [choice for _ in range(2) for choice in [go(plan, now)]]
+        for choice in live:
+            plan.swept(choice.stream, choice.rung, began=now, took_s=0.0, period_s=1.0 if choice.rung == 0 else 1e6)
+            plan.done(choice.stream)
+    entry = plan.entry("a")
+    assert entry is not None
+    assert entry.due[0] >= 49.0
+
+
+@given(st.integers(0, 10**6))
+def test_the_second_sweep_falls_at_the_streams_own_phase(seed: int) -> None:
+    """A rung's second sweep comes within one period of the first, at a fraction that belongs to the stream."""
+    plan = agenda(f"s{seed}")
+    go(plan, 0.0)
+    plan.swept(f"s{seed}", 0, began=0.0, took_s=0.0, period_s=100.0)
+    entry = plan.entry(f"s{seed}")
+    assert entry is not None
+    assert 0 < entry.due[0] <= 100.0
+    again = agenda(f"s{seed}")
+    again.swept(f"s{seed}", 0, began=0.0, took_s=0.0, period_s=100.0)
+    assert again.entry(f"s{seed}").due[0] == entry.due[0]  # pyright: ignore[reportOptionalMemberAccess]
+
+
+def test_a_sweep_longer_than_its_interval_leaves_time_to_the_deep_rungs() -> None:
+    """The next live sweep is due no earlier than its start plus what its pages took over 0.7."""
+    plan = agenda("a")
+    plan.swept("a", 0, began=0.0, took_s=70.0, period_s=1.0)
+    entry = plan.entry("a")
+    assert entry is not None
+    assert abs(entry.due[0] - 100.0) < 1e-9
+
+
+def test_hurrying_never_postpones() -> None:
+    """A hint may only bring a rung forward."""
+    plan = agenda("a", due=10.0)
+    plan.hurry("a", 1, 20.0)
+    assert plan.entry("a").due[1] == 10.0  # pyright: ignore[reportOptionalMemberAccess]
+    plan.hurry("a", 1, 5.0)
+    assert plan.next(5.0) == Go("a", 1)
+
+
+def test_ten_thousand_streams_are_served_in_turn() -> None:
+    """With one second a request every stream of ten thousand is asked once before any is asked twice."""
+    plan = agenda(*(f"s{n}" for n in range(10_000)))
+    seen = set()
+    for turn in range(10_000):
+        choice = go(plan, float(turn) / 1000)
+        seen.add(choice.stream)
+        plan.swept(choice.stream, choice.rung, began=turn / 1000, took_s=0.0, period_s=1e6)
+        plan.done(choice.stream, not_before=1e6)
+    assert len(seen) == 10_000
+
+
+def test_quiet_streams_are_asked_less_often_but_within_one_round() -> None:
+    """The period grows with the age of the last change, between the interval and one round of all streams."""
+    assert quiet_period(interval_s=15, quiet_s=0, per_reach=28, streams=2, rate=1) == 15
+    assert quiet_period(interval_s=15, quiet_s=2800, per_reach=28, streams=10_000, rate=1) == 100
+    assert quiet_period(interval_s=15, quiet_s=10**9, per_reach=28, streams=10_000, rate=1) == 12_500
+    assert quiet_period(interval_s=15, quiet_s=10**9, per_reach=28, streams=2, rate=1) == 15
