@@ -16,7 +16,7 @@ import anyio
 from ..clock import SystemClock
 from ..config.load import Account, Config
 from ..config.stream_names import stream_names
-from ..coverage.backfill import QUOTA_SHARE, Asked, missing, parts
+from ..coverage.backfill import QUOTA_SHARE, BackfillRequest, missing, parts
 from ..coverage.cursor import Backfill, Cursor, Range
 from ..errors import Misused, StreamGone, Unauthorized, Unreachable
 from ..kafka.client import Kafka
@@ -28,7 +28,7 @@ from ..kafka.public_topics import places_of
 from ..model import MINUTE, SECOND, Instant, Stream
 from ..providers.contract import Adapter, Window
 from ..providers.registry import adapter_of
-from ..publishing.state_records import Waits, account_state_key, asked_key, cursor_key, decode_state, encode_state
+from ..publishing.state_records import StoredBackoff, account_state_key, asked_key, cursor_key, decode_state, encode_state
 from ..signals import until_signal
 from ..times import format_rfc3339
 
@@ -66,7 +66,7 @@ async def backfill(config: Config, stream_id: str, since: Instant, until: Instan
     result: Backfill | None = None
     patience_s = max(STALLED_S, 5 * len(list(stream_names(account)())) / (per_minute / 60))  # all streams may have one at once
     async with until_signal():
-        result = await _done(watch, Asked(secrets.token_hex(8), since, until), patience_s)
+        result = await _done(watch, BackfillRequest(secrets.token_hex(8), since, until), patience_s)
     if result is None:
         _say("no longer watched; the worker goes on with it" if watch.taken else "no worker has taken it up yet: ask again")
     else:
@@ -107,7 +107,7 @@ class _Watch:
         self._kafka, self._shard, self._stream = kafka, shard, stream
         self._position: int | None = None
         self._cursor: Cursor | None = None
-        self._waits: Waits | None = None
+        self._waits: StoredBackoff | None = None
         self._fresh = False
         """The account's trouble was committed after the first look; an older one may be over, and not yet be said to be."""
         self.taken = False
@@ -138,12 +138,12 @@ class _Watch:
         self._position = end.end
         return self._cursor
 
-    async def ask(self, asked: Asked) -> None:
+    async def ask(self, asked: BackfillRequest) -> None:
         """Write the request."""
         await self._kafka.tell(self._shard, asked_key(self._stream.id), encode_state(asked))
 
 
-async def _done(watch: _Watch, asked: Asked, patience_s: float = STALLED_S) -> Backfill:
+async def _done(watch: _Watch, asked: BackfillRequest, patience_s: float = STALLED_S) -> Backfill:
     """Ask until it is taken up, then show progress until it is done. Raises Unauthorized, Unreachable."""
     began, asked_at, said = anyio.current_time(), -AGAIN_S, ""
     moved, sick = began, 0

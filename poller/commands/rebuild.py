@@ -22,7 +22,7 @@ from ..kafka.partitioner import shard_of
 from ..kafka.port import DEAD_LETTERS
 from ..kafka.public_topics import read, stretches
 from ..model import SECOND, Instant
-from ..publishing.message_state import Seen, digest, stream_tag
+from ..publishing.message_state import MessageState, digest, stream_tag
 from ..publishing.state_records import META_KEY, Meta, encode_state, seen_key
 from ..times import parse_rfc3339
 from .state_topic import Batches, Say, metas, nobody
@@ -104,8 +104,8 @@ async def _told(kafka: Kafka, say: Say) -> tuple[dict[str, Told], dict[int, int]
     return told, sequences
 
 
-def _seen(message: Told) -> Seen:
-    return Seen(
+def _seen(message: Told) -> MessageState:
+    return MessageState(
         revision=message.revision,
         status=message.status,
         raw_status=message.raw_status,

@@ -19,7 +19,7 @@ QUOTA_SHARE = 0.2
 """What a backfill may take of an account's rate limit."""
 
 
-class Asked(Struct, frozen=True):
+class BackfillRequest(Struct, frozen=True):
     """A request for a backfill, as it is written to the stream's shard of the state topic."""
 
     id: str
@@ -27,7 +27,7 @@ class Asked(Struct, frozen=True):
     until: Instant
 
 
-def begin(cursor: Cursor, asked: Asked) -> Cursor:
+def begin(cursor: Cursor, asked: BackfillRequest) -> Cursor:
     """The cursor with the backfill to be done; the same cursor while another one runs, or when this one is known."""
     held = cursor.backfill
     if held is not None and (held.id == asked.id or not held.done):

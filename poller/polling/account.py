@@ -1,6 +1,6 @@
 """One account: its streams, its allowance, its troubles. Nothing here can delay another account.
 
-The agenda says what is due, the limiter whether it may be asked now; every page runs as a task
+The schedule says what is due, the limiter whether it may be asked now; every page runs as a task
 of its own, one request a stream at a time.
 """
 
@@ -14,7 +14,7 @@ from anyio.abc import TaskGroup
 
 from ..coverage import backfill, ladder, lateness
 from ..coverage import cursor as window
-from ..coverage.backfill import Asked
+from ..coverage.backfill import BackfillRequest
 from ..errors import ProviderError, RateLimited, Unauthorized
 from ..model import SECOND, Instant, Stream
 from ..providers.contract import LOOKUP
@@ -23,14 +23,14 @@ from ..telemetry.facts import SweepFacts
 from ..telemetry.snapshot import AccountSnapshot, StreamSnapshot
 from . import jobs, streams
 from . import side_queries as chores
-from .backoff import Troubles
+from .backoff import Backoffs
 from .client.rate_limit import RateLimiter, Wait
 from .context import Account
 from .demand import Demand, round_s
 from .ladder_tuning import STRETCH_SAID
 from .lookups import Lookups
-from .schedule import Agenda, Go, due_from_marks, quiet_period
-from .streams import LOOK_S, Polled
+from .schedule import Go, Schedule, due_from_marks, quiet_period
+from .streams import LOOK_S, StreamPoll
 from .sweep import page
 
 REQUESTS_MAX = 32
@@ -61,11 +61,11 @@ class Poller:
         self._stretched = False
         self._limiter = RateLimiter(rate[0], rate[1], burst=burst, now=account.clock.monotonic())
         account.fetcher.turn = self._turn
-        self._agenda = Agenda(live_rung=ladder.live(account.rungs))
-        self._polled: dict[str, Polled] = {}
+        self._schedule = Schedule(live_rung=ladder.live(account.rungs))
+        self._polled: dict[str, StreamPoll] = {}
         self._looked_up: dict[str, Lookups | None] = {}
         """What streams that were taken off the list wait for, should they come back."""
-        self._troubles = Troubles(account.committer.ledger, account.key, account.clock, interval_s)
+        self._backoffs = Backoffs(account.committer.shard_state, account.key, account.clock, interval_s)
         self._in_flight = 0
         self._next_backfill = -math.inf
         self._wake = anyio.Event()
@@ -79,12 +79,12 @@ class Poller:
 
     async def _next(self, tasks: TaskGroup) -> None:
         now = self.account.clock.monotonic()
-        paused = max(self._troubles.account.until if self._troubles.account else 0.0, self.account.held_until) - now
+        paused = max(self._backoffs.account.until if self._backoffs.account else 0.0, self.account.held_until) - now
         if paused > 0:
             return await self._rest(paused)
         if not self._may_poll():
             return await self._rest(NOT_OWNER_S)
-        choice = self._agenda.next(now) if self._in_flight < REQUESTS_MAX else Wait(None)
+        choice = self._schedule.next(now) if self._in_flight < REQUESTS_MAX else Wait(None)
         if isinstance(choice, Wait):
             return await self._rest(choice.seconds)
         if self._polled[choice.stream].rungs is not self.account.rungs:
@@ -94,16 +94,16 @@ class Poller:
         allowance = self._limiter.take(now)
         if isinstance(allowance, Wait):
             return await self._rest(allowance.seconds)
-        self._agenda.start(choice)
+        self._schedule.start(choice)
         self._in_flight += 1
         tasks.start_soon(self._page, choice)
         return None
 
     async def _turn(self) -> bool:
-        """A request beside the agenda's keeps the rate limit as well; False where the account waits by then."""
+        """A request beside the schedule's keeps the rate limit as well; False where the account waits by then."""
         while isinstance(allowance := self._limiter.take(self.account.clock.monotonic()), Wait):
             await self.account.clock.sleep(allowance.seconds or 0.0)
-        return self._troubles.account is None
+        return self._backoffs.account is None
 
     async def _rest(self, seconds: float | None) -> None:
         """Until something changes, at most so long."""
@@ -115,7 +115,7 @@ class Poller:
         """Follow the configured streams, and a secret that changed while the account waits for it."""
         while True:
             self._follow()
-            trouble = self._troubles.account
+            trouble = self._backoffs.account
             if trouble is not None and trouble.kind == Unauthorized.kind and self._secrets_changed():
                 trouble.until = 0.0
                 self._wake.set()
@@ -128,39 +128,39 @@ class Poller:
             for stream in [Stream(self.account.adapter.name, self.account.key.partition("/")[2], name)]
         }
         for gone in self._polled.keys() - wanted.keys():
-            self._agenda.remove(gone)
+            self._schedule.remove(gone)
             self._demand.forget(gone)
             self._looked_up[gone] = self._polled.pop(gone).lookups
-            self._troubles.forget(gone)
+            self._backoffs.forget(gone)
         for stream_id in wanted.keys() - self._polled.keys():
             self._add(wanted[stream_id])
             self._wake.set()
 
     def _add(self, stream: Stream) -> None:
         """A stream that begins here: where its cursor left it, or anew."""
-        self._polled[stream.id] = polled = Polled(stream, self.account.rungs)
+        self._polled[stream.id] = polled = StreamPoll(stream, self.account.rungs)
         polled.lookups = self._looked_up.pop(stream.id, None)
         streams.remember(self.account, polled, round(self._interval_s * SECOND))
-        self._troubles.take_over(stream.id)
+        self._backoffs.take_over(stream.id)
         self._reladder(polled)
 
-    def _reladder(self, polled: Polled) -> None:
+    def _reladder(self, polled: StreamPoll) -> None:
         """The stream goes on under today's ladder; none of its pages is in flight."""
         account, now, stream_id = self.account, self.account.clock.monotonic(), polled.stream.id
         polled.rungs, polled.counts = account.rungs, {}
-        cursor, due = account.committer.ledger.cursor(stream_id), [now] * len(account.rungs)
+        cursor, due = account.committer.shard_state.cursor(stream_id), [now] * len(account.rungs)
         if cursor is not None:
             adopted = window.adopt(account.rungs, cursor)
             if adopted != cursor:
-                account.committer.ledger.keep_cursor(stream_id, adopted)
+                account.committer.shard_state.keep_cursor(stream_id, adopted)
             due = due_from_marks(account.rungs, adopted, provider_now=account.provider_clock.earliest(account.clock.now()), now=now)
         due.append(now if backfill.running(cursor) else math.inf)
         due += [now + jobs.period_s(account, number, self._interval_s) for number in range(len(account.adapter.chores))]
         for by_index in (polled.chores, polled.chore_tries, polled.failures, polled.chore_events, polled.bad_pages, polled.fleeting):
             by_index.clear()
-        trouble = self._troubles.of(stream_id)
+        trouble = self._backoffs.of(stream_id)
         self._demand.forget(stream_id)
-        self._agenda.add(stream_id, account.rungs, due, not_before=trouble.until if trouble else 0.0)
+        self._schedule.add(stream_id, account.rungs, due, not_before=trouble.until if trouble else 0.0)
 
     async def _page(self, go: Go) -> None:
         polled, began = self._polled[go.stream], self.account.clock.monotonic()
@@ -182,21 +182,21 @@ class Poller:
             if chore is not None:
                 self._chore_goes_on(go, polled, chore, ended=ended)
                 return
-            self._troubles.over(polled.stream.id)
+            self._backoffs.over(polled.stream.id)
             polled.failures.pop(go.rung, None)
             if polled.is_backfill(go.rung):
                 self._filled(go, polled, ended=ended)
             else:
                 if go.rung == ladder.live(polled.rungs):
                     for index in jobs.recovered(polled):
-                        self._agenda.hurry(go.stream, index, self.account.clock.monotonic())
+                        self._schedule.hurry(go.stream, index, self.account.clock.monotonic())
                 polled.counts[go.rung].took_s += max(self._limiter.spacing, self.account.clock.monotonic() - began)
                 if ended:
                     self._swept(go, polled)
         finally:
             self._in_flight -= 1
             if self._polled.get(go.stream) is polled:  # else it was taken off, and a new one of that name has a page of its own
-                self._agenda.done(go.stream, not_before=not_before)
+                self._schedule.done(go.stream, not_before=not_before)
             self._wake.set()
 
     def _nothing_to_ask(self, choice: Go, now: float) -> bool:
@@ -205,12 +205,12 @@ class Poller:
         chore = polled.chore(choice.rung)
         if chore is None or chores.begin(self.account, polled, choice.rung):
             return False
-        self._agenda.start(choice)
-        self._agenda.plan(choice.stream, choice.rung, now + jobs.period_s(self.account, chore, self._interval_s))
-        self._agenda.done(choice.stream)
+        self._schedule.start(choice)
+        self._schedule.plan(choice.stream, choice.rung, now + jobs.period_s(self.account, chore, self._interval_s))
+        self._schedule.done(choice.stream)
         return True
 
-    def _chore_goes_on(self, go: Go, polled: Polled, chore: int, *, ended: bool) -> None:
+    def _chore_goes_on(self, go: Go, polled: StreamPoll, chore: int, *, ended: bool) -> None:
         """The next request by the chore's own budget, the next run a period after this one.
 
         All streams of the account share the budget, and it shrinks as the look-back stretches.
@@ -223,24 +223,24 @@ class Poller:
             due = due if lookup else max(due, counts.began + jobs.period_s(self.account, chore, self._interval_s))
             del polled.counts[go.rung]
             polled.failures.pop(go.rung, None)
-        self._agenda.plan(go.stream, go.rung, due)
+        self._schedule.plan(go.stream, go.rung, due)
 
-    def _gave_up(self, go: Go, polled: Polled, error: ProviderError) -> None:
+    def _gave_up(self, go: Go, polled: StreamPoll, error: ProviderError) -> None:
         """A chore or a backfill failed: the stream goes on."""
         wait = jobs.wait_s(self.account, polled, go.rung, self._interval_s)
         self.account.facts.trouble(f"{go.stream} ({self._rung_name(go)})", error, wait)
-        self._agenda.plan(go.stream, go.rung, self.account.clock.monotonic() + wait)
+        self._schedule.plan(go.stream, go.rung, self.account.clock.monotonic() + wait)
 
-    def backfill(self, stream_id: str, asked: Asked) -> None:
+    def backfill(self, stream_id: str, asked: BackfillRequest) -> None:
         """A past range of one of this account's streams is wanted; while another one is under way, nothing happens."""
-        ledger = self.account.committer.ledger
-        cursor, polled = ledger.cursor(stream_id), self._polled.get(stream_id)
+        shard_state = self.account.committer.shard_state
+        cursor, polled = shard_state.cursor(stream_id), self._polled.get(stream_id)
         if cursor is None or polled is None:
             return
         begun = backfill.begin(cursor, asked)
         if begun is not cursor:
-            ledger.keep_cursor(stream_id, begun)
-            self._agenda.hurry(stream_id, len(polled.rungs), self._backfill_turn())
+            shard_state.keep_cursor(stream_id, begun)
+            self._schedule.hurry(stream_id, len(polled.rungs), self._backfill_turn())
             self._wake.set()
 
     def _backfill_turn(self) -> float:
@@ -249,15 +249,15 @@ class Poller:
         self._next_backfill = turn + 1 / (backfill.QUOTA_SHARE * self._demand.rate)
         return turn
 
-    def _filled(self, go: Go, polled: Polled, *, ended: bool) -> None:
+    def _filled(self, go: Go, polled: StreamPoll, *, ended: bool) -> None:
         """After a page of a backfill: the next one in its turn."""
-        done = ended and not backfill.running(self.account.committer.ledger.cursor(go.stream))  # another part may follow
-        self._agenda.plan(go.stream, go.rung, math.inf if done else self._backfill_turn())
+        done = ended and not backfill.running(self.account.committer.shard_state.cursor(go.stream))  # another part may follow
+        self._schedule.plan(go.stream, go.rung, math.inf if done else self._backfill_turn())
         if done:
             counts = polled.counts.pop(go.rung)
             self._tell(go, counts.began, "ok" if counts.rows else "empty", counts.pages, counts.rows, counts.events)
 
-    def _swept(self, go: Go, polled: Polled) -> None:
+    def _swept(self, go: Go, polled: StreamPoll) -> None:
         account, now = self.account, self.account.clock.monotonic()
         counts, live = polled.counts.pop(go.rung), ladder.live(polled.rungs)
         period_s = self._period(polled.stream, go.rung)
@@ -267,22 +267,22 @@ class Poller:
             self._demand.expect(go.stream, range(go.rung + 1, len(polled.rungs)), per_second)
         if go.rung != live:
             period_s *= self._demand.stretch
-        self._agenda.swept(go.stream, go.rung, began=counts.began, took_s=counts.took_s, period_s=period_s)
+        self._schedule.swept(go.stream, go.rung, began=counts.began, took_s=counts.took_s, period_s=period_s)
         self._watch_stretch()
         if go.rung == live:
             self._learn()
-        if (cursor := account.committer.ledger.cursor(go.stream)) is not None:
+        if (cursor := account.committer.shard_state.cursor(go.stream)) is not None:
             latest = account.provider_clock.latest(account.clock.now())
             for rung in window.settling(polled.rungs, cursor, latest=latest, slack=account.slack):
                 if rung not in polled.failures:
-                    self._agenda.hurry(go.stream, rung, now)
+                    self._schedule.hurry(go.stream, rung, now)
         if counts.pages:
             self._tell(go, counts.began, "ok" if counts.rows else "empty", counts.pages, counts.rows, counts.events)
 
     def _period(self, stream: Stream, rung: int) -> float:
         """Seconds between two sweeps; a provider without filters is spaced by the age of its last change."""
         account, ladder = self.account, self.account.rungs
-        cursor = account.committer.ledger.cursor(stream.id)
+        cursor = account.committer.shard_state.cursor(stream.id)
         if account.adapter.filtered or cursor is None:
             return ladder[rung].period / SECOND
         quiet = (account.provider_clock.earliest(account.clock.now()) - cursor.changed) / SECOND
@@ -290,7 +290,7 @@ class Poller:
             interval_s=self._interval_s,
             quiet_s=quiet,
             per_reach=account.quietness,
-            streams=len(self._agenda),
+            streams=len(self._schedule),
             rate=self._rate[0] / self._rate[1],
         )
 
@@ -312,21 +312,21 @@ class Poller:
             account.rungs = account.ladder(overlap=chosen.overlap)
             account.facts.overlap(chosen.overlap / SECOND, lateness.reason(chosen, now=now))
         account.lateness = chosen
-        account.committer.ledger.keep_lateness(account.key, chosen)
+        account.committer.shard_state.keep_lateness(account.key, chosen)
 
-    def _failed(self, go: Go, polled: Polled, error: ProviderError) -> float:
+    def _failed(self, go: Go, polled: StreamPoll, error: ProviderError) -> float:
         """A request failed; returns when the stream may be tried again (the account's own trouble is looked at before every request)."""
         account = self.account
-        trouble, wait = self._troubles.failed(go.stream, error)
+        trouble, wait = self._backoffs.failed(go.stream, error)
         if isinstance(error, RateLimited):
             account.facts.throttled(wait)
         account.facts.trouble(go.stream, error, wait)
         counts = polled.counts.get(go.rung)
         self._tell(go, counts.began if counts else account.clock.monotonic(), _OUTCOMES.get(error.kind, "error"), 0, 0, 0)
-        if trouble is self._troubles.account:
+        if trouble is self._backoffs.account:
             return 0.0
         if go.rung != ladder.live(polled.rungs):  # what always fails lets deeper rungs go first
-            self._agenda.plan(go.stream, go.rung, trouble.until + jobs.backing_off(polled, go.rung))
+            self._schedule.plan(go.stream, go.rung, trouble.until + jobs.backing_off(polled, go.rung))
         else:
             polled.live_failures += 1
         return trouble.until
@@ -350,7 +350,7 @@ class Poller:
         return {
             stream_tag(stream_id): (stream_id, window.oldest(polled.rungs, cursor, slack=self.account.slack))
             for stream_id, polled in self._polled.items()
-            if (cursor := self.account.committer.ledger.cursor(stream_id)) is not None
+            if (cursor := self.account.committer.shard_state.cursor(stream_id)) is not None
         }
 
     def snapshot(self, shard: int) -> AccountSnapshot:
@@ -359,7 +359,7 @@ class Poller:
         streams = tuple(self._stream_snapshot(polled, now) for polled in self._polled.values())
         marks = [stream.watermark for stream in streams if stream.watermark is not None]
         successes = [stream.last_success for stream in streams if stream.last_success is not None]
-        trouble = self._troubles.account
+        trouble = self._backoffs.account
         return AccountSnapshot(
             provider=account.adapter.name,
             account=account.key.partition("/")[2],
@@ -373,7 +373,7 @@ class Poller:
             overlap_reason=self._overlap_reason(),
             stretch=max(self._demand.stretch, self._demand.live_stretch),
             freshness_s=None if account.adapter.filtered else self._freshness_s(),
-            messages=sum(account.committer.ledger.messages[stream_tag(stream_id)] for stream_id in self._polled),
+            messages=sum(account.committer.shard_state.messages[stream_tag(stream_id)] for stream_id in self._polled),
             clock_error_s=account.provider_clock.error / SECOND,
             streams=streams,
         )
@@ -386,12 +386,12 @@ class Poller:
 
     def _freshness_s(self) -> float:
         """What a stream that has been quiet for long waits between two polls."""
-        return max(self._interval_s, round_s(len(self._agenda), self._demand.rate))
+        return max(self._interval_s, round_s(len(self._schedule), self._demand.rate))
 
-    def _stream_snapshot(self, polled: Polled, now: float) -> StreamSnapshot:
+    def _stream_snapshot(self, polled: StreamPoll, now: float) -> StreamSnapshot:
         id_ = polled.stream.id
-        entry, cursor = self._agenda.entry(id_), self.account.committer.ledger.cursor(id_)
-        return polled.snapshot(cursor, self._troubles.of(id_), [] if entry is None else entry.due, now)
+        entry, cursor = self._schedule.entry(id_), self.account.committer.shard_state.cursor(id_)
+        return polled.snapshot(cursor, self._backoffs.of(id_), [] if entry is None else entry.due, now)
 
 
 _OUTCOMES = {RateLimited.kind: "throttled", Unauthorized.kind: "auth"}

@@ -10,14 +10,14 @@ from ..clock import SystemClock
 from ..coverage import cursor as window
 from ..errors import BadPage, ProviderError, RateLimited, StreamGone, Unauthorized
 from ..model import SECOND, Instant
-from ..publishing.shard_state import Ledger
-from ..publishing.state_records import Waits
+from ..publishing.shard_state import ShardState
+from ..publishing.state_records import StoredBackoff
 from .client.rate_limit import RETRY_AFTER_MAX_S
 
 HANDED_OVER_MAX_S = 3600.0
 
 
-class Trouble(Struct):
+class Backoff(Struct):
     """Why a stream or an account waits."""
 
     kind: str
@@ -27,23 +27,23 @@ class Trouble(Struct):
     """Monotonic seconds of the next try."""
 
 
-class Troubles:
+class Backoffs:
     """Of one account: its own, and those of its streams."""
 
-    def __init__(self, ledger: Ledger, account_key: str, clock: SystemClock, interval_s: float) -> None:
-        self._ledger, self._key, self._clock, self._interval_s = ledger, account_key, clock, interval_s
+    def __init__(self, shard_state: ShardState, account_key: str, clock: SystemClock, interval_s: float) -> None:
+        self._ledger, self._key, self._clock, self._interval_s = shard_state, account_key, clock, interval_s
         self._random = random.Random(account_key)
-        self._streams: dict[str, Trouble] = {}
-        waits = ledger.waits(account_key)
+        self._streams: dict[str, Backoff] = {}
+        waits = shard_state.waits(account_key)
         self.account = None if waits is None else self._handed_over(waits)
 
     def take_over(self, stream_id: str) -> None:
         """What the last owner knew of a stream's trouble."""
         cursor = self._ledger.cursor(stream_id)
         if cursor is not None and cursor.waits is not None:
-            self._streams[stream_id] = self._handed_over(Waits(*cursor.waits))
+            self._streams[stream_id] = self._handed_over(StoredBackoff(*cursor.waits))
 
-    def of(self, stream_id: str) -> Trouble | None:
+    def of(self, stream_id: str) -> Backoff | None:
         """The stream's own trouble."""
         return self._streams.get(stream_id)
 
@@ -51,18 +51,18 @@ class Troubles:
         """The stream is no longer polled."""
         self._streams.pop(stream_id, None)
 
-    def failed(self, stream_id: str, error: ProviderError) -> tuple[Trouble, float]:
+    def failed(self, stream_id: str, error: ProviderError) -> tuple[Backoff, float]:
         """Note a trouble of the stream, or of the whole account; with the seconds to wait."""
         whole = isinstance(error, RateLimited | Unauthorized)
         old = self.account if whole else self._streams.get(stream_id)
         failures = old.failures + 1 if old is not None and old.kind == error.kind else 1
         wait = wait_after(error, failures, interval_s=self._interval_s, fraction=self._random.random())
         since = old.since if old is not None and failures > 1 else self._clock.now()
-        trouble = Trouble(error.kind, failures, since, self._clock.monotonic() + wait)
+        trouble = Backoff(error.kind, failures, since, self._clock.monotonic() + wait)
         until = self._clock.now() + round(wait * SECOND)
         if whole:
             self.account = trouble
-            self._ledger.keep_waits(self._key, Waits(error.kind, failures, until))
+            self._ledger.keep_waits(self._key, StoredBackoff(error.kind, failures, until))
             return trouble, wait
         self._streams[stream_id] = trouble
         cursor = self._ledger.cursor(stream_id)
@@ -80,10 +80,10 @@ class Troubles:
             if cursor is not None and cursor.waits is not None:
                 self._ledger.keep_cursor(stream_id, window.waiting(cursor, None))
 
-    def _handed_over(self, waits: Waits) -> Trouble:
+    def _handed_over(self, waits: StoredBackoff) -> Backoff:
         now = self._clock.now()
         left = min(HANDED_OVER_MAX_S, max(0.0, (waits.until - now) / SECOND))
-        return Trouble(waits.kind, waits.failures, now, self._clock.monotonic() + left)
+        return Backoff(waits.kind, waits.failures, now, self._clock.monotonic() + left)
 
 
 WAIT_S, WAIT_MAX_S = 15.0, 900.0

@@ -17,7 +17,7 @@ from ..telemetry.facts import AccountFacts
 from .client.http import Fetcher
 from .client.provider_clock import ProviderClock
 from .client.rate_limit import RETRY_AFTER_MAX_S
-from .unchanged import Known
+from .unchanged import UnchangedRows
 
 
 @dataclass
@@ -43,7 +43,7 @@ class Account:
     """Depth / longest period of the ladder: what an age is divided by to give a period."""
     channels: frozenset[str]
     drafts: bool
-    known: Known = field(default_factory=Known)
+    known: UnchangedRows = field(default_factory=UnchangedRows)
     rungs: tuple[Rung, ...] = ()
     """Today's ladder; each stream takes it over when none of its pages is in flight."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..model import SECOND
 from .backoff import OUTAGE_FAILURES, TRIES_MAX, WAIT_MAX_S, WAIT_S
 from .context import Account
-from .streams import Polled
+from .streams import StreamPoll
 
 
 def period_s(account: Account, number: int, interval_s: float) -> float:
@@ -13,7 +13,7 @@ def period_s(account: Account, number: int, interval_s: float) -> float:
     return account.adapter.chores[number].period / SECOND or interval_s
 
 
-def wait_s(account: Account, polled: Polled, index: int, interval_s: float) -> float:
+def wait_s(account: Account, polled: StreamPoll, index: int, interval_s: float) -> float:
     """Seconds until a request that failed is tried again, or a new run where it failed too often."""
     number = polled.chore(index)
     if number is None:  # a backfill has no run to give up
@@ -26,13 +26,13 @@ def wait_s(account: Account, polled: Polled, index: int, interval_s: float) -> f
     return backing_off(polled, index, max(period_s(account, number, interval_s), WAIT_S))
 
 
-def backing_off(polled: Polled, index: int, least_s: float = 1.0) -> float:
+def backing_off(polled: StreamPoll, index: int, least_s: float = 1.0) -> float:
     """Seconds until what failed is tried again: twice as long after each failure in a row."""
     failures = polled.failures[index] = polled.failures.get(index, 0) + 1
     return max(least_s, min(WAIT_MAX_S, least_s * 2.0 ** min(failures, 20)))
 
 
-def recovered(polled: Polled) -> list[int]:
+def recovered(polled: StreamPoll) -> list[int]:
     """The live rung is well: what failed beside it in an outage is tried again now, not after a wait that grew with the outage."""
     outage, polled.live_failures = polled.live_failures >= OUTAGE_FAILURES, 0
     again = [index for index in polled.failures if index <= len(polled.rungs)] if outage else []  # with a backfill

@@ -15,7 +15,7 @@ import heapq
 from msgspec import Struct
 
 from ..model import SECOND, Instant
-from ..publishing.message_state import Seen
+from ..publishing.message_state import MessageState
 
 SPACING = 40
 LAST_LOOKS = 3
@@ -51,7 +51,7 @@ class Lookups:
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def learn(self, digest: bytes, seen: Seen, now: Instant, *, looked: Instant | None = None) -> None:
+    def learn(self, digest: bytes, seen: MessageState, now: Instant, *, looked: Instant | None = None) -> None:
         """A copy was adopted: final ones are forgotten, others wait for their first or next look.
 
         ``looked``: the copy is from state, and the stream was polled until then.

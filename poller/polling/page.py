@@ -10,30 +10,30 @@ from ..coverage.cursor import Cursor
 from ..model import SECOND, BadRow, Instant, Observation, Row, Stream
 from ..providers.contract import Page, Request, Skipped
 from ..providers.kit.answers import exhausted
-from ..publishing.diff import Delta, Scope
+from ..publishing.diff import PageChanges, PageContext
 from ..publishing.events import RECORD_BYTES_MAX
 from ..telemetry.event_types import TYPES
 from ..telemetry.facts import PageFacts
 from ..times import seconds_since
 from .context import Account
-from .streams import Polled
-from .unchanged import mark_of, repeat_of
+from .streams import StreamPoll
+from .unchanged import page_digest, remembered_page
 
 LARGE_ROW_BYTES = 24 * 1024
 """Only rows above this can give a record over the limit: at worst privacy makes a hash and a name, some 60 bytes, of a digit and its comma."""
 
 
-async def ask(account: Account, polled: Polled, index: int, request: Request) -> tuple[Page, Instant]:
+async def ask(account: Account, polled: StreamPoll, index: int, request: Request) -> tuple[Page, Instant]:
     """One answer as the adapter reads it, and when it came; a page that is the one before, byte for byte, is not read again."""
     fetched = await account.fetcher.fetch(request)
     received = account.clock.now()
     account.provider_clock.observe(fetched.date, received)
     account.facts.clocks(account.provider_clock.offset / SECOND)
     account.hold(exhausted(fetched.response))
-    mark, last = mark_of(request, fetched.response), polled.pages.pop(index, None)
+    mark, last = page_digest(request, fetched.response), polled.pages.pop(index, None)
     if last is None or last.mark != mark or polled.is_backfill(index) or not account.known.has_all(last):
         answer = account.adapter.read_page(request, fetched.response)
-        last = repeat_of(mark, answer)
+        last = remembered_page(mark, answer)
     else:
         answer = last.page
     if last is not None:
@@ -41,9 +41,11 @@ async def ask(account: Account, polled: Polled, index: int, request: Request) ->
     return answer, received
 
 
-def scope_of(polled: Polled, cursor: Cursor, asked: int, received: Instant, admitted: tuple[tuple[Instant, Instant], ...] = ()) -> Scope:
+def scope_of(
+    polled: StreamPoll, cursor: Cursor, asked: int, received: Instant, admitted: tuple[tuple[Instant, Instant], ...] = ()
+) -> PageContext:
     """Where and when a page was read."""
-    return Scope(
+    return PageContext(
         stream=polled.stream,
         floor=cursor.floor,
         asked=asked,
@@ -53,7 +55,7 @@ def scope_of(polled: Polled, cursor: Cursor, asked: int, received: Instant, admi
     )
 
 
-def learn(account: Account, polled: Polled, answer: Page, observations: list[Observation], delta: Delta) -> None:
+def learn(account: Account, polled: StreamPoll, answer: Page, observations: list[Observation], delta: PageChanges) -> None:
     """Remember the copies that are adopted now (of several copies in one page none is certain), and what is not final."""
     if polled.lookups is not None:
         now = account.provider_clock.earliest(account.clock.now())
@@ -69,7 +71,7 @@ def learn(account: Account, polled: Polled, answer: Page, observations: list[Obs
 
 
 def read_rows(
-    account: Account, polled: Polled, answer: Page, *, every: bool
+    account: Account, polled: StreamPoll, answer: Page, *, every: bool
 ) -> tuple[list[Observation], list[BadRow], dict[str, int], int]:
     """Normalize a page's rows: messages, rows that cannot be, what is left out by choice (counted), and how many need not be read.
 
@@ -117,7 +119,9 @@ def _fitting(account: Account, stream: Stream, row: Row, seen: Observation) -> O
     return seen
 
 
-def tell(account: Account, polled: Polled, index: int, answer: Page, cursor: Cursor, delta: Delta, skipped: dict[str, int]) -> None:
+def tell(
+    account: Account, polled: StreamPoll, index: int, answer: Page, cursor: Cursor, delta: PageChanges, skipped: dict[str, int]
+) -> None:
     """One page's facts, once it is durable."""
     now, stream_id = account.clock.now(), polled.stream.id
     counts = polled.counts[index]
@@ -145,7 +149,7 @@ def tell(account: Account, polled: Polled, index: int, answer: Page, cursor: Cur
         polled.note(oddity)
 
 
-def _lateness(account: Account, polled: Polled, cursor: Cursor, delta: Delta) -> list[Instant]:
+def _lateness(account: Account, polled: StreamPoll, cursor: Cursor, delta: PageChanges) -> list[Instant]:
     """How late the page's new messages were; what the account's overlap is learned from.
 
     Of one bucket only some rows count until the rung that owns them was swept, whether it lists them or a hint does.

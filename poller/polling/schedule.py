@@ -48,7 +48,7 @@ class Entry(Struct):
     swept: set[int] = set()
 
 
-class Agenda:
+class Schedule:
     """The plan of one account's streams."""
 
     def __init__(self, *, live_rung: int = 0) -> None:

@@ -1,6 +1,6 @@
 """What is asked beside the sweeps: hints, look-ups by id, audits. They only hurry; no mark moves, and their failures are their own.
 
-Each adapter says which chores it has (see :class:`poller.providers.Chore`); the engine gives each
+Each adapter says which chores it has (see :class:`poller.providers.SideQuery`); the engine gives each
 a share of the rate limit and remembers between two runs what the adapter wants to know again.
 """
 
@@ -8,19 +8,19 @@ from __future__ import annotations
 
 from ..coverage.cursor import Cursor
 from ..providers.contract import LOOKUP, View
-from ..publishing.diff import Delta
+from ..publishing.diff import PageChanges
 from .context import Account
 from .page import ask, learn, read_rows, scope_of, tell
-from .streams import Counts, Polled, cursor_of
+from .streams import Counts, StreamPoll, cursor_of
 
 
-def begin(account: Account, polled: Polled, index: int) -> bool:
+def begin(account: Account, polled: StreamPoll, index: int) -> bool:
     """Whether the chore has anything to ask now; then its first request is in hand."""
     number = polled.chore(index)
     assert number is not None, "only a chore begins here"
     if index in polled.chores:
         return True
-    cursor, chore = account.committer.ledger.cursor(polled.stream.id), account.adapter.chores[number]
+    cursor, chore = account.committer.shard_state.cursor(polled.stream.id), account.adapter.chores[number]
     if cursor is None:
         return False
     now, deepest = account.provider_clock.earliest(account.clock.now()), polled.rungs[-1]
@@ -29,7 +29,7 @@ def begin(account: Account, polled: Polled, index: int) -> bool:
         floor=cursor.floor,
         depth=deepest.reach,
         every=deepest.period,
-        memo=account.committer.ledger.chore(polled.stream.id, chore.name),
+        memo=account.committer.shard_state.chore(polled.stream.id, chore.name),
         learned=cursor.memo,
         events=polled.chore_events.get(index, 0),
         message_id=polled.lookups.due(now) if chore.name == LOOKUP and polled.lookups is not None else None,
@@ -41,28 +41,28 @@ def begin(account: Account, polled: Polled, index: int) -> bool:
     return True
 
 
-async def page(account: Account, polled: Polled, index: int) -> bool:
+async def page(account: Account, polled: StreamPoll, index: int) -> bool:
     """One request of a chore: what it lists becomes durable like any page, and no mark moves; True when its run is over.
 
     Raises ProviderError (the request stays in hand, see :func:`wait_s`) and what :meth:`Committer.submit` raises.
     """
-    ledger, stream, request = account.committer.ledger, polled.stream, polled.chores[index]
+    shard_state, stream, request = account.committer.shard_state, polled.stream, polled.chores[index]
     number, cursor = polled.chore(index), cursor_of(account, polled)
     assert number is not None, "only a chore is asked here"
     polled.counts.setdefault(index, Counts(account.clock.monotonic()))
-    asked = ledger.meta.commit
+    asked = shard_state.meta.commit
     answer, received = await ask(account, polled, index, request)
     observations, bad, skipped, unread = read_rows(account, polled, answer, every=False)
     scope = scope_of(polled, cursor, asked, received)
 
-    def advance(_: Delta) -> Cursor:
+    def advance(_: PageChanges) -> Cursor:
         return cursor_of(account, polled)
 
     delta = await account.committer.submit(scope, observations, bad, advance)
     delta.duplicates += unread
     learn(account, polled, answer, observations, delta)
     if answer.memo is not None:
-        ledger.keep_chore(stream.id, account.adapter.chores[number].name, answer.memo)
+        shard_state.keep_chore(stream.id, account.adapter.chores[number].name, answer.memo)
     tell(account, polled, index, answer, cursor, delta, skipped)
     polled.chore_events[index] = polled.counts[index].events
     polled.chore_tries.pop(index, None)

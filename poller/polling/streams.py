@@ -11,10 +11,10 @@ from ..model import SECOND, Instant, Stream
 from ..providers.contract import LOOKUP, Request
 from ..publishing.message_state import stream_tag
 from ..telemetry.snapshot import RungSnapshot, StreamSnapshot
-from .backoff import Trouble
+from .backoff import Backoff
 from .context import Account
 from .lookups import Lookups
-from .unchanged import Repeat
+from .unchanged import RememberedPage
 
 
 @dataclass
@@ -32,7 +32,7 @@ class Counts:
 
 
 @dataclass
-class Polled:
+class StreamPoll:
     """One stream as it is polled here: what is remembered in memory only, and may be lost at any time."""
 
     stream: Stream
@@ -61,7 +61,7 @@ class Polled:
     """What the last run of a chore gave."""
     fleeting: dict[int, Request] = field(default_factory=dict)
     """What a sweep asks next that may not be kept."""
-    pages: dict[int, Repeat] = field(default_factory=dict)
+    pages: dict[int, RememberedPage] = field(default_factory=dict)
     """The last page of each index."""
     lookups: Lookups | None = None
     """Where the provider can be asked for single messages."""
@@ -78,7 +78,7 @@ class Polled:
         """Count something for the status page."""
         self.notes[what] = self.notes.get(what, 0) + 1
 
-    def snapshot(self, cursor: Cursor | None, trouble: Trouble | None, due: list[float], now: float) -> StreamSnapshot:
+    def snapshot(self, cursor: Cursor | None, trouble: Backoff | None, due: list[float], now: float) -> StreamSnapshot:
         """This stream, for outsiders; ``due`` and ``now`` are monotonic seconds."""
         rungs = tuple(
             RungSnapshot(
@@ -108,29 +108,29 @@ class Polled:
         )
 
 
-def cursor_of(account: Account, polled: Polled) -> Cursor:
+def cursor_of(account: Account, polled: StreamPoll) -> Cursor:
     """The stream's cursor; a new stream begins with today."""
-    cursor = account.committer.ledger.cursor(polled.stream.id)
+    cursor = account.committer.shard_state.cursor(polled.stream.id)
     return begin(account, polled) if cursor is None else cursor
 
 
-def begin(account: Account, polled: Polled) -> Cursor:
+def begin(account: Account, polled: StreamPoll) -> Cursor:
     """The cursor of a stream that begins now, at a whole second: no provider filters more finely."""
     now = account.provider_clock.earliest(account.clock.now())
     cursor = window.begin(polled.rungs, floor=account.floor_of(now) // SECOND * SECOND, now=now)
-    account.committer.ledger.keep_cursor(polled.stream.id, cursor)
+    account.committer.shard_state.keep_cursor(polled.stream.id, cursor)
     polled.begun, polled.guessed = True, not account.provider_clock.known
     return cursor
 
 
-def remember(account: Account, polled: Polled, interval: Instant) -> None:
+def remember(account: Account, polled: StreamPoll, interval: Instant) -> None:
     """Where single messages can be asked for: those that are not final, as the state has them."""
     if polled.lookups is not None or not any(chore.name == LOOKUP for chore in account.adapter.chores):
         return
     polled.lookups = Lookups(interval=interval, horizon=account.status_horizon)
-    now, cursor = account.provider_clock.earliest(account.clock.now()), account.committer.ledger.cursor(polled.stream.id)
+    now, cursor = account.provider_clock.earliest(account.clock.now()), account.committer.shard_state.cursor(polled.stream.id)
     looked = min(mark.complete for mark in cursor.marks) if cursor is not None else None  # the earliest: a look too many harms nothing
-    for digest, seen in account.committer.ledger.waiting.pop(stream_tag(polled.stream.id), {}).items():
+    for digest, seen in account.committer.shard_state.waiting.pop(stream_tag(polled.stream.id), {}).items():
         polled.lookups.learn(digest, seen, now, looked=looked)
 
 

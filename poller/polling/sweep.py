@@ -14,10 +14,10 @@ from ..coverage.cursor import Cursor, Sweep
 from ..coverage.ladder import Rung
 from ..errors import BadPage, EndlessPagination
 from ..providers.contract import Page, Request, Window
-from ..publishing.diff import Delta
+from ..publishing.diff import PageChanges
 from .context import Account
 from .page import ask, learn, read_rows, scope_of, tell
-from .streams import Counts, Polled, begin, cursor_of
+from .streams import Counts, StreamPoll, begin, cursor_of
 
 PAGES_MAX = 200_000
 """Pages of one sweep; a provider that never comes to an end is told from a long backlog by this (ten messages a second for weeks)."""
@@ -28,7 +28,7 @@ BAD_PAGES_MAX = 3
 _NOTHING = Request("GET", "/")
 
 
-def in_hand(account: Account, polled: Polled, index: int, cursor: Cursor) -> Sweep | None:
+def in_hand(account: Account, polled: StreamPoll, index: int, cursor: Cursor) -> Sweep | None:
     """The rung's sweep in hand, or a new one; None when its window is empty and nothing has to be asked."""
     if polled.is_backfill(index):
         return _backfill_in_hand(account, polled, cursor)
@@ -46,7 +46,7 @@ def in_hand(account: Account, polled: Polled, index: int, cursor: Cursor) -> Swe
     return Sweep(span.since, span.until, rung.inner, rung.reach, latest, request, handed=handed)
 
 
-def _backfill_in_hand(account: Account, polled: Polled, cursor: Cursor) -> Sweep | None:
+def _backfill_in_hand(account: Account, polled: StreamPoll, cursor: Cursor) -> Sweep | None:
     """The sweep of the newest part of what was asked for that is left; None when another page has ended it meanwhile."""
     held = backfill.running(cursor)
     if held is None:
@@ -61,24 +61,24 @@ def _backfill_in_hand(account: Account, polled: Polled, cursor: Cursor) -> Sweep
     return Sweep(since, until, 0, 0, now, account.adapter.first_page(polled.stream, Window(since, until, now), cursor.memo))
 
 
-async def page(account: Account, polled: Polled, index: int) -> bool:
+async def page(account: Account, polled: StreamPoll, index: int) -> bool:
     """Ask for and make durable one page of the rung; True when its sweep came to its end.
 
     Raises ProviderError (the sweep stays in hand) and what :meth:`Committer.submit` raises.
     """
-    ledger, stream = account.committer.ledger, polled.stream
+    shard_state, stream = account.committer.shard_state, polled.stream
     cursor = cursor_of(account, polled)
     sweep = in_hand(account, polled, index, cursor)
     counts = polled.counts.setdefault(index, Counts(account.clock.monotonic()))
     if sweep is None:
-        ledger.keep_cursor(stream.id, _passed_over(account, polled, index, cursor))
+        shard_state.keep_cursor(stream.id, _passed_over(account, polled, index, cursor))
         return True
     if not polled.is_backfill(index):
         counts.longer = _longer(polled.rungs[index], sweep)
     if sweep.pages >= PAGES_MAX:
-        ledger.keep_cursor(stream.id, _without(cursor, index))
+        shard_state.keep_cursor(stream.id, _without(cursor, index))
         raise EndlessPagination(f"a sweep did not end within {PAGES_MAX} pages")
-    asked, sent = ledger.meta.commit, account.clock.now()
+    asked, sent = shard_state.meta.commit, account.clock.now()
     try:
         answer, received = await ask(account, polled, index, polled.fleeting.get(index, sweep.request))
     except BadPage:
@@ -88,13 +88,13 @@ async def page(account: Account, polled: Polled, index: int) -> bool:
     polled.bad_pages.pop(index, None)
     if polled.begun and polled.guessed and abs(account.provider_clock.offset) > ladder.SLACK:
         wanted = cursor_of(account, polled).backfill
-        ledger.keep_cursor(stream.id, replace(begin(account, polled), backfill=wanted))
+        shard_state.keep_cursor(stream.id, replace(begin(account, polled), backfill=wanted))
         return False
     started = sweep.started or account.provider_clock.earliest(sent)
     after = replace(sweep, started=started, pages=sweep.pages + 1, rows=sweep.rows + answer.count)
     observations, bad, skipped, unread = read_rows(account, polled, answer, every=polled.is_backfill(index))
 
-    def advance(delta: Delta) -> Cursor:
+    def advance(delta: PageChanges) -> Cursor:
         return _advanced(account, polled, index, after, answer, delta)
 
     held = backfill.running(cursor) if polled.is_backfill(index) else None
@@ -109,13 +109,13 @@ async def page(account: Account, polled: Polled, index: int) -> bool:
     return answer.next is None
 
 
-def _answered_badly(account: Account, polled: Polled, index: int) -> None:
+def _answered_badly(account: Account, polled: StreamPoll, index: int) -> None:
     """The same page is asked again, or a long sweep would never end; only what is answered badly again and again is begun anew."""
     polled.bad_pages[index] = polled.bad_pages.get(index, 0) + 1
     if polled.bad_pages[index] >= BAD_PAGES_MAX:
         polled.bad_pages.pop(index)
         polled.fleeting.pop(index, None)
-        account.committer.ledger.keep_cursor(polled.stream.id, _without(cursor_of(account, polled), index))
+        account.committer.shard_state.keep_cursor(polled.stream.id, _without(cursor_of(account, polled), index))
         polled.note("sweep_begun_anew")
 
 
@@ -126,7 +126,7 @@ def _longer(rung: Rung, sweep: Sweep) -> float:
     return max(1.0, (until - sweep.since) / usual)
 
 
-def _passed_over(account: Account, polled: Polled, index: int, cursor: Cursor) -> Cursor:
+def _passed_over(account: Account, polled: StreamPoll, index: int, cursor: Cursor) -> Cursor:
     """A rung whose window is empty is complete without a request; a backfill of which nothing is left, as well."""
     if polled.is_backfill(index):
         return replace(cursor, backfill=cursor.backfill and replace(cursor.backfill, done=True))
@@ -134,7 +134,7 @@ def _passed_over(account: Account, polled: Polled, index: int, cursor: Cursor) -
     return window.complete(polled.rungs, index, cursor, Sweep(now, None, 0, 0, now, _NOTHING, started=now))
 
 
-def _advanced(account: Account, polled: Polled, index: int, after: Sweep, answer: Page, delta: Delta) -> Cursor:
+def _advanced(account: Account, polled: StreamPoll, index: int, after: Sweep, answer: Page, delta: PageChanges) -> Cursor:
     """The cursor once this page is durable: the sweep goes on, or the rung is complete."""
     cursor = cursor_of(account, polled)
     if answer.memo is not None:

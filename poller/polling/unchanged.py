@@ -17,7 +17,7 @@ from ..providers.contract import Page, Request, Response
 GENERATION_MAX = 20_000
 
 
-class Repeat(Struct, frozen=True):
+class RememberedPage(Struct, frozen=True):
     """A page as it was read, without its bytes: the same answer to the same request is the same page."""
 
     mark: int
@@ -28,21 +28,21 @@ class Repeat(Struct, frozen=True):
     """The mark of each row's bytes."""
 
 
-def mark_of(request: Request, response: Response) -> int:
+def page_digest(request: Request, response: Response) -> int:
     """Equal for the same answer to the same request, in this process."""
     return hash((msgspec.json.encode(request), response.status, response.body))
 
 
-def repeat_of(mark: int, page: Page) -> Repeat | None:
+def remembered_page(mark: int, page: Page) -> RememberedPage | None:
     """What to remember of a page; None where it would never be known whole."""
     rows = [row for row in page.rows if isinstance(row, Row)]
     if len(rows) < len(page.rows) or len(rows) > GENERATION_MAX:
         return None
     counted = msgspec.structs.replace(page, rows=[], unread=len(rows))
-    return Repeat(mark, counted, tuple(row.id for row in rows), array("q", [hash(row.raw) for row in rows]))
+    return RememberedPage(mark, counted, tuple(row.id for row in rows), array("q", [hash(row.raw) for row in rows]))
 
 
-class Known:
+class UnchangedRows:
     """The adopted copy of each message of an account, by id."""
 
     def __init__(self) -> None:
@@ -53,7 +53,7 @@ class Known:
         """Whether the row is, byte for byte, the copy that was adopted last."""
         return self._is(row.id, hash(row.raw))
 
-    def has_all(self, repeat: Repeat) -> bool:
+    def has_all(self, repeat: RememberedPage) -> bool:
         """Whether every row of the page is still the copy that was adopted last."""
         return all(self._is(id_, mark) for id_, mark in zip(repeat.ids, repeat.copies, strict=True))
 

@@ -74,7 +74,7 @@ LOOKUP = "lookup"
 """The chore that asks for single messages: the engine says which."""
 
 
-class Chore(Struct, frozen=True):
+class SideQuery(Struct, frozen=True):
     """Something that is asked beside the sweeps: a hint, a look-up, an audit. It only hurries; no rung waits for it.
 
     What it lists is read, compared and published like any row. It remembers between two runs what its
@@ -155,7 +155,7 @@ class Adapter(Protocol):
         ...
 
     @property
-    def chores(self) -> tuple[Chore, ...]:
+    def chores(self) -> tuple[SideQuery, ...]:
         """What is asked beside the sweeps, in the order of their urgency."""
         ...
 

@@ -43,7 +43,7 @@ class Position(Struct, frozen=True):
     """Wall time; a cache older than the topic's delete.retention.ms may have missed a tombstone."""
 
 
-class Store:
+class CacheDirectory:
     """The cache folder, opened. A context manager."""
 
     def __init__(self, directory: Path) -> None:
@@ -51,7 +51,7 @@ class Store:
         self._lock: IO[str] | None = None
         self._db: Rdict | None = None
 
-    def __enter__(self) -> Store:
+    def __enter__(self) -> CacheDirectory:
         """Lock and open; raises ConfigError when another worker has it, CacheError when the disk refuses."""
         try:
             self.directory.mkdir(parents=True, exist_ok=True)
@@ -94,13 +94,13 @@ class Store:
             except Exception as again:
                 raise _cache_error(again, self.directory) from None
 
-    def shard(self, number: int) -> ShardStore:
+    def shard(self, number: int) -> ShardCache:
         """The rows of one shard."""
         assert self._db is not None, "the store is open"
-        return ShardStore(self._db, self.directory, number)
+        return ShardCache(self._db, self.directory, number)
 
 
-class ShardStore:
+class ShardCache:
     """One shard's rows: state keys to state values, and the position they stand for.
 
     Every method raises CacheError when the disk refuses, CorruptState when it holds nonsense.

@@ -19,10 +19,10 @@ from ..errors import CommitUncertain, Fenced, KafkaError
 from ..kafka.port import Writer
 from ..model import BadRow, Observation
 from ..telemetry.facts import Telemetry
-from .cache import Position, ShardStore
-from .diff import Delta, Event, Scope
+from .cache import Position, ShardCache
+from .diff import Event, PageChanges, PageContext
 from .events import Publisher
-from .shard_state import Entry, Ledger
+from .shard_state import Entry, ShardState
 from .state_records import META_KEY, encode_state, state_record
 
 COMMIT_EVERY_S = 0.1
@@ -42,17 +42,17 @@ class Committer:
 
     def __init__(
         self,
-        ledger: Ledger,
+        shard_state: ShardState,
         *,
         shard: int,
         writer: Writer,
-        rows: ShardStore,
+        rows: ShardCache,
         cluster: str,
         publisher: Publisher,
         clock: SystemClock,
         telemetry: Telemetry,
     ) -> None:
-        self.ledger, self._shard, self._writer, self._rows, self._cluster = ledger, shard, writer, rows, cluster
+        self.shard_state, self._shard, self._writer, self._rows, self._cluster = shard_state, shard, writer, rows, cluster
         self._publisher, self._clock, self._telemetry = publisher, clock, telemetry
         self._queue: list[tuple[Entry, anyio.Event]] = []
         self._changes = 0
@@ -61,10 +61,16 @@ class Committer:
         self._flushed = clock.monotonic()
 
     async def submit(
-        self, scope: Scope, observations: list[Observation], bad: list[BadRow], advance: Callable[[Delta], Cursor], *, always: bool = False
-    ) -> Delta:
+        self,
+        scope: PageContext,
+        observations: list[Observation],
+        bad: list[BadRow],
+        advance: Callable[[PageChanges], Cursor],
+        *,
+        always: bool = False,
+    ) -> PageChanges:
         """Make a page durable with its cursor; returns at once when it changed nothing (unless ``always``)."""
-        delta, entry = self.ledger.page(scope, observations, bad, advance, always=always)
+        delta, entry = self.shard_state.page(scope, observations, bad, advance, always=always)
         if entry is not None:
             await self.durable(entry)
         return delta
@@ -104,7 +110,7 @@ class Committer:
             rows |= entry.rows
             events += entry.events
         due = self._clock.monotonic() >= self._flushed + CURSORS_EVERY_S
-        dirty = self.ledger.take_dirty(CURSORS_MAX if due else 0)
+        dirty = self.shard_state.take_dirty(CURSORS_MAX if due else 0)
         if due:
             rows |= dirty.rows
             if len(dirty.rows) < CURSORS_MAX:
@@ -112,9 +118,9 @@ class Committer:
         if not rows:
             return False
         await self._transaction(events, rows, timeout_s)
-        self.ledger.applied(dirty)
+        self.shard_state.applied(dirty)
         for entry, done in batch:
-            self.ledger.applied(entry)
+            self.shard_state.applied(entry)
             done.set()
         return True
 
@@ -132,7 +138,7 @@ class Committer:
 
     async def _transaction(self, events: list[Event], rows: dict[bytes, bytes | None], timeout_s: float) -> None:
         """Events and state in one Kafka transaction; then, and only then, the cache."""
-        old = self.ledger.meta
+        old = self.shard_state.meta
         sequence = old.sequence + bool(events)
         meta = replace(old, commit=old.commit + 1, sequence=sequence, size=len(events))
         state = {META_KEY: encode_state(meta), **rows}
@@ -146,7 +152,7 @@ class Committer:
             raise
         now = self._clock.now()
         self._rows.write(state.items(), Position(offset, offset - len(state), meta.nonce, self._cluster, now))
-        self.ledger.meta = meta
+        self.shard_state.meta = meta
         self._last = self._clock.monotonic()
         self._telemetry.transaction("committed", self._last - began)
 

@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from ..model import CONTENT_FIELDS, DAY, SECOND, STATUS_RANK, BadRow, Instant, Message, Observation, Stream
 from .fingerprints import Fingerprints, differing
-from .message_state import DeadMark, Seen, digest, message_key, stream_tag
+from .message_state import DeadMark, MessageState, digest, message_key, stream_tag
 
 RULES = 1
 """The number of today's fingerprint rules; raise it when a normalization changes what is compared."""
@@ -40,11 +40,11 @@ class Event(Struct, frozen=True):
     dead: BadRow | None = None
 
 
-class Delta(Struct):
+class PageChanges(Struct):
     """What one page adds: events to publish, state to change, and what was counted."""
 
     events: list[Event] = []
-    seen: dict[bytes, Seen] = {}
+    seen: dict[bytes, MessageState] = {}
     dead: dict[bytes, DeadMark] = {}
     duplicates: int = 0
     below_floor: int = 0
@@ -57,7 +57,7 @@ class Delta(Struct):
     """How many of these show a status that comes later in a message's life: the provider's stamps contradict it."""
 
 
-class Scope(Struct, frozen=True):
+class PageContext(Struct, frozen=True):
     """Where and when a page was read."""
 
     stream: Stream
@@ -87,13 +87,13 @@ def newest_copies(observations: Iterable[Observation], prints: Fingerprints) -> 
     return {id_: (seen, present, marks) for id_, (_, seen, present, marks) in best.items()}
 
 
-def diff(known: Mapping[bytes, Seen], observations: list[Observation], scope: Scope, prints: Fingerprints) -> Delta:
+def diff(known: Mapping[bytes, MessageState], observations: list[Observation], scope: PageContext, prints: Fingerprints) -> PageChanges:
     """The events and state changes that one page adds to what is known.
 
     ``known`` holds what the state has for the page's messages (see :func:`keys`). Replaying the
     page after applying the delta gives an empty delta.
     """
-    delta = Delta(seen={}, dead={}, events=[], created=[], rejected={}, stale=set())
+    delta = PageChanges(seen={}, dead={}, events=[], created=[], rejected={}, stale=set())
     prefix = scope.stream.account_key
     delta.duplicates = len(observations)
     for id_, (seen, present, marks) in newest_copies(observations, prints).items():
@@ -124,8 +124,8 @@ def keys(observations: list[Observation], account_key: str) -> list[bytes]:
 
 
 def _observe(
-    old: Seen | None, seen: Observation, present: int, marks: bytes, scope: Scope, prints: Fingerprints
-) -> tuple[list[Event], Seen]:
+    old: MessageState | None, seen: Observation, present: int, marks: bytes, scope: PageContext, prints: Fingerprints
+) -> tuple[list[Event], MessageState]:
     """What one copy adds to what is remembered of its message."""
     key = prints.number
     if old is None:
@@ -153,22 +153,22 @@ def _observe(
 _CONTENT = frozenset(CONTENT_FIELDS)
 
 
-def _newer(seen: Observation, old: Seen, scope: Scope) -> bool:
+def _newer(seen: Observation, old: MessageState, scope: PageContext) -> bool:
     """Whether this copy's version is above the remembered one."""
     version = seen.stamp, STATUS_RANK[seen.message.status], scope.asked
     return version > (old.stamp, STATUS_RANK[old.status], old.asked)
 
 
-def _first(seen: Observation, present: int, marks: bytes, scope: Scope, key: int) -> tuple[list[Event], Seen]:
+def _first(seen: Observation, present: int, marks: bytes, scope: PageContext, key: int) -> tuple[list[Event], MessageState]:
     events = [_event("created", seen, scope, 1)]
     if seen.message.direction != "inbound":
         events.append(_event("status", seen, scope, 2))
     return events, _remember(seen, present, marks, scope, key, len(events), seen.position // SECOND)
 
 
-def _remember(seen: Observation, present: int, marks: bytes, scope: Scope, key: int, revision: int, position: int) -> Seen:
+def _remember(seen: Observation, present: int, marks: bytes, scope: PageContext, key: int, revision: int, position: int) -> MessageState:
     message = seen.message
-    return Seen(
+    return MessageState(
         revision=revision,
         status=message.status,
         raw_status=message.provider_status,
@@ -186,7 +186,7 @@ def _remember(seen: Observation, present: int, marks: bytes, scope: Scope, key: 
 
 
 def _event(
-    kind: str, seen: Observation, scope: Scope, revision: int, *, previous: str | None = None, changed: tuple[str, ...] = ()
+    kind: str, seen: Observation, scope: PageContext, revision: int, *, previous: str | None = None, changed: tuple[str, ...] = ()
 ) -> Event:
     return Event(
         kind=kind,

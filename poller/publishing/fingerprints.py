@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterable
 import msgspec
 
 from ..model import CONTENT_FIELDS, STATUS_FIELDS, Message
-from .message_state import Seen
+from .message_state import MessageState
 
 HASHED: tuple[str, ...] = CONTENT_FIELDS + STATUS_FIELDS[3:]
-"""The fields compared by fingerprint, in the order of the bits of ``Seen.present``; the others are kept plain."""
+"""The fields compared by fingerprint, in the order of the bits of ``MessageState.present``; the others are kept plain."""
 
 
 PRINT_BYTES = 4
@@ -42,7 +42,7 @@ class Fingerprints:
         return self if number == self.number else self._earlier.get(number)
 
     def __call__(self, message: Message) -> tuple[int, bytes]:
-        """``(present, prints)`` as kept in :class:`Seen`."""
+        """``(present, prints)`` as kept in :class:`MessageState`."""
         present, prints, key = 0, [], self._key
         for bit, get in enumerate(_GETTERS):
             value = get(message)
@@ -54,7 +54,7 @@ class Fingerprints:
         return present, b"".join(prints)
 
 
-def differing(old: Seen, present: int, prints: bytes) -> list[str]:
+def differing(old: MessageState, present: int, prints: bytes) -> list[str]:
     """The names of hashed fields that differ between the remembered copy and a new one."""
     if old.present == present and old.prints == prints:
         return []

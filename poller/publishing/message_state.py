@@ -9,7 +9,7 @@ from msgspec import Struct
 from ..model import Instant, encode_id
 
 
-class Seen(Struct, frozen=True, array_like=True):
+class MessageState(Struct, frozen=True, array_like=True):
     """What is remembered of one published message: no text, no number, only keyed fingerprints."""
 
     revision: int

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from ..errors import OffsetGone
 from ..kafka.port import Chunk, Log, LogEnd
 from ..model import Instant
-from .cache import Position, ShardStore
+from .cache import Position, ShardCache
 from .state_records import META_KEY, Meta, decode_state
 
 LOOK_BACK = 5_000
@@ -20,7 +20,7 @@ LOOK_BACK = 5_000
 
 
 async def restore(
-    log: Log, shard: int, rows: ShardStore, *, now: Instant, retention: Instant, progress: Callable[[int, int], None]
+    log: Log, shard: int, rows: ShardCache, *, now: Instant, retention: Instant, progress: Callable[[int, int], None]
 ) -> tuple[Meta | None, str]:
     """Bring the cache to the end of the log; returns the shard's meta record (None for an empty log) and the cluster's id.
 
@@ -40,7 +40,7 @@ async def restore(
     return meta_of(rows), end.cluster_id
 
 
-def meta_of(rows: ShardStore) -> Meta | None:
+def meta_of(rows: ShardCache) -> Meta | None:
     """The shard's meta record in the cache."""
     raw = rows.get(META_KEY)
     return None if raw is None else decode_state(META_KEY, raw)
@@ -58,7 +58,7 @@ def _usable(position: Position | None, end: LogEnd, *, now: Instant, retention: 
 async def _fold(
     log: Log,
     shard: int,
-    rows: ShardStore,
+    rows: ShardCache,
     position: Position,
     end: LogEnd,
     *,

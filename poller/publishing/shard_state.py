@@ -2,7 +2,7 @@
 
 Pages are compared with the cache *and* with everything queued before them, so two pages that
 show the same message never publish it twice, and the order of the queue is the order of the
-log. When a commit fails the shard ends and the ledger is thrown away with all that was queued:
+log. When a commit fails the shard ends and the state is thrown away with all that was queued:
 nothing of it was durable, and the next sweep finds it again.
 """
 
@@ -21,13 +21,13 @@ from ..coverage.cursor import Cursor
 from ..coverage.lateness import Lateness
 from ..errors import Refused
 from ..model import DAY, HOUR, SECOND, BadRow, Instant, Observation
-from .cache import ShardStore
-from .diff import NOT_FINAL_KEPT, Delta, Event, Scope, diff, keys
+from .cache import ShardCache
+from .diff import NOT_FINAL_KEPT, Event, PageChanges, PageContext, diff, keys
 from .fingerprints import Fingerprints
-from .message_state import DeadMark, Seen, stream_tag
+from .message_state import DeadMark, MessageState, stream_tag
 from .state_records import (
     Meta,
-    Waits,
+    StoredBackoff,
     account_state_key,
     chore_key,
     cursor_key,
@@ -76,10 +76,10 @@ def claim(meta: Meta | None, *, group: str, shards: int) -> Meta:
     return meta
 
 
-class Ledger:
+class ShardState:
     """The state of one shard, as the next page must see it."""
 
-    def __init__(self, rows: ShardStore, meta: Meta, *, key: bytes = b"") -> None:
+    def __init__(self, rows: ShardCache, meta: Meta, *, key: bytes = b"") -> None:
         self._rows = rows
         self.meta = meta
         self._prints = Fingerprints(key or meta.key, (meta.key, *meta.keys))
@@ -89,7 +89,7 @@ class Ledger:
         self._dead_budget: dict[str, tuple[int, int]] = {}
         self.messages: Counter[int] = Counter()
         """Messages in state, by stream tag."""
-        self.waiting: dict[int, dict[bytes, Seen]] = {}
+        self.waiting: dict[int, dict[bytes, MessageState]] = {}
         """Messages that are not final and have an id, by stream tag, as the first scan found them."""
         self.adopted = 0
         """Counts changes of remembered messages: what was concluded from older copies may be stale after one."""
@@ -103,7 +103,7 @@ class Ledger:
             self._cursors[stream_id] = found
         return self._cursors[stream_id]
 
-    def waits(self, account_key: str) -> Waits | None:
+    def waits(self, account_key: str) -> StoredBackoff | None:
         """The account's trouble as it was handed over."""
         return self._get(account_state_key(account_key))
 
@@ -128,15 +128,21 @@ class Ledger:
         self._cursors[stream_id] = cursor
         self._dirty[cursor_key(stream_id)] = encode_state(cursor)
 
-    def keep_waits(self, account_key: str, waits: Waits | None) -> None:
+    def keep_waits(self, account_key: str, waits: StoredBackoff | None) -> None:
         """An account's trouble; None when it is over."""
         key = account_state_key(account_key)
         if waits is not None or self._raw(key) is not None:
             self._dirty[key] = None if waits is None else encode_state(waits)
 
     def page(
-        self, scope: Scope, observations: list[Observation], bad: list[BadRow], advance: Callable[[Delta], Cursor], *, always: bool = False
-    ) -> tuple[Delta, Entry | None]:
+        self,
+        scope: PageContext,
+        observations: list[Observation],
+        bad: list[BadRow],
+        advance: Callable[[PageChanges], Cursor],
+        *,
+        always: bool = False,
+    ) -> tuple[PageChanges, Entry | None]:
         """Compare a page, and move its stream's cursor to what ``advance`` makes of the difference.
 
         The entry must be queued for a transaction; it is None when nothing changed (unless ``always``).
@@ -226,14 +232,14 @@ class Ledger:
         raw = self._raw(key)
         return None if raw is None else decode_state(key, raw)
 
-    def _seen(self, digests: list[bytes]) -> dict[bytes, Seen]:
+    def _seen(self, digests: list[bytes]) -> dict[bytes, MessageState]:
         wanted = [b"m" + digest for digest in digests]
         cached = self._rows.get_many(wanted)
         if self._queued:
             cached = [self._queued.get(key, raw) for key, raw in zip(wanted, cached, strict=True)]
         return {digest: decode_seen(raw) for digest, raw in zip(digests, cached, strict=True) if raw is not None}
 
-    def _reject(self, scope: Scope, bad: list[BadRow], delta: Delta) -> None:
+    def _reject(self, scope: PageContext, bad: list[BadRow], delta: PageChanges) -> None:
         """Rows that cannot be normalized: a dead letter once per content while listed, within the stream's budget."""
         mark = DeadMark(stream_tag(scope.stream.id), scope.observed)
         for row in bad:
@@ -246,7 +252,7 @@ class Ledger:
             elif old is not None and scope.observed - old.listed > DEAD_RENEWED:
                 delta.dead[key] = mark
 
-    def _may_publish_dead(self, scope: Scope) -> bool:
+    def _may_publish_dead(self, scope: PageContext) -> bool:
         hour = scope.observed // HOUR
         last, used = self._dead_budget.get(scope.stream.id, (hour, 0))
         used = used + 1 if last == hour else 1

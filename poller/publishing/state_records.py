@@ -13,13 +13,13 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from ..coverage.backfill import Asked
+from ..coverage.backfill import BackfillRequest
 from ..coverage.cursor import Cursor
 from ..coverage.lateness import Lateness
 from ..errors import CorruptState, Refused
 from ..kafka.port import STATE, Record
 from ..model import Instant
-from .message_state import DeadMark, Seen
+from .message_state import DeadMark, MessageState
 
 FORMAT = 1
 """Of state records; raised when an older worker could misread them."""
@@ -46,7 +46,7 @@ class Meta(Struct, frozen=True):
     """The last sequence numbers of shards that are no more, so that a number never comes again (shard 0 keeps them)."""
 
 
-class Waits(Struct, frozen=True):
+class StoredBackoff(Struct, frozen=True):
     """What an account must not forget at a hand-over: trouble (kind, failures) and the wall time of the next try."""
 
     kind: str
@@ -55,7 +55,16 @@ class Waits(Struct, frozen=True):
 
 
 META_KEY = b"x"
-_KINDS: dict[bytes, Any] = {b"m": Seen, b"c": Cursor, b"d": DeadMark, b"a": Waits, b"l": Lateness, b"b": Asked, b"h": dict, b"x": Meta}
+_KINDS: dict[bytes, Any] = {
+    b"m": MessageState,
+    b"c": Cursor,
+    b"d": DeadMark,
+    b"a": StoredBackoff,
+    b"l": Lateness,
+    b"b": BackfillRequest,
+    b"h": dict,
+    b"x": Meta,
+}
 _pack = msgspec.msgpack.Encoder().encode
 _unpackers = {kind: msgspec.msgpack.Decoder(type_) for kind, type_ in _KINDS.items()}
 
@@ -95,7 +104,7 @@ def dead_key(account_key: str, raw: bytes) -> bytes:
     return b"d" + hashlib.blake2b(account_key.encode() + b"\0" + hashlib.sha256(raw).digest(), digest_size=16).digest()
 
 
-def encode_state(value: Seen | Cursor | DeadMark | Waits | Lateness | Asked | Meta | dict[str, Any]) -> bytes:
+def encode_state(value: MessageState | Cursor | DeadMark | StoredBackoff | Lateness | BackfillRequest | Meta | dict[str, Any]) -> bytes:
     """The value of a state record."""
     return bytes((FORMAT,)) + _pack(value)
 
@@ -113,7 +122,7 @@ def decode_state(key: bytes, value: bytes) -> Any:
         raise CorruptState from None
 
 
-def decode_seen(value: bytes) -> Seen:
+def decode_seen(value: bytes) -> MessageState:
     """As :func:`decode_state`, for the hot path."""
     if value[0] > FORMAT:
         raise Refused("the state was written by a newer release of poller", fix="upgrade this worker")

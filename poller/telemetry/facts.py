@@ -65,7 +65,7 @@ class Telemetry:
         for outcome in ("committed", "aborted", "fenced", "unknown"):
             self._metrics.transactions.labels(outcome)
         self._owned: frozenset[int] | None = None
-        self._troubles: dict[str, str] = {}
+        self._backoffs: dict[str, str] = {}
 
     def account(self, provider: str, name: str) -> AccountFacts:
         """The facts of one account; its counters exist from now on."""
@@ -124,13 +124,13 @@ class Telemetry:
     def kafka_trouble(self, error: PollerError, where: str) -> None:
         """Kafka, or the cache, stands in the way; said once until it changes."""
         said = f"{error.kind}: {error}"
-        if self._troubles.get(where) != said:
-            self._troubles[where] = said
+        if self._backoffs.get(where) != said:
+            self._backoffs[where] = said
             self.log.warning("trouble", where=where, kind=error.kind, what=str(error), fix=error.fix)
 
     def well(self, where: str) -> None:
         """A trouble is over."""
-        self._troubles.pop(where, None)
+        self._backoffs.pop(where, None)
 
     def note(self, what: str, **facts: Any) -> None:
         """Something an operator should read once."""

@@ -18,7 +18,7 @@ from ..kafka.connection import quiet
 from ..kafka.partitioner import shard_of
 from ..kafka.port import STATE, Log
 from ..model import Instant
-from ..publishing.cache import Store
+from ..publishing.cache import CacheDirectory
 from ..publishing.restore import newest_meta
 from ..publishing.shard_state import claim
 from ..signals import SIGNALS
@@ -38,7 +38,7 @@ async def run(config: Config) -> None:
     """The daemon, until SIGTERM or SIGINT. Raises ConfigError for what only the operator can mend."""
     quiet()
     telemetry = Telemetry(version=__version__, level=config.log.level, json=_JSON[config.log.format])
-    with anyio.open_signal_receiver(*SIGNALS) as received, Store(config.directory) as store:
+    with anyio.open_signal_receiver(*SIGNALS) as received, CacheDirectory(config.directory) as store:
         await _Daemon(config, store, telemetry, received).run()
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)  # a clean stop that is told to stop once more is still one
@@ -47,7 +47,7 @@ async def run(config: Config) -> None:
 class _Daemon:
     """What lives as long as the process."""
 
-    def __init__(self, config: Config, store: Store, telemetry: Telemetry, received: AsyncIterable[signal.Signals]) -> None:
+    def __init__(self, config: Config, store: CacheDirectory, telemetry: Telemetry, received: AsyncIterable[signal.Signals]) -> None:
         self._config, self._store, self._telemetry, self._received = config, store, telemetry, received
         self._clock = SystemClock()
         self._started = self._clock.now()

@@ -21,16 +21,16 @@ from dataclasses import dataclass
 import anyio
 
 from ..clock import SystemClock
-from ..coverage.backfill import Asked
+from ..coverage.backfill import BackfillRequest
 from ..errors import CommitUncertain, ConfigError, CorruptState, Fenced, PollerError, Refused, first
 from ..kafka.port import Log, Writer
 from ..model import Instant
 from ..polling.account import Poller
-from ..publishing.cache import ShardStore
+from ..publishing.cache import ShardCache
 from ..publishing.commit import Committer
 from ..publishing.events import Publisher
 from ..publishing.restore import restore
-from ..publishing.shard_state import Ledger, claim
+from ..publishing.shard_state import ShardState, claim
 from ..telemetry.facts import Telemetry
 from ..telemetry.snapshot import ShardSnapshot
 
@@ -77,7 +77,7 @@ class Shard:
     def __init__(
         self,
         number: int,
-        rows: ShardStore,
+        rows: ShardCache,
         settings: Settings,
         *,
         pollers: Callable[[Committer], list[Poller]],
@@ -152,14 +152,14 @@ class Shard:
             progress=self._progress,
         )
         shared.telemetry.restored(self.number, self._restored, shared.clock.monotonic() - began)
-        ledger = Ledger(self._rows, claim(meta, group=shared.group, shards=shared.shards), key=shared.key)
+        shard_state = ShardState(self._rows, claim(meta, group=shared.group, shards=shared.shards), key=shared.key)
         after = b""
         while step := self._rows.scan(b"m", after):
             after = step[-1][0]
-            ledger.count(step)
+            shard_state.count(step)
             await shared.clock.sleep(0)
         return Committer(
-            ledger,
+            shard_state,
             shard=self.number,
             writer=writer,
             rows=self._rows,
@@ -192,11 +192,11 @@ class Shard:
 
     async def _forget(self, committer: Committer) -> None:
         """From time to time drop what no later window can reach, in small steps between polls."""
-        clock, ledger = self._settings.clock, committer.ledger
+        clock, shard_state = self._settings.clock, committer.shard_state
         while True:
             await clock.sleep(FORGET_EVERY_S)
             bounds = {tag: bound for poller in self._pollers for tag, bound in poller.bounds().items()}
-            for kind, forget in ((b"m", ledger.forget), (b"d", ledger.forget_dead)):
+            for kind, forget in ((b"m", shard_state.forget), (b"d", shard_state.forget_dead)):
                 after = b""
                 while step := self._rows.scan(kind, after):
                     after = step[-1][0]
@@ -232,7 +232,7 @@ class Shard:
             self._reason = None
         self._settings.telemetry.shard_state(self.number, state, self._reason)
 
-    def backfill(self, stream_id: str, asked: Asked) -> None:
+    def backfill(self, stream_id: str, asked: BackfillRequest) -> None:
         """A past range of a stream of this shard is wanted."""
         for poller in self._pollers:
             poller.backfill(stream_id, asked)

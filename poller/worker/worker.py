@@ -29,7 +29,7 @@ from ..polling.client.http import Fetcher, Transport
 from ..polling.client.provider_clock import ProviderClock
 from ..polling.context import Account
 from ..providers.registry import adapter_of
-from ..publishing.cache import Store
+from ..publishing.cache import CacheDirectory
 from ..publishing.commit import Committer
 from ..publishing.events import Publisher
 from ..publishing.privacy import Privacy
@@ -58,7 +58,7 @@ class Worker:
         self,
         config: Config,
         log: Log,
-        store: Store,
+        store: CacheDirectory,
         *,
         clock: SystemClock,
         telemetry: Telemetry,
@@ -195,7 +195,7 @@ class Worker:
                 ahead=adapter.ahead,
             ),
             overlap=config.overlap,
-            lateness=committer.ledger.lateness(config.key) or Lateness(self._clock.now(), self._clock.now()),
+            lateness=committer.shard_state.lateness(config.key) or Lateness(self._clock.now(), self._clock.now()),
             floor_of=floor_of(config.start_from),
             status_horizon=config.status_horizon,
             quietness=config.reconcile_back / config.reconcile_every,

@@ -18,12 +18,12 @@ from poller.kafka.port import Writer
 from poller.kafka.topics import create
 from poller.model import DAY
 from poller.publishing import restore as restoring
-from poller.publishing.cache import Store
+from poller.publishing.cache import CacheDirectory
 from poller.publishing.commit import Committer
-from poller.publishing.diff import Delta
+from poller.publishing.diff import PageChanges
 from poller.publishing.events import Publisher
 from poller.publishing.privacy import Privacy
-from poller.publishing.shard_state import Ledger, claim
+from poller.publishing.shard_state import ShardState, claim
 from poller.telemetry.facts import Telemetry
 from tests.support.rows import observation, scope
 
@@ -34,7 +34,7 @@ SHARD = 1
 class Owner:
     """One worker's hold on a shard, taken step by step."""
 
-    def __init__(self, kafka: Kafka, store: Store) -> None:
+    def __init__(self, kafka: Kafka, store: CacheDirectory) -> None:
         self.kafka, self.rows = kafka, store.shard(SHARD)
         self.writer: Writer | None = None
         self.committer: Committer | None = None
@@ -51,10 +51,10 @@ class Owner:
         meta, cluster = await restoring.restore(
             self.kafka, SHARD, self.rows, now=clock.now(), retention=DAY, progress=lambda done, end: None
         )
-        ledger = Ledger(self.rows, claim(meta, group="g", shards=4))
+        shard_state = ShardState(self.rows, claim(meta, group="g", shards=4))
         assert self.writer is not None or self.committer is None
         self.committer = Committer(
-            ledger, shard=SHARD, writer=self.writer, rows=self.rows, cluster=cluster,  # pyright: ignore[reportArgumentType]
+            shard_state, shard=SHARD, writer=self.writer, rows=self.rows, cluster=cluster,  # pyright: ignore[reportArgumentType]
             publisher=Publisher(partitions=4, privacy=Privacy()), clock=clock, telemetry=Telemetry(version="x", level="critical", json=True),
         )  # fmt: skip
 
@@ -63,10 +63,10 @@ class Owner:
         assert self.committer is not None
         cursor = Cursor(0, 0, (), 0, 0)
 
-        def advance(_: Delta) -> Cursor:
+        def advance(_: PageChanges) -> Cursor:
             return cursor
 
-        _, entry = self.committer.ledger.page(scope(self.committer.ledger.meta.commit), [observation()], [], advance)
+        _, entry = self.committer.shard_state.page(scope(self.committer.shard_state.meta.commit), [observation()], [], advance)
         if entry is not None:
             await self.committer._transaction(entry.events, entry.rows, 20.0)
 
@@ -81,7 +81,7 @@ async def created(kafka: Cluster, names: dict[str, str], tmp_path: Path, *, fenc
     quiet()
     link = Kafka(Connection(bootstrap=kafka.bootstrap, topics=names, shards=4, group="g"))
     await create(link, tuple(names), partitions=4, replication_factor=None)
-    with Store(tmp_path / "old") as one, Store(tmp_path / "new") as two:
+    with CacheDirectory(tmp_path / "old") as one, CacheDirectory(tmp_path / "new") as two:
         zombie, owner = Owner(link, one), Owner(link, two)
         await zombie.fence()
         await zombie.restore()

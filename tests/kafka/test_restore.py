@@ -19,7 +19,7 @@ from poller.kafka.client import Kafka
 from poller.kafka.connection import Connection, quiet
 from poller.kafka.port import Chunk, LogEnd
 from poller.model import DAY
-from poller.publishing.cache import Position, ShardStore, Store
+from poller.publishing.cache import CacheDirectory, Position, ShardCache
 from poller.publishing.restore import restore
 from poller.publishing.state_records import META_KEY, Meta, encode_state, state_record
 
@@ -126,13 +126,13 @@ def compacted(kafka: Cluster) -> Iterator[Kafka]:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
+def store(tmp_path: Path) -> Iterator[CacheDirectory]:
     """An empty cache."""
-    with Store(tmp_path / "cache") as opened:
+    with CacheDirectory(tmp_path / "cache") as opened:
         yield opened
 
 
-def held(rows: ShardStore) -> dict[bytes, bytes]:
+def held(rows: ShardCache) -> dict[bytes, bytes]:
     """Everything of the shard in the cache, but its position."""
     found: dict[bytes, bytes] = {}
     after = b""
@@ -142,7 +142,7 @@ def held(rows: ShardStore) -> dict[bytes, bytes]:
     return found
 
 
-async def restored(kafka: Kafka, rows: ShardStore, shard: int = 0) -> list[int]:
+async def restored(kafka: Kafka, rows: ShardCache, shard: int = 0) -> list[int]:
     """Restore, prove the result, and tell where it was read from."""
     log = Watched(kafka)
     meta, _ = await restore(log, shard, rows, now=NOW, retention=DAY, progress=lambda done, end: None)  # pyright: ignore[reportArgumentType]
@@ -151,14 +151,14 @@ async def restored(kafka: Kafka, rows: ShardStore, shard: int = 0) -> list[int]:
     return log.since
 
 
-async def test_an_empty_cache_is_filled_from_the_start(compacted: Kafka, store: Store) -> None:
+async def test_an_empty_cache_is_filled_from_the_start(compacted: Kafka, store: CacheDirectory) -> None:
     """The result is what another client folds: no aborted record, no forgotten row."""
     assert await restored(compacted, store.shard(0)) == [0]
     assert not any(b"never committed" in value for value in held(store.shard(0)).values())
     assert 0 < len(held(store.shard(0))) <= ROWS + 1
 
 
-async def test_a_good_cache_is_continued_from_its_last_transaction(compacted: Kafka, store: Store) -> None:
+async def test_a_good_cache_is_continued_from_its_last_transaction(compacted: Kafka, store: CacheDirectory) -> None:
     """A second restore reads only from the last transaction on, also after the log grew."""
     rows = store.shard(0)
     await restored(compacted, rows)
@@ -182,7 +182,7 @@ WRONG: dict[str, dict[str, object]] = {
 
 
 @pytest.mark.parametrize("what", WRONG)
-async def test_a_cache_that_this_log_cannot_continue_is_dropped(compacted: Kafka, store: Store, what: str) -> None:
+async def test_a_cache_that_this_log_cannot_continue_is_dropped(compacted: Kafka, store: CacheDirectory, what: str) -> None:
     """It is filled from the start, and rows of its own are gone."""
     rows = store.shard(0)
     await restored(compacted, rows)
@@ -193,7 +193,7 @@ async def test_a_cache_that_this_log_cannot_continue_is_dropped(compacted: Kafka
     assert b"mstrange" not in held(rows)
 
 
-async def test_a_cache_from_before_the_logs_beginning_is_dropped(compacted: Kafka, store: Store) -> None:
+async def test_a_cache_from_before_the_logs_beginning_is_dropped(compacted: Kafka, store: CacheDirectory) -> None:
     """The log's beginning was deleted meanwhile: from what is there now."""
     rows = store.shard(1)
     end = await compacted.ends(1)
@@ -204,7 +204,7 @@ async def test_a_cache_from_before_the_logs_beginning_is_dropped(compacted: Kafk
 
 async def test_a_corrupted_cache_is_thrown_away_with_the_next_start(compacted: Kafka, tmp_path: Path) -> None:
     """Whatever file is damaged, a start or the one after it restores everything."""
-    with Store(tmp_path / "good") as opened:
+    with CacheDirectory(tmp_path / "good") as opened:
         await restored(compacted, opened.shard(0))
     files = [path.name for path in (tmp_path / "good" / "cache").iterdir() if path.is_file() and path.stat().st_size]
     assert {"CURRENT"} < set(files)
@@ -214,7 +214,7 @@ async def test_a_corrupted_cache_is_thrown_away_with_the_next_start(compacted: K
         damaged.write_bytes(bytes(byte ^ 0x5A for byte in damaged.read_bytes()))
         for _ in range(2):
             try:
-                with Store(tmp_path / name) as opened:
+                with CacheDirectory(tmp_path / name) as opened:
                     await restored(compacted, opened.shard(0))
                 break
             except CorruptState:

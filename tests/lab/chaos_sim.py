@@ -23,7 +23,7 @@ from poller.demo.simulator.switches import HOSTILE, Switches
 from poller.errors import CommitUncertain, Unavailable
 from poller.kafka.port import STATE, Record
 from poller.model import SECOND
-from poller.publishing import shard_state as ledger
+from poller.publishing import shard_state as shard_state
 from poller.publishing.cache import Position
 from poller.publishing.commit import Committer
 from poller.publishing.message_state import digest
@@ -111,7 +111,7 @@ class HastyCommitter:
     @staticmethod
     async def transaction(self: Committer, events: list, rows: dict, timeout_s: float) -> None:  # type: ignore[type-arg]
         """Whatever becomes of the commit."""
-        position = self._rows.position() or Position(0, 0, self.ledger.meta.nonce, self._cluster, self._clock.now())
+        position = self._rows.position() or Position(0, 0, self.shard_state.meta.nonce, self._cluster, self._clock.now())
         self._rows.write(rows.items(), replace(position, written=self._clock.now()))
         await HastyCommitter.original(self, events, rows, timeout_s)
 
@@ -195,14 +195,14 @@ class History(Story):
         """Everything that is wrong with this history."""
         trio._core._run._ALLOW_DETERMINISTIC_SCHEDULING = True
         trio._core._run._r.seed(self.seed)
-        ledger.secrets = Invented(self.seed)  # type: ignore[assignment]
+        shard_state.secrets = Invented(self.seed)  # type: ignore[assignment]
         original = Committer._transaction
         if self.mutant == "cache-before-commit":
             Committer._transaction = HastyCommitter.transaction  # type: ignore[method-assign]
         try:
             verdict = self.play(self.freezer)
         finally:
-            ledger.secrets = secrets
+            shard_state.secrets = secrets
             Committer._transaction = original  # type: ignore[method-assign]
         wrong = [] if verdict.good else [verdict.line]
         wrong += faults(self.published()) + [f"two owners: {where}" for where in self.two_owners()]

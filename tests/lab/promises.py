@@ -31,7 +31,7 @@ WAIT_MAX_S = 15.0 + 2.0
 """An interval, and a page with its place in the rate limit and its commit."""
 
 
-class Seen(NamedTuple):
+class MessageState(NamedTuple):
     """One run: rows that were due, unseen ones, and those seen later than promised."""
 
     overlap: str
@@ -69,7 +69,7 @@ class Days(Story):
         self.overlaps = (before, self.overlap())
 
 
-def measured(overlap: str, *, days: float = 30.0, rate: float = 0.02) -> Seen:
+def measured(overlap: str, *, days: float = 30.0, rate: float = 0.02) -> MessageState:
     """Every row that showed itself a while before the end, against A/7 (or one interval) and one sweep."""
     story = Days(1, crash_s=None, cluster=FakeCluster(1))
     story.setup(overlap, days=days, rate=rate)
@@ -83,7 +83,7 @@ def measured(overlap: str, *, days: float = 30.0, rate: float = 0.02) -> Seen:
     due = [sms for sms in story.world.all() if START + HOUR < sms.visible < START + round(days * DAY) - DAY]
     delays = [(observed[sms.id] - sms.visible, max(sms.visible - sms.created, 0)) for sms in due if sms.id in observed]
     ratios = [delay / ((INTERVAL if age < reach else max(INTERVAL, age // 7)) + SWEEP) for delay, age in delays]
-    return Seen(overlap, len(due), len(due) - len(delays), sum(r > 1 for r in ratios), max(ratios))
+    return MessageState(overlap, len(due), len(due) - len(delays), sum(r > 1 for r in ratios), max(ratios))
 
 
 def imported(*, days: float = 2.5, rate: float = 0.2) -> tuple[float, float]:
@@ -94,7 +94,7 @@ def imported(*, days: float = 2.5, rate: float = 0.2) -> tuple[float, float]:
     return story.overlaps
 
 
-class Waits(Telemetry):
+class StoredBackoff(Telemetry):
     """Hears how long each new message waited."""
 
     story: Start
@@ -131,7 +131,7 @@ class Start(Days):
 
     def telemetry(self) -> Telemetry:
         """That listens."""
-        told = Waits(version="start", level=self.level, json=True)
+        told = StoredBackoff(version="start", level=self.level, json=True)
         told.story = self
         return told
 
@@ -148,6 +148,6 @@ def backlog(*, rate: float = 10.0, hours: float = 24.0, seconds: float = 7200.0)
     return len(story.new), max(story.new), story.read_s, story.old, story.there
 
 
-def run(overlap: str) -> Seen:
+def run(overlap: str) -> MessageState:
     """In a process of its own."""
     return measured(overlap)

@@ -25,7 +25,7 @@ import pytest
 import trio
 
 from poller.coverage import lateness
-from poller.coverage.backfill import Asked
+from poller.coverage.backfill import BackfillRequest
 from poller.demo.command import ACCOUNTS
 from poller.demo.simulator.judge import Flag, Verdict
 from poller.demo.simulator.shelf import Sms
@@ -37,8 +37,8 @@ from poller.kafka.port import Stored
 from poller.model import DAY, HOUR, SECOND, Gap, Instant
 from poller.polling import streams
 from poller.providers.kit import suspects as looks
-from poller.publishing import shard_state as ledger
-from poller.publishing.cache import Store
+from poller.publishing import shard_state as shard_state
+from poller.publishing.cache import CacheDirectory
 from poller.publishing.state_records import asked_key, encode_state
 from poller.telemetry.facts import AccountFacts, SweepFacts, Telemetry
 from poller.worker.worker import Worker
@@ -151,7 +151,7 @@ class Soak(Story):
             if number and anyio.current_time() < self.outages[number - 1][1]:
                 await anyio.sleep_until(self.outages[number - 1][1])
             directory = folder / (name if self.random.random() < 0.5 else f"{name}-{number}")
-            with anyio.CancelScope() as life, Store(directory) as store:
+            with anyio.CancelScope() as life, CacheDirectory(directory) as store:
                 life.deadline = begin
                 log = self.log(self.cluster, name, partial(self.fault, name=name))
                 transport, telemetry = httpx.MockTransport(partial(self._answer, name=name)), self.telemetry()
@@ -164,7 +164,7 @@ class Soak(Story):
         """Play it, and say all that is wrong."""
         trio._core._run._ALLOW_DETERMINISTIC_SCHEDULING = True
         trio._core._run._r.seed(self.seed)
-        ledger.secrets = Invented(self.seed)  # type: ignore[assignment]
+        shard_state.secrets = Invented(self.seed)  # type: ignore[assignment]
         streams.LOOK_S = 60.0  # nothing is configured anew here, and every second of days would be looked at
         verdict = self.play(self.backfills)  # type: ignore[arg-type]
         wrong = [f"{len(each)} {what}: {each[:3]}" for what, each in self.by_kind(verdict).items() if each]
@@ -188,7 +188,7 @@ class Soak(Story):
                 await anyio.sleep(600)
             since, until = sorted(START + round(rng.uniform(-24, self.hours) * HOUR) for _ in range(2))
             for stream in streams:
-                record = Stored(asked_key(stream), encode_state(Asked(f"request-{number}", since, until)))
+                record = Stored(asked_key(stream), encode_state(BackfillRequest(f"request-{number}", since, until)))
                 for member in self.cluster.members.values():
                     member.hear(shard_of(stream.rpartition("/")[0], self.cluster.shards), record)
 

@@ -16,14 +16,14 @@ from poller.model import BadRow, Instant, Row
 from poller.polling import account as polling
 from poller.polling import side_queries as chores
 from poller.polling import sweep
-from poller.polling.schedule import Agenda
+from poller.polling.schedule import Schedule
 from poller.providers.contract import Page, Request
 from poller.providers.heymarket import page_order as heymarket_page
 from poller.providers.heymarket import walk as heymarket_walk
 from poller.providers.heymarket.provider import Heymarket
 from poller.publishing import diff
 from poller.publishing.message_state import stream_tag
-from poller.publishing.shard_state import Ledger
+from poller.publishing.shard_state import ShardState
 
 
 def first_known_id() -> None:
@@ -66,7 +66,7 @@ def count_postpones() -> None:
     def postpones(self: Any, go: Any, polled: Any, chore: int, *, ended: bool) -> None:
         goes_on(self, go, polled, chore, ended=ended)
         for index in range(1, len(polled.rungs)):
-            self._agenda.plan(go.stream, index, self.account.clock.monotonic() + 100 * 3600)
+            self._schedule.plan(go.stream, index, self.account.clock.monotonic() + 100 * 3600)
 
     polling.Poller._chore_goes_on = postpones  # type: ignore[method-assign]
 
@@ -99,9 +99,9 @@ def forgets_by_the_clock() -> None:
 
 def floor_not_raised() -> None:
     """Messages are forgotten, and the floor stays where it was."""
-    forget = Ledger.forget
+    forget = ShardState.forget
 
-    def keeps(self: Ledger, step: Any, found: dict[int, tuple[str, Instant]], now: Instant) -> Any:
+    def keeps(self: ShardState, step: Any, found: dict[int, tuple[str, Instant]], now: Instant) -> Any:
         before = {stream: self.cursor(stream) for stream, _ in found.values()}
         entry = forget(self, step, found, now)
         for stream, cursor in before.items():
@@ -109,7 +109,7 @@ def floor_not_raised() -> None:
                 self.keep_cursor(stream, cursor)
         return entry
 
-    Ledger.forget = keeps  # type: ignore[method-assign]
+    ShardState.forget = keeps  # type: ignore[method-assign]
 
 
 def short_page_is_last() -> None:
@@ -180,7 +180,7 @@ def hands_down_unasked() -> None:
 
 def deep_first() -> None:
     """A deep sweep in hand is not interrupted by a live rung that falls due."""
-    Agenda._pick = lambda self: 1 if self._top(1) else 0 if self._top(0) else None  # type: ignore[method-assign]
+    Schedule._pick = lambda self: 1 if self._top(1) else 0 if self._top(0) else None  # type: ignore[method-assign]
 
 
 def position_from_updated() -> None:

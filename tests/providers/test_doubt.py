@@ -10,7 +10,7 @@ import pytest
 
 from poller.coverage import backfill, ladder
 from poller.coverage import cursor as window
-from poller.coverage.backfill import Asked
+from poller.coverage.backfill import BackfillRequest
 from poller.coverage.cursor import Sweep
 from poller.model import DAY, HOUR, MINUTE, SECOND, Observation, Row, Stream
 from poller.providers.contract import Adapter, Json, Request, Response, View, Window
@@ -18,9 +18,9 @@ from poller.providers.fonedynamics.message import row_of
 from poller.providers.fonedynamics.provider import FoneDynamics
 from poller.providers.fonedynamics.slices import SECOND_IDS_MAX
 from poller.providers.stuut.provider import Stuut
-from poller.publishing.diff import Scope, diff
+from poller.publishing.diff import PageContext, diff
 from poller.publishing.fingerprints import Fingerprints
-from poller.publishing.message_state import Seen
+from poller.publishing.message_state import MessageState
 from tests.providers.test_walks import NOW, Team, ordinary, walked
 
 T = NOW // SECOND
@@ -256,7 +256,7 @@ def test_neighbouring_backfills_publish_each_message_once_whichever_date_the_pro
         ]
         published: list[str] = []
         for since, until in ((january, february), (january, march), (march, start), (january, start + 86_400)):
-            cursor = backfill.begin(cursor, Asked(f"{since}-{until}", since * SECOND, until * SECOND))
+            cursor = backfill.begin(cursor, BackfillRequest(f"{since}-{until}", since * SECOND, until * SECOND))
             while held := backfill.running(cursor):
                 low, high = backfill.parts(cursor, held)[-1]
                 part = Sweep(low, high, 0, 0, now, Request("GET", "/"))
@@ -266,8 +266,8 @@ def test_neighbouring_backfills_publish_each_message_once_whichever_date_the_pro
                     if low <= raw[stamp] * SECOND < high and isinstance(row := row_of(json.dumps(raw).encode()), Row)
                 ]  # type: ignore[operator]
                 listed = [seen for seen in read_rows if isinstance(seen, Observation)]
-                scope = Scope(stream=PROPERTY, floor=cursor.floor, asked=1, observed=now, admitted=backfill.admitted(cursor, part))
-                known: dict[bytes, Seen] = {}  # forgotten between any two
+                scope = PageContext(stream=PROPERTY, floor=cursor.floor, asked=1, observed=now, admitted=backfill.admitted(cursor, part))
+                known: dict[bytes, MessageState] = {}  # forgotten between any two
                 delta = diff(known, listed, scope, Fingerprints(b"k" * 32))
                 published += [event.message.message_id for event in delta.events if event.kind == "created" and event.message]
                 cursor = backfill.page(cursor, part, ended=True, rows=len(listed), events=len(delta.events))

@@ -23,7 +23,7 @@ from msgspec.structs import replace
 from poller.commands.backfill import _done, _first, _Progress, _Watch
 from poller.coverage import backfill, ladder
 from poller.coverage import cursor as window
-from poller.coverage.backfill import Asked
+from poller.coverage.backfill import BackfillRequest
 from poller.coverage.cursor import Backfill, Cursor, Sweep
 from poller.demo.kafka.broker import Cluster
 from poller.demo.simulator.switches import Switches
@@ -34,12 +34,12 @@ from poller.kafka.partitioner import shard_of
 from poller.kafka.port import Chunk, LogEnd, Stored
 from poller.model import DAY, HOUR, MINUTE, SECOND, Stream
 from poller.polling import sweep
-from poller.polling.streams import Polled
+from poller.polling.streams import StreamPoll
 from poller.providers.contract import Request, Response, Window
 from poller.providers.fonedynamics.provider import FoneDynamics
 from poller.providers.heymarket.provider import Heymarket
 from poller.providers.registry import adapter_of
-from poller.publishing.state_records import Waits, account_state_key, asked_key, encode_state
+from poller.publishing.state_records import StoredBackoff, account_state_key, asked_key, encode_state
 from poller.telemetry.facts import AccountFacts, SweepFacts, Telemetry
 from tests.support.story import START, Story
 from tests.support.trial import Trial, faults
@@ -78,16 +78,16 @@ def test_merged_ranges_hold_the_same_instants_in_order(given_: list[tuple[int, i
 
 def test_a_backfill_is_of_whole_seconds() -> None:
     """Neighbouring ranges share no second, which a provider that filters by seconds would list in both."""
-    begun = backfill.begin(cursor(50 * DAY, 50 * DAY), Asked("a", 5 * SECOND + 1, 9 * SECOND + 1)).backfill
+    begun = backfill.begin(cursor(50 * DAY, 50 * DAY), BackfillRequest("a", 5 * SECOND + 1, 9 * SECOND + 1)).backfill
     assert begun is not None
     assert (begun.since, begun.until) == (5 * SECOND, 10 * SECOND)
 
 
 def test_a_second_request_waits_and_the_same_one_changes_nothing() -> None:
     """One backfill of a stream at a time; asking again is harmless."""
-    begun = backfill.begin(cursor(50, 50), Asked("a", 0, 10))
-    assert backfill.begin(begun, Asked("a", 0, 10)) is begun
-    assert backfill.begin(begun, Asked("b", 0, 20)) is begun
+    begun = backfill.begin(cursor(50, 50), BackfillRequest("a", 0, 10))
+    assert backfill.begin(begun, BackfillRequest("a", 0, 10)) is begun
+    assert backfill.begin(begun, BackfillRequest("b", 0, 20)) is begun
     assert backfill.running(begun) is not None
 
 
@@ -118,7 +118,7 @@ class Unowned:
 
     def __init__(self) -> None:
         self.asked: list[float] = []
-        self.request: Asked | None = None
+        self.request: BackfillRequest | None = None
         self.sick: str | None = None
         self.fresh = self.taken = False
 
@@ -132,7 +132,7 @@ class Unowned:
             return None
         return replace(cursor(50, 50), backfill=Backfill(self.request.id, 0, 10, None, 3, 2, 1, done=True))
 
-    async def ask(self, asked: Asked) -> None:
+    async def ask(self, asked: BackfillRequest) -> None:
         """The request, heard by nobody."""
         self.asked.append(anyio.current_time())
         self.request = asked
@@ -142,7 +142,7 @@ def test_without_an_owner_the_command_says_so_and_waits(capsys: pytest.CaptureFi
     """It asks every few seconds, says once after a while that nobody answers, and goes on as soon as somebody does."""
     watch = Unowned()
     clock = trio.testing.MockClock(autojump_threshold=0)
-    done = anyio.run(_done, watch, Asked("a", 0, 10), backend="trio", backend_options={"clock": clock})
+    done = anyio.run(_done, watch, BackfillRequest("a", 0, 10), backend="trio", backend_options={"clock": clock})
     assert done.events == 1
     assert watch.asked == [5.0 * n for n in range(12)]
     assert capsys.readouterr().err.splitlines() == ["no worker has taken it up; is poller run running?"]
@@ -163,10 +163,10 @@ class Held(Unowned):
 def test_the_command_ends_where_the_provider_is_in_trouble(trouble: str, fresh: bool, kind: type[Exception], after_s: float) -> None:
     """At once where credentials are refused now; by what was known before only after a minute without a page."""
     watch = Held()
-    watch.sick, watch.fresh, watch.request = trouble, fresh, Asked("a", 0, 10)
+    watch.sick, watch.fresh, watch.request = trouble, fresh, BackfillRequest("a", 0, 10)
     clock = trio.testing.MockClock(autojump_threshold=0)
     with pytest.raises(kind) as ended:
-        anyio.run(_done, watch, Asked("a", 0, 10), backend="trio", backend_options={"clock": clock})
+        anyio.run(_done, watch, BackfillRequest("a", 0, 10), backend="trio", backend_options={"clock": clock})
     assert clock.current_time() == pytest.approx(after_s, abs=1.0)
     assert "the worker" in ended.value.fix  # type: ignore[attr-defined]
 
@@ -178,12 +178,15 @@ def test_an_old_trouble_ends_no_command_that_waits_for_an_owner(trouble: str) ->
     watch.sick = trouble
     clock = trio.testing.MockClock(autojump_threshold=0)
     assert (
-        anyio.run(partial(_done, patience_s=20.0), watch, Asked("a", 0, 10), backend="trio", backend_options={"clock": clock}).events == 1
+        anyio.run(
+            partial(_done, patience_s=20.0), watch, BackfillRequest("a", 0, 10), backend="trio", backend_options={"clock": clock}
+        ).events
+        == 1
     )
     watch = Unowned()
     watch.sick, watch.fresh = "unauthorized", True
     with pytest.raises(Unauthorized) as ended:
-        anyio.run(_done, watch, Asked("a", 0, 10), backend="trio", backend_options={"clock": clock})
+        anyio.run(_done, watch, BackfillRequest("a", 0, 10), backend="trio", backend_options={"clock": clock})
     assert "ask again afterwards" in ended.value.fix
 
 
@@ -191,7 +194,7 @@ def test_an_old_trouble_ends_no_command_that_waits_for_an_owner(trouble: str) ->
 async def test_an_old_trouble_is_believed_only_where_nothing_happens() -> None:
     """What the state said before the command began may be over; what is written meanwhile is true."""
     key = account_state_key("stuut/a")
-    records = [Stored(key, encode_state(Waits("unauthorized", 3, 0)))]
+    records = [Stored(key, encode_state(StoredBackoff("unauthorized", 3, 0)))]
 
     class Log:
         async def ends(self, shard: int, *, settled: bool) -> LogEnd:
@@ -207,7 +210,7 @@ async def test_an_old_trouble_is_believed_only_where_nothing_happens() -> None:
     records.append(Stored(key, None))
     await watch.look()
     assert watch.trouble(stalled=True) is None
-    records.append(Stored(key, encode_state(Waits("unauthorized", 1, 0))))
+    records.append(Stored(key, encode_state(StoredBackoff("unauthorized", 1, 0))))
     await watch.look()
     assert watch.trouble(stalled=False) == "unauthorized"
 
@@ -233,7 +236,7 @@ def test_a_backfill_publishes_what_live_polling_began_too_late_for(crash_s: floa
         for number, until in enumerate((START, START, START - 2 * HOUR)):
             for _ in range(10):
                 for stream in STREAMS:
-                    asked = Asked(f"request-{number}", START - 2 * DAY, until)
+                    asked = BackfillRequest(f"request-{number}", START - 2 * DAY, until)
                     record = Stored(asked_key(stream), encode_state(asked))
                     for member in story.cluster.members.values():
                         member.hear(shard_of(stream.rpartition("/")[0], 4), record)
@@ -255,12 +258,14 @@ def test_a_backfill_that_is_asked_for_before_the_provider_has_answered_is_not_fo
     async def ask(_: Story) -> None:
         await anyio.sleep(4)
         for stream in STREAMS:
-            record = Stored(asked_key(stream), encode_state(Asked("request", START - 5 * DAY, START - 2 * DAY)))
+            record = Stored(asked_key(stream), encode_state(BackfillRequest("request", START - 5 * DAY, START - 2 * DAY)))
             for member in story.cluster.members.values():
                 member.hear(shard_of(stream.rpartition("/")[0], 4), record)
         await anyio.sleep(30)
-        ledgers = [poller.account.committer.ledger for shard in story.running["worker-0"][0]._shards.values() for poller in shard._pollers]
-        cursors = {stream: cursor for stream in STREAMS for ledger in ledgers if (cursor := ledger.cursor(stream)) is not None}
+        ledgers = [
+            poller.account.committer.shard_state for shard in story.running["worker-0"][0]._shards.values() for poller in shard._pollers
+        ]
+        cursors = {stream: cursor for stream in STREAMS for shard_state in ledgers if (cursor := shard_state.cursor(stream)) is not None}
         done.extend(each.backfill is not None and each.backfill.done for each in cursors.values())
 
     story.providers.answer = late  # type: ignore[method-assign]
@@ -312,7 +317,7 @@ def test_a_backfill_that_always_fails_delays_nothing_else() -> None:
         async def ask(story: Story, *, asks: bool = asks) -> None:
             await anyio.sleep(3)
             stream = f"fonedynamics/sydney/{PROPERTIES[0]}"
-            record = Stored(asked_key(stream), encode_state(Asked("request", START - 9 * DAY, START - 2 * DAY)))
+            record = Stored(asked_key(stream), encode_state(BackfillRequest("request", START - 9 * DAY, START - 2 * DAY)))
             for member in story.cluster.members.values():
                 member.hear(shard_of(stream.rpartition("/")[0], 4), record) if asks else None
 
@@ -356,8 +361,8 @@ def test_a_backfill_over_which_the_floor_rose_is_done() -> None:
     """Nothing of it is left to ask for when its first page comes to its turn."""
     account: Any = SimpleNamespace(adapter=FoneDynamics(), provider_clock=SimpleNamespace(latest=lambda now: now, earliest=lambda now: now))
     account.clock = SimpleNamespace(now=lambda: 100 * DAY)
-    polled = Polled(Stream("fonedynamics", "a", PROPERTIES[0]), LADDER)
-    begun = backfill.begin(cursor(50 * DAY, 50 * DAY), Asked("a", 60 * DAY, 61 * DAY))
+    polled = StreamPoll(Stream("fonedynamics", "a", PROPERTIES[0]), LADDER)
+    begun = backfill.begin(cursor(50 * DAY, 50 * DAY), BackfillRequest("a", 60 * DAY, 61 * DAY))
     assert backfill.running(begun)
     risen = replace(begun, floor=70 * DAY)
     assert sweep.in_hand(account, polled, len(LADDER), risen) is None

@@ -12,7 +12,7 @@ from poller.demo.simulator.world import FONE
 from poller.model import DAY, HOUR, MINUTE, SECOND
 from poller.polling import side_queries as chores
 from poller.polling.lookups import LAST_LOOKS, SPACING, Lookups
-from poller.providers.contract import Chore
+from poller.providers.contract import SideQuery
 from poller.providers.fonedynamics.provider import FoneDynamics
 from tests.support.rows import observation
 from tests.support.story import Story
@@ -22,9 +22,9 @@ NOW = 1_790_000_000 * SECOND
 
 def seen(id_: str | None, position: int, stamp: int = 0):
     """A remembered message."""
-    from poller.publishing.message_state import Seen
+    from poller.publishing.message_state import MessageState
 
-    return Seen(1, "queued", None, False, stamp, 0, position // SECOND, 1, 1, 1, 0, b"", id_)
+    return MessageState(1, "queued", None, False, stamp, 0, position // SECOND, 1, 1, 1, 0, b"", id_)
 
 
 def test_what_is_not_final_is_asked_for_ever_more_seldom() -> None:
@@ -71,7 +71,7 @@ def test_an_outage_over_the_horizon_does_not_end_the_looks() -> None:
 def test_a_message_scheduled_beyond_the_look_back_gets_its_status() -> None:
     """By a filter on created no window shows it any more: it is looked up by duty; without look-ups it stays behind (negative control)."""
 
-    def stale(chores: tuple[Chore, ...] | None) -> int:
+    def stale(chores: tuple[SideQuery, ...] | None) -> int:
         switches = replace_switches(scheduled=0.5, scheduled_s=2 * 3600.0, filter="created", status_s=30.0, late=0.0)
         story = Story(2, switches=switches, crash_s=None, seconds=2.5 * 3600.0, settle_s=1200.0)
         story.defaults = "interval: 1m, overlap: 5m, reconcile: {every: 10m, back: 40m}, status_horizon: 20m, timeout: 5s"
@@ -114,9 +114,9 @@ def test_no_chore_moves_a_mark(monkeypatch: pytest.MonkeyPatch) -> None:
     original, runs = chores.page, []
 
     async def watched(account: Any, polled: Any, index: int) -> bool:
-        before = account.committer.ledger.cursor(polled.stream.id)
+        before = account.committer.shard_state.cursor(polled.stream.id)
         ended = await original(account, polled, index)
-        after = account.committer.ledger.cursor(polled.stream.id)
+        after = account.committer.shard_state.cursor(polled.stream.id)
         runs.append((before.marks, before.debts, before.watermark) == (after.marks, after.debts, after.watermark))
         return ended
 

@@ -12,10 +12,10 @@ from poller.coverage import ladder
 from poller.demo.simulator.switches import FAULTS, Switches
 from poller.demo.simulator.vendors.answers import Answer
 from poller.model import DAY, HOUR, MINUTE, SECOND, Stream
-from poller.polling import backoff
+from poller.polling import jobs
 from poller.polling import side_queries as chores
-from poller.polling.streams import Polled
-from poller.providers.contract import Chore, Request
+from poller.polling.streams import StreamPoll
+from poller.providers.contract import Request, SideQuery
 from tests.support.story import START, Story
 
 LADDER = ladder.build(interval=15 * SECOND, overlap=10 * MINUTE, status_horizon=3 * DAY, every=6 * HOUR, back=7 * DAY)
@@ -23,13 +23,13 @@ LADDER = ladder.build(interval=15 * SECOND, overlap=10 * MINUTE, status_horizon=
 
 def test_a_request_that_fails_stays_in_hand_and_a_run_that_fails_waits_ever_longer() -> None:
     """Four more tries of the same request, soon; then a new run, each later than the last, up to a quarter of an hour."""
-    account: Any = SimpleNamespace(adapter=SimpleNamespace(chores=(Chore("audit", share=0.05, period=MINUTE),)))
-    polled, index = Polled(Stream("heymarket", "a", "team"), LADDER), len(LADDER) + 1
+    account: Any = SimpleNamespace(adapter=SimpleNamespace(chores=(SideQuery("audit", share=0.05, period=MINUTE),)))
+    polled, index = StreamPoll(Stream("heymarket", "a", "team"), LADDER), len(LADDER) + 1
     waits, request = [], Request("POST", "/v1/messages/all/count")
     for _ in range(5):
         polled.chores[index] = request
         for left in (True, True, True, True, False):
-            waits.append(backoff.wait_s(account, polled, index, 15.0))
+            waits.append(jobs.wait_s(account, polled, index, 15.0))
             assert (index in polled.chores) == left
     assert waits[:10] == [15.0, 30.0, 45.0, 60.0, 120.0, 15.0, 30.0, 45.0, 60.0, 240.0]
     assert waits[4::5] == [120.0, 240.0, 480.0, 900.0, 900.0]
@@ -40,15 +40,15 @@ def test_audits_come_to_an_end_where_one_request_in_seven_fails(monkeypatch: pyt
     begun, ended = list[str](), list[str]()
     begin, page = chores.begin, chores.page
 
-    def name(account: Any, polled: Polled, index: int) -> str:
+    def name(account: Any, polled: StreamPoll, index: int) -> str:
         return account.adapter.chores[polled.chore(index)].name
 
-    def counted(account: Any, polled: Polled, index: int) -> bool:
+    def counted(account: Any, polled: StreamPoll, index: int) -> bool:
         before, asks = index in polled.chores, begin(account, polled, index)
         begun.extend([name(account, polled, index)] * (asks and not before))
         return asks
 
-    async def heard(account: Any, polled: Polled, index: int) -> bool:
+    async def heard(account: Any, polled: StreamPoll, index: int) -> bool:
         done = await page(account, polled, index)
         ended.extend([name(account, polled, index)] * done)
         return done

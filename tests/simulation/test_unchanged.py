@@ -14,8 +14,8 @@ from poller.demo.simulator.world import FONE, HEYMARKET, STUUT, World
 from poller.model import BadRow, Row
 from poller.polling import sweep
 from poller.polling.context import Account
-from poller.polling.streams import Polled
-from poller.polling.unchanged import GENERATION_MAX, Known, mark_of, repeat_of
+from poller.polling.streams import StreamPoll
+from poller.polling.unchanged import GENERATION_MAX, UnchangedRows, page_digest, remembered_page
 from poller.providers.contract import Page, Request, Response
 from poller.providers.fonedynamics import provider as fonedynamics
 from poller.providers.heymarket import provider as heymarket
@@ -26,7 +26,7 @@ from tests.support.story import START, Story
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from([b"1", b"2", b"3"]), st.booleans()), max_size=40))
 def test_only_the_copy_adopted_last_is_known(history: list[tuple[str, bytes, bool]]) -> None:
     """Any other copy of the message, older or newer, is read in full; after a doubt every copy is."""
-    known, truth = Known(), dict[str, bytes]()
+    known, truth = UnchangedRows(), dict[str, bytes]()
     for id_, raw, certain in history:
         row = Row(id_, 0, raw)
         assert known.has(row) == (truth.get(id_) == raw)
@@ -40,7 +40,7 @@ def test_only_the_copy_adopted_last_is_known(history: list[tuple[str, bytes, boo
 
 def test_memory_is_bounded() -> None:
     """However many messages there are, two generations are kept, the newest among them."""
-    known = Known()
+    known = UnchangedRows()
     for number in range(3 * GENERATION_MAX):
         known.learn(Row(str(number), 0, b"x"))
     assert len(known._young) + len(known._old) <= 2 * GENERATION_MAX
@@ -51,13 +51,13 @@ def test_memory_is_bounded() -> None:
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from([b"1", b"2"])), max_size=12))
 def test_a_page_is_known_while_each_of_its_copies_is(history: list[tuple[str, bytes]]) -> None:
     """The same answer to the same request is the same page; it counts as read as long as every row would."""
-    known, rows = Known(), [Row("a", 0, b"1"), Row("b", 0, b"2")]
+    known, rows = UnchangedRows(), [Row("a", 0, b"1"), Row("b", 0, b"2")]
     request, response = Request("GET", "/", step={"now": 1}), Response(200, {}, b"[1,2]")
-    repeat = repeat_of(mark_of(request, response), Page(rows, memo={"limit": 3}))
+    repeat = remembered_page(page_digest(request, response), Page(rows, memo={"limit": 3}))
     assert repeat is not None
-    assert repeat.mark == mark_of(request, Response(200, {"date": "later"}, b"[1,2]"))
-    assert repeat.mark != mark_of(Request("GET", "/", step={"now": 2}), response)
-    assert repeat.mark != mark_of(request, Response(200, {}, b"[1,3]"))
+    assert repeat.mark == page_digest(request, Response(200, {"date": "later"}, b"[1,2]"))
+    assert repeat.mark != page_digest(Request("GET", "/", step={"now": 2}), response)
+    assert repeat.mark != page_digest(request, Response(200, {}, b"[1,3]"))
     assert (repeat.page.count, repeat.page.rows, repeat.page.memo) == (2, [], {"limit": 3})
     for id_, raw in history:
         known.learn(Row(id_, 0, raw))
@@ -66,7 +66,7 @@ def test_a_page_is_known_while_each_of_its_copies_is(history: list[tuple[str, by
 
 def test_a_page_with_a_row_that_cannot_be_read_is_read_each_time() -> None:
     """A bad row is never known, so its page is not."""
-    assert repeat_of(0, Page([Row("a", 0, b"1"), BadRow("missing", "id", b"2")])) is None
+    assert remembered_page(0, Page([Row("a", 0, b"1"), BadRow("missing", "id", b"2")])) is None
 
 
 def test_an_identical_page_costs_no_parsing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -81,7 +81,7 @@ def test_an_identical_page_costs_no_parsing(monkeypatch: pytest.MonkeyPatch) -> 
         parsed.append(response.body)
         return read(self, request, response)
 
-    def telling(account: Account, polled: Polled, index: int, answer: Page, *rest: Any) -> None:
+    def telling(account: Account, polled: StreamPoll, index: int, answer: Page, *rest: Any) -> None:
         counted.append(answer.count if polled.stream.provider == STUUT else 0)
         told(account, polled, index, answer, *rest)
 
@@ -115,7 +115,7 @@ def test_a_page_with_the_same_bytes_is_read_once(monkeypatch: pytest.MonkeyPatch
         read.append(raw)
         return row_of(raw)
 
-    def telling(account: Account, polled: Polled, index: int, answer: Page, *rest: Any) -> None:
+    def telling(account: Account, polled: StreamPoll, index: int, answer: Page, *rest: Any) -> None:
         counted.append(answer.count)
         told(account, polled, index, answer, *rest)
 

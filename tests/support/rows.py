@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import strategies as st
 
 from poller.model import SECOND, Message, Observation, Problem, Stream
-from poller.publishing.diff import Scope
+from poller.publishing.diff import PageContext
 
 STREAM = Stream("heymarket", "main", "team")
 NOW = 1_790_000_000 * SECOND
@@ -26,9 +26,9 @@ def observation(
     return Observation(message=message, created=position, stamp=stamp, position=position)
 
 
-def scope(asked: int = 0, *, floor: int = 0) -> Scope:
+def scope(asked: int = 0, *, floor: int = 0) -> PageContext:
     """Where and when a page was read."""
-    return Scope(stream=STREAM, floor=floor, asked=asked, observed=NOW)
+    return PageContext(stream=STREAM, floor=floor, asked=asked, observed=NOW)
 
 
 STATUSES = st.sampled_from(["queued", "sent", "delivered", "failed", "read", "unknown"])

@@ -26,7 +26,7 @@ from poller.demo.simulator.vendors.routes import Providers
 from poller.demo.simulator.world import FONE, HEYMARKET, PROPERTIES, STUUT, THREADS, World
 from poller.errors import CommitUncertain, Unavailable
 from poller.model import DAY, SECOND
-from poller.publishing.cache import Store
+from poller.publishing.cache import CacheDirectory
 from poller.telemetry.facts import Telemetry
 from poller.worker.worker import Worker
 from tests.support.fake_kafka import FakeCluster, FakeLog
@@ -135,7 +135,7 @@ class Story:
             with anyio.CancelScope() as life:
                 if self.crash_s is not None and not self.quiet:
                     life.deadline = anyio.current_time() + self.random.expovariate(1 / self.crash_s)
-                with Store(directory) as store:
+                with CacheDirectory(directory) as store:
                     log = self.log(self.cluster, name, partial(self.fault, name=name))
                     telemetry = self.telemetry()
                     transport = httpx.MockTransport(partial(self._answer, name=name))

@@ -19,7 +19,7 @@ from msgspec.structs import replace
 
 from ...model import DAY, HOUR, MINUTE, SECOND, BadRow, Gap, Instant, Observation, Row, Stream
 from ...times import epoch
-from ..contract import LOOKUP, Authorization, Chore, Json, Page, Request, Response, Skipped, View, Window
+from ..contract import LOOKUP, Authorization, Json, Page, Request, Response, SideQuery, Skipped, View, Window
 from ..kit.answers import accept
 from ..kit.rows import decoded
 from . import reread as fonedynamics_audit
@@ -73,9 +73,9 @@ class FoneDynamics(Struct, frozen=True):
         return self.first_page(stream, Window(second - SECOND, second, now), {"modest": now // SECOND})
 
     @property
-    def chores(self) -> tuple[Chore, ...]:
+    def chores(self) -> tuple[SideQuery, ...]:
         """Look-ups by id of what is not final; and every range once more under other tilings."""
-        return (Chore(LOOKUP, share=0.2), Chore("tilings", share=0.05, period=MINUTE))
+        return (SideQuery(LOOKUP, share=0.2), SideQuery("tilings", share=0.05, period=MINUTE))
 
     def begin(self, chore: str, stream: Stream, view: View) -> Request | None:
         """``lookup``: ``GET /v2/Messages/{MessageSid}``, one message."""

@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from ...model import DAY, MINUTE, SECOND, BadRow, Instant, Observation, Row, Stream
 from ...times import format_rfc3339, http_date, parse_rfc3339
-from ..contract import Authorization, Chore, Json, Page, Request, Response, Skipped, View, Window
+from ..contract import Authorization, Json, Page, Request, Response, SideQuery, Skipped, View, Window
 from ..kit.answers import accept
 from ..kit.rows import count_of, decoded, read_once
 from ..kit.values import words
@@ -78,9 +78,9 @@ class Heymarket(Struct, frozen=True):
         return heymarket_walk.read(request, rows, http_date(response.headers.get("date")))
 
     @property
-    def chores(self) -> tuple[Chore, ...]:
+    def chores(self) -> tuple[SideQuery, ...]:
         """The newest changes at every interval; and the audit, which also notices what turns up late."""
-        return (Chore("changes", share=0.1), Chore("audit", share=0.05, period=MINUTE))
+        return (SideQuery("changes", share=0.1), SideQuery("audit", share=0.05, period=MINUTE))
 
     def begin(self, chore: str, stream: Stream, view: View) -> Request | None:
         """``changes``: one page by ``updated_at``, before no date, or tomorrow's, so that it is the same in both readings of the cursor."""

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from ...errors import CursorIgnored
 from ...model import BadRow, Instant, Observation, Row, Stream
 from ...times import parse_rfc3339
-from ..contract import Authorization, Chore, Json, Page, Request, Response, Skipped, View, Window
+from ..contract import Authorization, Json, Page, Request, Response, SideQuery, Skipped, View, Window
 from ..kit.answers import accept
 from ..kit.rows import decoded, listed
 from .cap import _capped, _fewer, _remembered
@@ -85,7 +85,7 @@ class Stuut(Struct, frozen=True):
         )
 
     @property
-    def chores(self) -> tuple[Chore, ...]:
+    def chores(self) -> tuple[SideQuery, ...]:
         """None: a poll is the whole thread."""
         return ()
 

@@ -17,8 +17,8 @@ from poller.kafka.client import Kafka
 from poller.kafka.connection import Connection, quiet
 from poller.kafka.topics import create
 from poller.model import DAY
-from poller.publishing.cache import Store
-from poller.publishing.message_state import Seen, digest
+from poller.publishing.cache import CacheDirectory
+from poller.publishing.message_state import MessageState, digest
 from poller.publishing.restore import restore
 from poller.publishing.state_records import META_KEY, Meta, encode_state, state_record
 
@@ -33,7 +33,7 @@ async def fill(kafka: Kafka, count: int) -> None:
     for first in range(0, count, BATCH):
         records = [state_record(0, META_KEY, meta)]
         for number in range(first, first + BATCH):
-            seen = Seen(
+            seen = MessageState(
                 2,
                 "delivered",
                 "delivered",
@@ -69,7 +69,7 @@ async def whole(kafka: Kafka, folder: Path) -> tuple[float, float]:
         nonlocal peak
         peak = max(peak, process.memory_info().rss)
 
-    with Store(folder) as store:
+    with CacheDirectory(folder) as store:
         began = time.monotonic()
         await restore(kafka, 0, store.shard(0), now=time.time_ns() // 1000, retention=DAY, progress=look)
         return time.monotonic() - began, (peak - before) / (1 << 20)

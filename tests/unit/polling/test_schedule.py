@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from poller.coverage.ladder import Rung
 from poller.model import SECOND
 from poller.polling.client.rate_limit import Wait
-from poller.polling.schedule import Agenda, Go, quiet_period
+from poller.polling.schedule import Go, Schedule, quiet_period
 
 RUNGS = (
     Rung(0, 600 * SECOND, SECOND, open=True),
@@ -19,15 +19,15 @@ RUNGS = (
 )
 
 
-def agenda(*streams: str, due: float = 0.0) -> Agenda:
+def schedule(*streams: str, due: float = 0.0) -> Schedule:
     """Streams with every rung due."""
-    plan = Agenda()
+    plan = Schedule()
     for stream in streams:
         plan.add(stream, RUNGS, [due] * len(RUNGS))
     return plan
 
 
-def go(plan: Agenda, now: float) -> Go:
+def go(plan: Schedule, now: float) -> Go:
     """The next thing to do, which must be something, started."""
     choice = plan.next(now)
     assert isinstance(choice, Go)
@@ -37,7 +37,7 @@ def go(plan: Agenda, now: float) -> Go:
 
 def test_the_shallowest_due_rung_goes_first_between_any_two_pages() -> None:
     """While a deep sweep is in hand, a live rung that becomes due is served before its next page."""
-    plan = agenda("a")
+    plan = schedule("a")
     assert go(plan, 0.0).rung == 0
     plan.swept("a", 0, began=0.0, took_s=0.0, period_s=1.0)
     plan.done("a")
@@ -49,7 +49,7 @@ def test_the_shallowest_due_rung_goes_first_between_any_two_pages() -> None:
 def test_new_messages_go_before_what_is_scheduled_ahead() -> None:
     """However long the sweep of the rung ahead of now is, the live rung is served before its next page, of every stream."""
     ahead = Rung(-14 * 86_400 * SECOND, -300 * SECOND, 300 * SECOND)
-    plan = Agenda(live_rung=1)
+    plan = Schedule(live_rung=1)
     for stream in ("a", "b"):
         plan.add(stream, (ahead, *RUNGS), [0.0] * 4)
     assert {(choice.stream, choice.rung) for choice in (go(plan, 0.0), go(plan, 0.0))} == {("a", 1), ("b", 1)}
@@ -66,7 +66,7 @@ def test_new_messages_go_before_what_is_scheduled_ahead() -> None:
 
 def test_one_request_a_stream_in_flight() -> None:
     """A busy stream is not offered again before its page is done."""
-    plan = agenda("a")
+    plan = schedule("a")
     go(plan, 0.0)
     assert plan.next(100.0) == Wait(None)
     plan.done("a")
@@ -75,13 +75,13 @@ def test_one_request_a_stream_in_flight() -> None:
 
 def test_an_answer_stands_until_it_is_started() -> None:
     """Asking twice gives the same answer: nothing is lost while the allowance is awaited."""
-    plan = agenda("a", "b")
+    plan = schedule("a", "b")
     assert plan.next(0.0) == plan.next(0.0)
 
 
 def test_a_stream_in_trouble_waits_and_delays_no_other() -> None:
     """Until its next try the stream is not offered; the others are."""
-    plan = agenda("a", "b")
+    plan = schedule("a", "b")
     first = go(plan, 0.0).stream
     plan.done(first, not_before=50.0)
     other = go(plan, 1.0).stream
@@ -93,7 +93,7 @@ def test_a_stream_in_trouble_waits_and_delays_no_other() -> None:
 
 def test_a_removed_stream_is_never_offered_again() -> None:
     """Also when it was queued."""
-    plan = agenda("a")
+    plan = schedule("a")
     plan.next(0.0)
     plan.remove("a")
     assert plan.next(0.0) == Wait(None)
@@ -101,7 +101,7 @@ def test_a_removed_stream_is_never_offered_again() -> None:
 
 def test_deep_rungs_keep_their_share_under_a_live_load_without_end() -> None:
     """Thirty percent of the pages are deep ones although live ones are always due."""
-    plan = agenda(*(f"s{n}" for n in range(20)))
+    plan = schedule(*(f"s{n}" for n in range(20)))
     served: Counter[int] = Counter()
     for turn in range(2000):
         now = float(turn)
@@ -115,7 +115,7 @@ def test_deep_rungs_keep_their_share_under_a_live_load_without_end() -> None:
 
 def test_live_rungs_are_not_held_up_where_there_is_room() -> None:
     """Without contention every due live rung is next, however many deep pages were served."""
-    plan = agenda("a", "b")
+    plan = schedule("a", "b")
     for turn in range(50):
         now = float(turn)
         live = [choice for _ in range(2) for choice in [go(plan, now)]]
@@ -130,20 +130,20 @@ def test_live_rungs_are_not_held_up_where_there_is_room() -> None:
 @given(st.integers(0, 10**6))
 def test_the_second_sweep_falls_at_the_streams_own_phase(seed: int) -> None:
     """A rung's second sweep comes within one period of the first, at a fraction that belongs to the stream."""
-    plan = agenda(f"s{seed}")
+    plan = schedule(f"s{seed}")
     go(plan, 0.0)
     plan.swept(f"s{seed}", 0, began=0.0, took_s=0.0, period_s=100.0)
     entry = plan.entry(f"s{seed}")
     assert entry is not None
     assert 0 < entry.due[0] <= 100.0
-    again = agenda(f"s{seed}")
+    again = schedule(f"s{seed}")
     again.swept(f"s{seed}", 0, began=0.0, took_s=0.0, period_s=100.0)
     assert again.entry(f"s{seed}").due[0] == entry.due[0]  # pyright: ignore[reportOptionalMemberAccess]
 
 
 def test_a_sweep_longer_than_its_interval_leaves_time_to_the_deep_rungs() -> None:
     """The next live sweep is due no earlier than its start plus what its pages took over 0.7."""
-    plan = agenda("a")
+    plan = schedule("a")
     plan.swept("a", 0, began=0.0, took_s=70.0, period_s=1.0)
     entry = plan.entry("a")
     assert entry is not None
@@ -152,7 +152,7 @@ def test_a_sweep_longer_than_its_interval_leaves_time_to_the_deep_rungs() -> Non
 
 def test_hurrying_never_postpones() -> None:
     """A hint may only bring a rung forward."""
-    plan = agenda("a", due=10.0)
+    plan = schedule("a", due=10.0)
     plan.hurry("a", 1, 20.0)
     assert plan.entry("a").due[1] == 10.0  # pyright: ignore[reportOptionalMemberAccess]
     plan.hurry("a", 1, 5.0)
@@ -161,7 +161,7 @@ def test_hurrying_never_postpones() -> None:
 
 def test_ten_thousand_streams_are_served_in_turn() -> None:
     """With one second a request every stream of ten thousand is asked once before any is asked twice."""
-    plan = agenda(*(f"s{n}" for n in range(10_000)))
+    plan = schedule(*(f"s{n}" for n in range(10_000)))
     seen = set()
     for turn in range(10_000):
         choice = go(plan, float(turn) / 1000)

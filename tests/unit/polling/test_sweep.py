@@ -13,7 +13,7 @@ import pytest
 from poller.clock import SystemClock
 from poller.coverage import backfill, ladder
 from poller.coverage import cursor as window
-from poller.coverage.backfill import Asked
+from poller.coverage.backfill import BackfillRequest
 from poller.coverage.cursor import Cursor, Mark, Sweep
 from poller.errors import BadPage
 from poller.model import DAY, HOUR, MINUTE, SECOND, Stream
@@ -21,16 +21,16 @@ from poller.polling import sweep
 from poller.polling.account import Poller
 from poller.polling.client.provider_clock import ProviderClock
 from poller.polling.demand import Demand
-from poller.polling.streams import Polled
+from poller.polling.streams import StreamPoll
 from poller.providers.contract import Page
 from poller.providers.stuut.provider import Stuut
-from poller.publishing.cache import Position, ShardStore, Store
+from poller.publishing.cache import CacheDirectory, Position, ShardCache
 from poller.publishing.commit import Committer
-from poller.publishing.diff import Delta, Scope
+from poller.publishing.diff import PageChanges, PageContext
 from poller.publishing.events import Publisher
 from poller.publishing.message_state import stream_tag
 from poller.publishing.privacy import Privacy
-from poller.publishing.shard_state import Entry, Ledger, claim
+from poller.publishing.shard_state import Entry, ShardState, claim
 from poller.telemetry.facts import Telemetry
 from tests.support.rows import NOW, observation
 
@@ -39,17 +39,17 @@ STREAM = Stream("stuut", "a", "t")
 LADDER = ladder.build(interval=15 * SECOND, overlap=10 * MINUTE, status_horizon=3 * DAY, every=6 * HOUR, back=7 * DAY, filtered=False)
 
 
-def applied(ledger: Ledger, rows: ShardStore, entry: Entry | None) -> None:
+def applied(shard_state: ShardState, rows: ShardCache, entry: Entry | None) -> None:
     """Committed."""
     assert entry is not None
     rows.write(entry.rows.items(), Position(1, 0, "nonce", "cluster", NOW))
-    ledger.applied(entry)
+    shard_state.applied(entry)
 
 
-def account(ledger: Ledger) -> Any:
+def account(shard_state: ShardState) -> Any:
     """As much of an account as a page needs that is answered badly."""
     return SimpleNamespace(
-        committer=SimpleNamespace(ledger=ledger),
+        committer=SimpleNamespace(shard_state=shard_state),
         clock=SimpleNamespace(now=lambda: NOW, monotonic=lambda: 0.0),
         provider_clock=ProviderClock(),
         adapter=Stuut(),
@@ -69,65 +69,65 @@ def answering(monkeypatch: pytest.MonkeyPatch, answer: Callable[[], Awaitable[An
 
 async def test_a_bad_page_in_flight_lowers_no_floor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ids are forgotten and the floor rises while the request is away: what was forgotten is not published again."""
-    with Store(tmp_path) as store:
+    with CacheDirectory(tmp_path) as store:
         rows = store.shard(0)
-        ledger = Ledger(rows, claim(None, group="g", shards=1))
+        shard_state = ShardState(rows, claim(None, group="g", shards=1))
         began = Cursor(floor=NOW - 20 * DAY, start=NOW - 20 * DAY, marks=(Mark(0, 7 * DAY, NOW),), watermark=NOW, changed=NOW)
-        ledger.keep_cursor(STREAM.id, began)
-        polled = Polled(STREAM, LADDER)
+        shard_state.keep_cursor(STREAM.id, began)
+        polled = StreamPoll(STREAM, LADDER)
         old = [observation(position=NOW - 8 * DAY, status="delivered", final=True)]
 
-        def listed() -> tuple[Delta, Entry | None]:
-            cursor = ledger.cursor(STREAM.id)
+        def listed() -> tuple[PageChanges, Entry | None]:
+            cursor = shard_state.cursor(STREAM.id)
             assert cursor is not None
-            return ledger.page(Scope(stream=STREAM, floor=cursor.floor, asked=1, observed=NOW), old, [], lambda _: cursor)
+            return shard_state.page(PageContext(stream=STREAM, floor=cursor.floor, asked=1, observed=NOW), old, [], lambda _: cursor)
 
         async def bad() -> None:
             bound = window.oldest(LADDER, began, slack=ladder.SLACK)
             if polled.bad_pages.get(0) == 2:
-                applied(ledger, rows, ledger.forget(rows.scan(b"m", b""), {stream_tag(STREAM.id): (STREAM.id, bound)}, NOW))
+                applied(shard_state, rows, shard_state.forget(rows.scan(b"m", b""), {stream_tag(STREAM.id): (STREAM.id, bound)}, NOW))
             raise BadPage("not a list")
 
         first, entry = listed()
-        applied(ledger, rows, entry)
+        applied(shard_state, rows, entry)
         assert first.created
         answering(monkeypatch, bad)
         for _ in range(3):
             with pytest.raises(BadPage):
-                await sweep.page(account(ledger), polled, 0)
+                await sweep.page(account(shard_state), polled, 0)
         assert (listed()[0].events, polled.notes) == ([], {"sweep_begun_anew": 1})
 
 
 async def test_a_sweep_in_hand_survives_bad_pages_until_one_comes_again_and_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Or a long sweep would never end where one answer in a hundred is of another shape."""
-    with Store(tmp_path) as store:
-        ledger = Ledger(store.shard(0), claim(None, group="g", shards=1))
-        polled, mine = Polled(STREAM, LADDER), account(ledger)
+    with CacheDirectory(tmp_path) as store:
+        shard_state = ShardState(store.shard(0), claim(None, group="g", shards=1))
+        polled, mine = StreamPoll(STREAM, LADDER), account(shard_state)
         asked = Stuut().first_page(STREAM, window.Window(NOW - DAY, NOW, NOW), {})
         held = Sweep(NOW - DAY, NOW, 0, 7 * DAY, NOW, asked, started=NOW, pages=400)
         begun = window.begin(LADDER, floor=NOW - DAY, now=NOW)
-        ledger.keep_cursor(STREAM.id, window.replace(begun, sweeps={0: held}))
+        shard_state.keep_cursor(STREAM.id, window.replace(begun, sweeps={0: held}))
 
         async def bad() -> None:
             raise BadPage("not a list")
 
         answering(monkeypatch, bad)
         for left in (3, 2, 1):
-            cursor = ledger.cursor(STREAM.id)
+            cursor = shard_state.cursor(STREAM.id)
             assert cursor is not None
             assert cursor.sweeps == {0: held}, left
             with pytest.raises(BadPage):
                 await sweep.page(mine, polled, 0)
-        cursor = ledger.cursor(STREAM.id)
+        cursor = shard_state.cursor(STREAM.id)
         assert cursor is not None
         assert not cursor.sweeps
 
 
 async def test_a_stream_begins_by_the_providers_clock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A host whose clock is two days ahead begins where it was told to, once the provider has said its time."""
-    with Store(tmp_path) as store:
-        ledger = Ledger(store.shard(0), claim(None, group="g", shards=1))
-        polled, mine = Polled(STREAM, LADDER), account(ledger)
+    with CacheDirectory(tmp_path) as store:
+        shard_state = ShardState(store.shard(0), claim(None, group="g", shards=1))
+        polled, mine = StreamPoll(STREAM, LADDER), account(shard_state)
 
         async def first() -> tuple[Page, int]:
             mine.provider_clock.observe(NOW - 2 * DAY, NOW)
@@ -135,7 +135,7 @@ async def test_a_stream_begins_by_the_providers_clock(tmp_path: Path, monkeypatc
 
         answering(monkeypatch, first)
         assert not await sweep.page(mine, polled, 0)
-        cursor = ledger.cursor(STREAM.id)
+        cursor = shard_state.cursor(STREAM.id)
         assert cursor is not None
         assert cursor.floor == (NOW - 3 * DAY - SECOND) // SECOND * SECOND
         assert not polled.guessed
@@ -143,32 +143,32 @@ async def test_a_stream_begins_by_the_providers_clock(tmp_path: Path, monkeypatc
 
 async def test_what_a_chore_remembers_is_known_during_the_commit(tmp_path: Path) -> None:
     """Or an audit that begins just then would say the same gap twice."""
-    with Store(tmp_path) as store:
+    with CacheDirectory(tmp_path) as store:
         rows = store.shard(0)
-        ledger = Ledger(rows, claim(None, group="g", shards=1))
+        shard_state = ShardState(rows, claim(None, group="g", shards=1))
         known: list[Any] = []
 
         async def commit(*_: Any, **__: Any) -> int:
-            known.append(ledger.chore(STREAM.id, "audit"))
+            known.append(shard_state.chore(STREAM.id, "audit"))
             return len(known) * 10
 
         writer: Any = SimpleNamespace(commit=commit)
         committer = Committer(
-            ledger, shard=0, writer=writer, rows=rows, cluster="cluster", publisher=Publisher(partitions=4, privacy=Privacy()),
+            shard_state, shard=0, writer=writer, rows=rows, cluster="cluster", publisher=Publisher(partitions=4, privacy=Privacy()),
             clock=SystemClock(), telemetry=Telemetry(version="x", level="critical", json=True),
         )  # fmt: skip
         for raised in (0, 1):
-            ledger.keep_chore(STREAM.id, "audit", {"raised": raised})
+            shard_state.keep_chore(STREAM.id, "audit", {"raised": raised})
             committer._flushed = -math.inf
             assert await committer._commit(5.0)
         assert known == [{"raised": 0}, {"raised": 1}]
-        assert ledger.chore(STREAM.id, "audit") == {"raised": 1}
-        assert not ledger._queued, "what is committed is held no longer"
+        assert shard_state.chore(STREAM.id, "audit") == {"raised": 1}
+        assert not shard_state._queued, "what is committed is held no longer"
 
 
 def test_no_sweep_is_shown_that_never_was() -> None:
     """A stream that begins has marks, and no complete sweep; a rung has one once its own came to its end."""
-    polled, cursor = Polled(STREAM, LADDER), window.begin(LADDER, floor=NOW - DAY, now=NOW)
+    polled, cursor = StreamPoll(STREAM, LADDER), window.begin(LADDER, floor=NOW - DAY, now=NOW)
     assert [rung.last_complete for rung in polled.snapshot(cursor, None, [0.0], 0.0).rungs] == [None]
     swept = Sweep(NOW - DAY, None, 0, 7 * DAY, NOW, Stuut().first_page(STREAM, window.Window(NOW - DAY, None, NOW), {}), started=NOW + 1)
     after = window.complete(LADDER, 0, cursor, swept)
@@ -184,9 +184,9 @@ def test_all_backfills_of_an_account_share_one_part_of_its_rate_limit() -> None:
 
 async def test_a_clock_that_jumps_later_begins_no_stream_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Only before its first page is durable may a stream begin again: afterwards ids are forgotten and ranges are done."""
-    with Store(tmp_path) as store:
-        ledger = Ledger(store.shard(0), claim(None, group="g", shards=1))
-        polled, mine = Polled(STREAM, LADDER), account(ledger)
+    with CacheDirectory(tmp_path) as store:
+        shard_state = ShardState(store.shard(0), claim(None, group="g", shards=1))
+        polled, mine = StreamPoll(STREAM, LADDER), account(shard_state)
         begun = sweep.begin(mine, polled)
         polled.begun = False
 
@@ -194,28 +194,28 @@ async def test_a_clock_that_jumps_later_begins_no_stream_anew(tmp_path: Path, mo
             mine.provider_clock.observe(NOW - 2 * DAY, NOW)
             return Page([]), NOW
 
-        async def submit(*_: Any, **__: Any) -> Delta:
-            return Delta()
+        async def submit(*_: Any, **__: Any) -> PageChanges:
+            return PageChanges()
 
         mine.committer.submit = submit
         monkeypatch.setattr(sweep, "tell", lambda *_: None)
         answering(monkeypatch, later)
         assert polled.guessed
         assert await sweep.page(mine, polled, 0)
-        assert ledger.cursor(STREAM.id) == begun
+        assert shard_state.cursor(STREAM.id) == begun
 
 
 def test_what_a_backfill_may_list_again_is_not_forgotten(tmp_path: Path) -> None:
     """Also where its latest date lies behind the range: the provider may list it by another one."""
-    with Store(tmp_path) as store:
+    with CacheDirectory(tmp_path) as store:
         rows = store.shard(0)
-        ledger = Ledger(rows, claim(None, group="g", shards=1))
+        shard_state = ShardState(rows, claim(None, group="g", shards=1))
         began = Cursor(floor=NOW - 20 * DAY, start=NOW - 20 * DAY, marks=(Mark(0, 7 * DAY, NOW),), watermark=NOW, changed=NOW)
-        began = backfill.begin(began, Asked("a", NOW - 30 * DAY, NOW - 10 * DAY))
+        began = backfill.begin(began, BackfillRequest("a", NOW - 30 * DAY, NOW - 10 * DAY))
         scheduled = [observation(position=NOW - 9 * DAY, status="delivered", final=True)]
-        scope = Scope(stream=STREAM, floor=began.floor, asked=1, observed=NOW)
-        applied(ledger, rows, ledger.page(scope, scheduled, [], lambda _: began)[1])
+        scope = PageContext(stream=STREAM, floor=began.floor, asked=1, observed=NOW)
+        applied(shard_state, rows, shard_state.page(scope, scheduled, [], lambda _: began)[1])
         bounds = {stream_tag(STREAM.id): (STREAM.id, NOW - 8 * DAY)}
-        assert ledger.forget(rows.scan(b"m", b""), bounds, NOW) is None
-        ledger.keep_cursor(STREAM.id, window.replace(began, backfill=None))
-        assert ledger.forget(rows.scan(b"m", b""), bounds, NOW) is not None
+        assert shard_state.forget(rows.scan(b"m", b""), bounds, NOW) is None
+        shard_state.keep_cursor(STREAM.id, window.replace(began, backfill=None))
+        assert shard_state.forget(rows.scan(b"m", b""), bounds, NOW) is not None

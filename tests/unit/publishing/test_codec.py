@@ -20,9 +20,9 @@ from poller.providers.registry import adapter_of
 from poller.publishing import events
 from poller.publishing.diff import Event
 from poller.publishing.events import RECORD_BYTES_MAX, Publisher
-from poller.publishing.message_state import DeadMark, Seen
+from poller.publishing.message_state import DeadMark, MessageState
 from poller.publishing.privacy import Privacy
-from poller.publishing.state_records import Meta, Waits, decode_state, encode_state
+from poller.publishing.state_records import Meta, StoredBackoff, decode_state, encode_state
 from poller.times import format_rfc3339
 
 STREAM = Stream("stuut", "collections", "thr/1")
@@ -120,9 +120,9 @@ def test_a_dead_letter_carries_the_rows_bytes_and_why() -> None:
 
 
 STATES = [
-    (b"m" + b"1" * 16, Seen(3, "sent", "Sent", False, 5, 6, 7, 8, 1, 9, 3, b"12345678")),
+    (b"m" + b"1" * 16, MessageState(3, "sent", "Sent", False, 5, 6, 7, 8, 1, 9, 3, b"12345678")),
     (b"dx", DeadMark(1, 2)),
-    (b"ax", Waits("throttled", 2, 5)),
+    (b"ax", StoredBackoff("throttled", 2, 5)),
     (b"x", Meta("poller", 16, "n", b"k" * 32, 5, 4, 2)),
     (
         b"cs",
@@ -160,7 +160,9 @@ def test_state_of_a_message_holds_no_text_and_fits_its_budget() -> None:
     from poller.publishing.fingerprints import Fingerprints
 
     present, prints = Fingerprints(b"k" * 32)(MESSAGE)
-    raw = encode_state(Seen(2, "delivered", "delivered", True, OBSERVED, 10**6, OBSERVED // SECOND, 2**31, 1, 2**15, present, prints))
+    raw = encode_state(
+        MessageState(2, "delivered", "delivered", True, OBSERVED, 10**6, OBSERVED // SECOND, 2**31, 1, 2**15, present, prints)
+    )
     assert len(raw) <= 96 + 16
     assert b"hi" not in prints
     assert b"+1415" not in raw

@@ -10,22 +10,22 @@ from msgspec.structs import replace
 
 from poller.model import CONTENT_FIELDS, STATUS_FIELDS, STATUS_RANK, Observation, Problem
 from poller.publishing import diff, message_state
-from poller.publishing.diff import Delta, Event
+from poller.publishing.diff import Event, PageChanges
 from poller.publishing.fingerprints import Fingerprints
-from poller.publishing.message_state import Seen
+from poller.publishing.message_state import MessageState
 from tests.support.rows import NOW, OBSERVATIONS, PAGES, observation, scope
 
 PRINTS = Fingerprints(b"k" * 32)
 
 
-def step(known: dict[bytes, Seen], page: list[Observation], asked: int = 0, prints: Fingerprints = PRINTS) -> Delta:
+def step(known: dict[bytes, MessageState], page: list[Observation], asked: int = 0, prints: Fingerprints = PRINTS) -> PageChanges:
     """Compare a page and apply the difference."""
     delta = diff.diff(dict(known), page, scope(asked), prints)
     known |= delta.seen
     return delta
 
 
-def types(delta: Delta) -> list[str]:
+def types(delta: PageChanges) -> list[str]:
     """The kinds of the events."""
     return [event.kind for event in delta.events]
 
@@ -33,7 +33,7 @@ def types(delta: Delta) -> list[str]:
 @given(PAGES)
 def test_replay_is_empty(pages: list[list[Observation]]) -> None:
     """Comparing a page again after its difference was applied finds nothing."""
-    known: dict[bytes, Seen] = {}
+    known: dict[bytes, MessageState] = {}
     for asked, page in enumerate(pages):
         step(known, page, asked)
         again = diff.diff(known, page, scope(asked), PRINTS)
@@ -46,8 +46,8 @@ def test_order_and_repetition_within_a_page_do_not_matter(page: list[Observation
     """Any order and any repetition of a page's rows ends in the same state."""
     shuffled = page * 2
     random.Random(seed).shuffle(shuffled)
-    one: dict[bytes, Seen] = {}
-    two: dict[bytes, Seen] = {}
+    one: dict[bytes, MessageState] = {}
+    two: dict[bytes, MessageState] = {}
     step(one, page)
     step(two, shuffled)
     assert one == two
@@ -58,7 +58,7 @@ def test_pages_processed_late_never_undo_newer_ones(pages: list[list[Observation
     """Whatever order concurrent pages are processed in, the version of each message is the highest one that was read."""
     numbered = list(enumerate(pages))
     random.Random(seed).shuffle(numbered)
-    known: dict[bytes, Seen] = {}
+    known: dict[bytes, MessageState] = {}
     for asked, page in numbered:
         step(known, page, asked)
     for id_ in ("m1", "m2", "m3"):
@@ -74,7 +74,7 @@ def test_pages_processed_late_never_undo_newer_ones(pages: list[list[Observation
 @given(PAGES)
 def test_revisions_have_no_gaps(pages: list[list[Observation]]) -> None:
     """Every message's events are numbered 1, 2, 3, ... in publishing order."""
-    known: dict[bytes, Seen] = {}
+    known: dict[bytes, MessageState] = {}
     events: list[Event] = []
     for asked, page in enumerate(pages):
         events += step(known, page, asked).events
@@ -86,7 +86,7 @@ def test_revisions_have_no_gaps(pages: list[list[Observation]]) -> None:
 @given(PAGES)
 def test_one_observation_gives_at_most_two_events_in_order(pages: list[list[Observation]]) -> None:
     """Created then its first status, or status-changed then updated; never more."""
-    known: dict[bytes, Seen] = {}
+    known: dict[bytes, MessageState] = {}
     for asked, page in enumerate(pages):
         for id_ in ("m1", "m2", "m3"):
             delta = diff.diff(known, page, scope(asked), PRINTS)
@@ -104,7 +104,7 @@ def test_an_inbound_message_has_no_first_status_event() -> None:
 
 def test_a_status_change_carries_its_status_fields_and_names_the_previous_status() -> None:
     """sent to delivered with a delivery time is one status-changed event and no update."""
-    known: dict[bytes, Seen] = {}
+    known: dict[bytes, MessageState] = {}
     step(known, [observation(status="sent")])
     delta = step(known, [observation(status="delivered", final=True, delivered_at="2026-01-01T00:00:00Z")], 1)
     assert types(delta) == ["status"]
@@ -113,7 +113,7 @@ def test_a_status_change_carries_its_status_fields_and_names_the_previous_status
 
 def test_status_and_content_changing_together_give_both_events() -> None:
     """The status first; the update names only the content fields."""
-    known: dict[bytes, Seen] = {}
+    known: dict[bytes, MessageState] = {}
     step(known, [observation(status="sent")])
     delta = step(known, [observation(status="failed", text="x", segments=2, error=Problem(code="9"))], 1)
     assert types(delta) == ["status", "updated"]
@@ -144,7 +144,7 @@ def test_every_field_that_changes_alone_is_named_alone() -> None:
     }
     assert set(values) == set(CONTENT_FIELDS + STATUS_FIELDS) - {"status"}
     for name, value in values.items():
-        known: dict[bytes, Seen] = {}
+        known: dict[bytes, MessageState] = {}
         first = observation()
         step(known, [first])
         other = replace(first.message, **{"from_" if name == "from" else name: value})
@@ -154,7 +154,7 @@ def test_every_field_that_changes_alone_is_named_alone() -> None:
 
 def test_updated_at_alone_is_no_change_but_its_stamp_is_remembered() -> None:
     """A newer stamp without any difference publishes nothing, and an older copy that differs is stale from then on."""
-    known: dict[bytes, Seen] = {}
+    known: dict[bytes, MessageState] = {}
     step(known, [observation(stamp=10)])
     assert not step(known, [observation(stamp=20, updated_at="2026-01-01T00:00:00Z")], 1).events
     assert not step(known, [observation(stamp=15, text="stale")], 2).events
@@ -162,7 +162,7 @@ def test_updated_at_alone_is_no_change_but_its_stamp_is_remembered() -> None:
 
 def test_a_stale_replica_never_undoes_a_newer_status() -> None:
     """A lower rank needs a newer stamp; with one it is a change."""
-    known: dict[bytes, Seen] = {}
+    known: dict[bytes, MessageState] = {}
     step(known, [observation(status="delivered", stamp=5)])
     assert not step(known, [observation(status="sent", stamp=5)], 1).events
     assert types(step(known, [observation(status="failed", stamp=6)], 2)) == ["status"]
@@ -170,7 +170,7 @@ def test_a_stale_replica_never_undoes_a_newer_status() -> None:
 
 def test_a_change_without_any_stamp_is_seen_by_its_content() -> None:
     """A classification added while the stamp stands still is an update."""
-    known: dict[bytes, Seen] = {}
+    known: dict[bytes, MessageState] = {}
     step(known, [observation(stamp=5)])
     delta = step(known, [observation(stamp=5, provider_data={"classifications": [{"id": "c1"}]})], 1)
     assert [event.changed for event in delta.events] == [("provider_data",)]
@@ -178,7 +178,7 @@ def test_a_change_without_any_stamp_is_seen_by_its_content() -> None:
 
 def test_other_fingerprint_rules_adopt_without_an_event() -> None:
     """State written under another key or other rules is taken over silently; what the provider changes later is published."""
-    known: dict[bytes, Seen] = {}
+    known: dict[bytes, MessageState] = {}
     step(known, [observation()], prints=Fingerprints(b"old" * 8))
     older = {key: replace(seen, rules=0) for key, seen in known.items()}
     for state in (known, older):
@@ -190,14 +190,14 @@ def test_other_fingerprint_rules_adopt_without_an_event() -> None:
 
 def test_a_status_that_changes_across_an_upgrade_is_published() -> None:
     """Adopting silently never swallows a status that the provider changed meanwhile."""
-    known: dict[bytes, Seen] = {}
+    known: dict[bytes, MessageState] = {}
     step(known, [observation(status="sent")], prints=Fingerprints(b"old" * 8))
     assert types(step(known, [observation(status="delivered")], 1)) == ["status"]
 
 
 def test_rows_below_the_floor_are_dropped_unless_known() -> None:
     """Nothing forgotten is published again; a known message is still compared."""
-    known: dict[bytes, Seen] = {}
+    known: dict[bytes, MessageState] = {}
     old = observation(position=NOW - 10)
     dropped = diff.diff(known, [old], scope(floor=NOW), PRINTS)
     assert (dropped.events, dropped.seen, dropped.below_floor) == ([], {}, 1)
@@ -208,7 +208,7 @@ def test_rows_below_the_floor_are_dropped_unless_known() -> None:
 
 def test_a_later_status_with_an_older_stamp_is_counted_and_changes_nothing() -> None:
     """The provider's stamps decide (its replicas may be stale); where they contradict the life of a message, it is noticed."""
-    known: dict[bytes, Seen] = {}
+    known: dict[bytes, MessageState] = {}
     step(known, [observation(status="sent", stamp=NOW + 10)])
     delta = step(known, [observation(status="delivered", stamp=NOW + 9)], 1)
     assert (delta.events, delta.behind) == ([], 1)
@@ -217,7 +217,7 @@ def test_a_later_status_with_an_older_stamp_is_counted_and_changes_nothing() -> 
 
 def test_the_position_never_goes_back() -> None:
     """Forgetting looks at the latest creation-like stamp ever shown."""
-    known: dict[bytes, Seen] = {}
+    known: dict[bytes, MessageState] = {}
     step(known, [observation(position=NOW + 10**9)])
     step(known, [observation(position=NOW, text="x")], 1)
     assert {seen.position for seen in known.values()} == {(NOW + 10**9) // 10**6}

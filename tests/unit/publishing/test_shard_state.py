@@ -9,48 +9,48 @@ from poller.coverage import ladder
 from poller.coverage.cursor import Cursor, Mark
 from poller.errors import RateLimited
 from poller.model import DAY, HOUR, MINUTE, SECOND, Stream
-from poller.polling.backoff import Troubles
-from poller.publishing.cache import Position, ShardStore, Store
-from poller.publishing.diff import Delta, Scope
+from poller.polling.backoff import Backoffs
+from poller.publishing.cache import CacheDirectory, Position, ShardCache
+from poller.publishing.diff import PageChanges, PageContext
 from poller.publishing.message_state import stream_tag
-from poller.publishing.shard_state import Entry, Ledger, claim
+from poller.publishing.shard_state import Entry, ShardState, claim
 from tests.support.rows import NOW, observation
 
 STREAM = Stream("stuut", "a", "t")
 LADDER = ladder.build(interval=15 * SECOND, overlap=10 * MINUTE, status_horizon=3 * DAY, every=6 * HOUR, back=7 * DAY, filtered=False)
 
 
-def scope(cursor: Cursor, asked: int) -> Scope:
+def scope(cursor: Cursor, asked: int) -> PageContext:
     """As a page in flight remembers it."""
-    return Scope(stream=STREAM, floor=cursor.floor, asked=asked, observed=NOW)
+    return PageContext(stream=STREAM, floor=cursor.floor, asked=asked, observed=NOW)
 
 
-def applied(ledger: Ledger, rows: ShardStore, entry: Entry | None) -> None:
+def applied(shard_state: ShardState, rows: ShardCache, entry: Entry | None) -> None:
     """The entry was committed."""
     assert entry is not None
     rows.write(entry.rows.items(), Position(1, 0, "nonce", "cluster", NOW))
-    ledger.applied(entry)
+    shard_state.applied(entry)
 
 
 def test_a_floor_that_rises_while_a_page_is_in_flight_doubles_nothing(tmp_path: Path) -> None:
     """The page was asked under the old floor and lists a message that was forgotten meanwhile: it is out of scope, not new."""
-    with Store(tmp_path) as store:
+    with CacheDirectory(tmp_path) as store:
         rows = store.shard(0)
-        ledger = Ledger(rows, claim(None, group="g", shards=1))
+        shard_state = ShardState(rows, claim(None, group="g", shards=1))
         before = Cursor(floor=NOW - 20 * DAY, start=NOW - 20 * DAY, marks=(Mark(0, 7 * DAY, NOW),), watermark=NOW, changed=NOW)
-        ledger.keep_cursor(STREAM.id, before)
+        shard_state.keep_cursor(STREAM.id, before)
         old = [observation(position=NOW - 8 * DAY, status="delivered", final=True)]
 
-        def stays(_: Delta) -> Cursor:
-            found = ledger.cursor(STREAM.id)
+        def stays(_: PageChanges) -> Cursor:
+            found = shard_state.cursor(STREAM.id)
             assert found is not None
             return found
 
-        first, entry = ledger.page(scope(before, 1), old, [], stays)
-        applied(ledger, rows, entry)
+        first, entry = shard_state.page(scope(before, 1), old, [], stays)
+        applied(shard_state, rows, entry)
         bound = window.oldest(LADDER, before, slack=ladder.SLACK)
-        applied(ledger, rows, ledger.forget(rows.scan(b"m", b""), {stream_tag(STREAM.id): (STREAM.id, bound)}, NOW))
-        second, _ = ledger.page(scope(before, 2), old, [], stays)
+        applied(shard_state, rows, shard_state.forget(rows.scan(b"m", b""), {stream_tag(STREAM.id): (STREAM.id, bound)}, NOW))
+        second, _ = shard_state.page(scope(before, 2), old, [], stays)
     assert first.created
     assert (second.events, second.below_floor) == ([], 1)
 
@@ -71,9 +71,9 @@ class StoppedClock:
 
 def test_an_answer_that_was_in_flight_ends_no_wait(tmp_path: Path) -> None:
     """429 with ten minutes to wait; a page of another stream that was asked before succeeds: the account waits all the same."""
-    with Store(tmp_path) as store:
+    with CacheDirectory(tmp_path) as store:
         clock = StoppedClock()
-        troubles = Troubles(Ledger(store.shard(0), claim(None, group="g", shards=1)), "stuut/a", clock, 15.0)  # type: ignore[arg-type]
+        troubles = Backoffs(ShardState(store.shard(0), claim(None, group="g", shards=1)), "stuut/a", clock, 15.0)  # type: ignore[arg-type]
         troubles.failed(STREAM.id, RateLimited(600.0))
         troubles.over("stuut/a/other")
         assert troubles.account is not None
