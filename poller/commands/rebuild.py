@@ -72,7 +72,7 @@ async def rebuild(kafka: Kafka, *, replication_factor: int | None, say: Say) -> 
     for shard in range(shards):
         retired = {number: last for number, last in sequences.items() if number >= shards} if shard == 0 else {}
         meta = Meta(
-            group, shards, secrets.token_hex(8), secrets.token_bytes(32), commit=1, sequence=sequences.get(shard, 0), retired=retired
+            group, shards, secrets.token_hex(8), secrets.token_bytes(32), clock=1, sequence=sequences.get(shard, 0), retired=retired
         )
         writer = Batches(await kafka.open_and_fence(shard), shard)
         try:
@@ -111,7 +111,7 @@ def _seen(message: Told) -> MessageState:
         raw_status=message.raw_status,
         final=message.final,
         stamp=message.stamp,
-        asked=0,
+        requested_at=0,
         position=message.position // SECOND,
         stream=stream_tag(message.stream),
         rules=NO_RULES,

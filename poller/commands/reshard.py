@@ -139,14 +139,14 @@ def new_metas(old: list[Meta | None], shards: int) -> list[Meta]:
     retired = {number: last for meta in known for number, last in meta.retired.items()}
     retired |= {number: meta.sequence for number, meta in enumerate(old) if meta is not None}
     keys = tuple(dict.fromkeys(key for meta in known for key in (meta.key, *meta.keys)))
-    commit = max(meta.commit for meta in known) + 1
+    clock = max(meta.clock for meta in known) + 1
     return [
         Meta(
             group=known[0].group,
             shards=shards,
             nonce=secrets.token_hex(8),
             key=keys[0],
-            commit=commit,
+            clock=clock,
             sequence=retired.get(number, 0),
             keys=keys[1:],
             retired={gone: last for gone, last in retired.items() if gone >= shards} if number == 0 else {},

@@ -42,13 +42,13 @@ async def ask(account: Account, polled: StreamPoll, index: int, request: Request
 
 
 def scope_of(
-    polled: StreamPoll, cursor: Cursor, asked: int, received: Instant, admitted: tuple[tuple[Instant, Instant], ...] = ()
+    polled: StreamPoll, cursor: Cursor, requested_at: int, received: Instant, admitted: tuple[tuple[Instant, Instant], ...] = ()
 ) -> PageContext:
     """Where and when a page was read."""
     return PageContext(
         stream=polled.stream,
         floor=cursor.floor,
-        asked=asked,
+        requested_at=requested_at,
         observed=received,
         keep_ids=polled.lookups is not None,
         admitted=admitted,

@@ -50,10 +50,10 @@ async def page(account: Account, polled: StreamPoll, index: int) -> bool:
     number, cursor = polled.chore(index), cursor_of(account, polled)
     assert number is not None, "only a chore is asked here"
     polled.counts.setdefault(index, Counts(account.clock.monotonic()))
-    asked = shard_state.meta.commit
+    requested_at = shard_state.tick()
     answer, received = await ask(account, polled, index, request)
     observations, bad, skipped, unread = read_rows(account, polled, answer, every=False)
-    scope = scope_of(polled, cursor, asked, received)
+    scope = scope_of(polled, cursor, requested_at, received)
 
     def advance(_: PageChanges) -> Cursor:
         return cursor_of(account, polled)

@@ -78,7 +78,7 @@ async def page(account: Account, polled: StreamPoll, index: int) -> bool:
     if sweep.pages >= PAGES_MAX:
         shard_state.keep_cursor(stream.id, _without(cursor, index))
         raise EndlessPagination(f"a sweep did not end within {PAGES_MAX} pages")
-    asked, sent = shard_state.meta.commit, account.clock.now()
+    requested_at, sent = shard_state.tick(), account.clock.now()
     try:
         answer, received = await ask(account, polled, index, polled.fleeting.get(index, sweep.request))
     except BadPage:
@@ -99,7 +99,7 @@ async def page(account: Account, polled: StreamPoll, index: int) -> bool:
 
     held = backfill.running(cursor) if polled.is_backfill(index) else None
     admitted = backfill.admitted(cursor, sweep) if held is not None else ()
-    scope = scope_of(polled, cursor, asked, received, admitted)
+    scope = scope_of(polled, cursor, requested_at, received, admitted)
     delta = await account.committer.submit(scope, observations, bad, advance, always=held is not None or polled.begun)
     delta.duplicates += unread
     polled.begun = False

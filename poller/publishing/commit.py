@@ -140,7 +140,7 @@ class Committer:
         """Events and state in one Kafka transaction; then, and only then, the cache."""
         old = self.shard_state.meta
         sequence = old.sequence + bool(events)
-        meta = replace(old, commit=old.commit + 1, sequence=sequence, size=len(events))
+        meta = replace(old, clock=self.shard_state.tick(), sequence=sequence, size=len(events))
         state = {META_KEY: encode_state(meta), **rows}
         records = [state_record(self._shard, key, value) for key, value in state.items()]
         records += self._publisher.records(events, shard=self._shard, sequence=sequence)

@@ -2,8 +2,8 @@
 
 A version of a message is ordered by (the provider's stamp, the status rank, when its request
 was sent). A copy that is not newer changes nothing, so any order or repetition of rows ends
-in the same state. "When" is the shard's commit number at the time of the request: a clock
-that no machine can set back and that a hand-over keeps.
+in the same state. "When" is the shard's logical clock, which ticks with each request: no machine
+can set it back, and a hand-over, a restart and a reshard keep it.
 """
 
 from __future__ import annotations
@@ -62,7 +62,8 @@ class PageContext(Struct, frozen=True):
 
     stream: Stream
     floor: Instant
-    asked: int
+    requested_at: int
+    """The shard's logical clock when the page was requested (:meth:`ShardState.tick`)."""
     observed: Instant
     """Our wall clock: ``observed_at`` of the events."""
     keep_ids: bool = False
@@ -155,8 +156,8 @@ _CONTENT = frozenset(CONTENT_FIELDS)
 
 def _newer(seen: Observation, old: MessageState, scope: PageContext) -> bool:
     """Whether this copy's version is above the remembered one."""
-    version = seen.stamp, STATUS_RANK[seen.message.status], scope.asked
-    return version > (old.stamp, STATUS_RANK[old.status], old.asked)
+    version = seen.stamp, STATUS_RANK[seen.message.status], scope.requested_at
+    return version > (old.stamp, STATUS_RANK[old.status], old.requested_at)
 
 
 def _first(seen: Observation, present: int, marks: bytes, scope: PageContext, key: int) -> tuple[list[Event], MessageState]:
@@ -174,7 +175,7 @@ def _remember(seen: Observation, present: int, marks: bytes, scope: PageContext,
         raw_status=message.provider_status,
         final=message.final,
         stamp=seen.stamp,
-        asked=scope.asked,
+        requested_at=scope.requested_at,
         position=position,
         stream=stream_tag(scope.stream.id),
         rules=RULES,

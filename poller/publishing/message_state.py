@@ -17,8 +17,8 @@ class MessageState(Struct, frozen=True, array_like=True):
     raw_status: str | None
     final: bool
     stamp: Instant
-    asked: int
-    """The shard's commit number when the request of the adopted copy was sent."""
+    requested_at: int
+    """The shard's logical clock when the request of the adopted copy was sent."""
     position: int
     """Seconds: the latest creation-like stamp ever shown."""
     stream: int

@@ -82,6 +82,7 @@ class ShardState:
     def __init__(self, rows: ShardCache, meta: Meta, *, key: bytes = b"") -> None:
         self._rows = rows
         self.meta = meta
+        self._clock = meta.clock
         self._prints = Fingerprints(key or meta.key, (meta.key, *meta.keys))
         self._queued: dict[bytes, bytes | None] = {}
         self._cursors: dict[str, Cursor] = {}
@@ -93,6 +94,15 @@ class ShardState:
         """Messages that are not final and have an id, by stream tag, as the first scan found them."""
         self.adopted = 0
         """Counts changes of remembered messages: what was concluded from older copies may be stale after one."""
+
+    def tick(self) -> int:
+        """The next reading of the shard's logical clock; every request and every transaction takes one.
+
+        A transaction keeps its reading in the meta record, so what is durable was requested before it,
+        and what a later life of the shard requests comes after it.
+        """
+        self._clock += 1
+        return self._clock
 
     def cursor(self, stream_id: str) -> Cursor | None:
         """The stream's cursor, None for a stream that was never polled."""

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, field
 
 from ..coverage.backfill import BackfillRequest
 from ..coverage.cursor import Cursor
@@ -34,8 +34,11 @@ class Meta(Struct, frozen=True):
     """Random, made with the log: a recreated topic has another one."""
     key: bytes
     """The fingerprint key of this shard, used where the operator gives none."""
-    commit: int = 0
-    """The number of the transaction."""
+    clock: int = field(default=0, name="commit")
+    """The shard's logical clock when the transaction was made: no copy in state was requested later.
+
+    The first release kept the number of the transaction under this name; the clock goes on from it.
+    """
     sequence: int = 0
     """The number of the last transaction with public records (``ce_pollertxn``)."""
     size: int = 0

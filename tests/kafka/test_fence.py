@@ -66,7 +66,7 @@ class Owner:
         def advance(_: PageChanges) -> Cursor:
             return cursor
 
-        _, entry = self.committer.shard_state.page(scope(self.committer.shard_state.meta.commit), [observation()], [], advance)
+        _, entry = self.committer.shard_state.page(scope(self.committer.shard_state.tick()), [observation()], [], advance)
         if entry is not None:
             await self.committer._transaction(entry.events, entry.rows, 20.0)
 

@@ -141,10 +141,10 @@ async def test_a_lost_state_topic_is_made_again_from_what_was_published(kafka: C
 
 def test_transaction_numbers_and_keys_go_on_through_any_number_of_changes() -> None:
     """4 to 2 to 4 shards: no shard ever uses a number twice, every key is kept, and commits only rise."""
-    old = [Meta("g", 4, "n", bytes([number]) * 32, commit=number, sequence=10 + number) for number in range(4)]
+    old = [Meta("g", 4, "n", bytes([number]) * 32, clock=number, sequence=10 + number) for number in range(4)]
     two = resharding.new_metas(list(old), 2)
     four = resharding.new_metas(list(two), 4)
     assert [meta.sequence for meta in four] == [10, 11, 12, 13]
     assert all(set(meta.keys) | {meta.key} == {each.key for each in old} for meta in two + four)
-    assert min(meta.commit for meta in four) > max(meta.commit for meta in two) > 3
+    assert min(meta.clock for meta in four) > max(meta.clock for meta in two) > 3
     assert len({meta.nonce for meta in old + two + four}) == 7

@@ -83,7 +83,7 @@ async def fill(kafka: Kafka, shard: int) -> None:
         writer = await kafka.open_and_fence(shard)
         for first in range(0, ROWS, 50):
             rows = [state_record(shard, b"m%016d" % n, b"\x01turn %d of row %d" % (turn, n)) for n in range(first, first + 50)]
-            await writer.commit([state_record(shard, META_KEY, encode_state(replace(META, commit=first))), *rows], timeout_s=20)
+            await writer.commit([state_record(shard, META_KEY, encode_state(replace(META, clock=first))), *rows], timeout_s=20)
         gone = [state_record(shard, b"m%016d" % n, None) for n in range(turn, ROWS, 5)]
         await writer.commit(gone, timeout_s=20)
         producer = writer._producer

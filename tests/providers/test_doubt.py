@@ -266,7 +266,9 @@ def test_neighbouring_backfills_publish_each_message_once_whichever_date_the_pro
                     if low <= raw[stamp] * SECOND < high and isinstance(row := row_of(json.dumps(raw).encode()), Row)
                 ]  # type: ignore[operator]
                 listed = [seen for seen in read_rows if isinstance(seen, Observation)]
-                scope = PageContext(stream=PROPERTY, floor=cursor.floor, asked=1, observed=now, admitted=backfill.admitted(cursor, part))
+                scope = PageContext(
+                    stream=PROPERTY, floor=cursor.floor, requested_at=1, observed=now, admitted=backfill.admitted(cursor, part)
+                )
                 known: dict[bytes, MessageState] = {}  # forgotten between any two
                 delta = diff(known, listed, scope, Fingerprints(b"k" * 32))
                 published += [event.message.message_id for event in delta.events if event.kind == "created" and event.message]

@@ -28,7 +28,7 @@ def observation(
 
 def scope(asked: int = 0, *, floor: int = 0) -> PageContext:
     """Where and when a page was read."""
-    return PageContext(stream=STREAM, floor=floor, asked=asked, observed=NOW)
+    return PageContext(stream=STREAM, floor=floor, requested_at=asked, observed=NOW)
 
 
 STATUSES = st.sampled_from(["queued", "sent", "delivered", "failed", "read", "unknown"])

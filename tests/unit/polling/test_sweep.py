@@ -80,7 +80,7 @@ async def test_a_bad_page_in_flight_lowers_no_floor(tmp_path: Path, monkeypatch:
         def listed() -> tuple[PageChanges, Entry | None]:
             cursor = shard_state.cursor(STREAM.id)
             assert cursor is not None
-            return shard_state.page(PageContext(stream=STREAM, floor=cursor.floor, asked=1, observed=NOW), old, [], lambda _: cursor)
+            return shard_state.page(PageContext(stream=STREAM, floor=cursor.floor, requested_at=1, observed=NOW), old, [], lambda _: cursor)
 
         async def bad() -> None:
             bound = window.oldest(LADDER, began, slack=ladder.SLACK)
@@ -213,7 +213,7 @@ def test_what_a_backfill_may_list_again_is_not_forgotten(tmp_path: Path) -> None
         began = Cursor(floor=NOW - 20 * DAY, start=NOW - 20 * DAY, marks=(Mark(0, 7 * DAY, NOW),), watermark=NOW, changed=NOW)
         began = backfill.begin(began, BackfillRequest("a", NOW - 30 * DAY, NOW - 10 * DAY))
         scheduled = [observation(position=NOW - 9 * DAY, status="delivered", final=True)]
-        scope = PageContext(stream=STREAM, floor=began.floor, asked=1, observed=NOW)
+        scope = PageContext(stream=STREAM, floor=began.floor, requested_at=1, observed=NOW)
         applied(shard_state, rows, shard_state.page(scope, scheduled, [], lambda _: began)[1])
         bounds = {stream_tag(STREAM.id): (STREAM.id, NOW - 8 * DAY)}
         assert shard_state.forget(rows.scan(b"m", b""), bounds, NOW) is None

@@ -22,7 +22,7 @@ LADDER = ladder.build(interval=15 * SECOND, overlap=10 * MINUTE, status_horizon=
 
 def scope(cursor: Cursor, asked: int) -> PageContext:
     """As a page in flight remembers it."""
-    return PageContext(stream=STREAM, floor=cursor.floor, asked=asked, observed=NOW)
+    return PageContext(stream=STREAM, floor=cursor.floor, requested_at=asked, observed=NOW)
 
 
 def applied(shard_state: ShardState, rows: ShardCache, entry: Entry | None) -> None:
