@@ -17,7 +17,8 @@ from ..kafka.connection import quiet
 from ..model import SECOND, Stream
 from ..polling.client.credentials import Credentials
 from ..polling.client.http import Fetcher
-from ..polling.client.provider_clock import ProviderClock
+from ..polling.client.rate_limit import RateLimiter
+from ..polling.client.vendor import VendorClient
 from ..polling.demand import round_s
 from ..providers.kit.answers import accept
 from ..providers.registry import adapter_of
@@ -80,22 +81,22 @@ async def _forgotten(config: Config, kafka: Kafka, found: list[tuple[int, str]])
 
 
 async def _account(account: Account, found: list[tuple[int, str]]) -> None:
-    adapter, clock, provider_clock = adapter_of(account.provider, params_in=account.params_in), SystemClock(), ProviderClock()
+    adapter, clock = adapter_of(account.provider, params_in=account.params_in), SystemClock()
     name = next(iter(stream_names(account)()), "")
-    fetcher = Fetcher(
+    http = Fetcher(
         account.base_url,
         timeout_s=min(account.timeout / SECOND, ANSWER_S / 2),
-        credentials=Credentials(adapter, account.credentials),
-        provider_clock=provider_clock,
         clock=clock,
         on_request=lambda code, seconds: None,
         proxy=account.proxy,
         ca_file=account.ca_file,
     )
+    limiter = RateLimiter(account.rate_count, account.rate_seconds, burst=account.burst, now=clock.monotonic())
+    client = VendorClient(adapter, http, Credentials(adapter, account.credentials), limiter, clock)
     try:
-        async with fetcher:
+        async with client:
             request = adapter.probe(Stream(account.provider, account.name, name), clock.now())
-            answer = await fetcher.fetch(request)
+            answer = await client.exchange(request)
             accept(answer.response)
         found.append((0, f"{account.key}: good"))
     except Unauthorized:

@@ -24,7 +24,7 @@ from ..telemetry.snapshot import AccountSnapshot, StreamSnapshot
 from . import jobs, streams
 from . import side_queries as chores
 from .backoff import Backoffs
-from .client.rate_limit import RateLimiter, Wait
+from .client.rate_limit import Wait
 from .context import Account
 from .demand import Demand, round_s
 from .ladder_tuning import STRETCH_SAID
@@ -49,39 +49,34 @@ class Poller:
         *,
         interval_s: float,
         rate: tuple[int, float],
-        burst: int,
         streams: Callable[[], Iterable[str]],
         may_poll: Callable[[], bool],
-        secrets_changed: Callable[[], bool],
     ) -> None:
         self.account = account
         self._interval_s, self._rate = interval_s, rate
-        self._streams, self._may_poll, self._secrets_changed = streams, may_poll, secrets_changed
+        self._streams, self._may_poll = streams, may_poll
         self._demand = Demand(rate[0] / rate[1])
         self._stretched = False
-        self._limiter = RateLimiter(rate[0], rate[1], burst=burst, now=account.clock.monotonic())
-        account.fetcher.turn = self._turn
         self._schedule = Schedule(live_rung=ladder.live(account.rungs))
         self._polled: dict[str, StreamPoll] = {}
         self._looked_up: dict[str, Lookups | None] = {}
         """What streams that were taken off the list wait for, should they come back."""
         self._backoffs = Backoffs(account.committer.shard_state, account.key, account.clock, interval_s)
+        if self._backoffs.account is not None:
+            account.client.hold_until(self._backoffs.account.until)
         self._in_flight = 0
         self._next_backfill = -math.inf
         self._wake = anyio.Event()
 
     async def run(self) -> None:
         """Poll until cancelled; raises what a commit raised."""
-        async with self.account.fetcher, anyio.create_task_group() as tasks:
+        async with self.account.client, anyio.create_task_group() as tasks:
             tasks.start_soon(self._look)
             while True:
                 await self._next(tasks)
 
     async def _next(self, tasks: TaskGroup) -> None:
         now = self.account.clock.monotonic()
-        paused = max(self._backoffs.account.until if self._backoffs.account else 0.0, self.account.held_until) - now
-        if paused > 0:
-            return await self._rest(paused)
         if not self._may_poll():
             return await self._rest(NOT_OWNER_S)
         choice = self._schedule.next(now) if self._in_flight < REQUESTS_MAX else Wait(None)
@@ -91,19 +86,13 @@ class Poller:
             return self._reladder(self._polled[choice.stream])
         if self._nothing_to_ask(choice, now):
             return None
-        allowance = self._limiter.take(now)
+        allowance = self.account.client.allowance()
         if isinstance(allowance, Wait):
             return await self._rest(allowance.seconds)
         self._schedule.start(choice)
         self._in_flight += 1
         tasks.start_soon(self._page, choice)
         return None
-
-    async def _turn(self) -> bool:
-        """A request beside the schedule's keeps the rate limit as well; False where the account waits by then."""
-        while isinstance(allowance := self._limiter.take(self.account.clock.monotonic()), Wait):
-            await self.account.clock.sleep(allowance.seconds or 0.0)
-        return self._backoffs.account is None
 
     async def _rest(self, seconds: float | None) -> None:
         """Until something changes, at most so long."""
@@ -116,8 +105,9 @@ class Poller:
         while True:
             self._follow()
             trouble = self._backoffs.account
-            if trouble is not None and trouble.kind == Unauthorized.kind and self._secrets_changed():
+            if trouble is not None and trouble.kind == Unauthorized.kind and self.account.client.secrets_changed():
                 trouble.until = 0.0
+                self.account.client.release()
                 self._wake.set()
             await self.account.clock.sleep(LOOK_S)
 
@@ -190,7 +180,7 @@ class Poller:
                 if go.rung == ladder.live(polled.rungs):
                     for index in jobs.recovered(polled):
                         self._schedule.hurry(go.stream, index, self.account.clock.monotonic())
-                polled.counts[go.rung].took_s += max(self._limiter.spacing, self.account.clock.monotonic() - began)
+                polled.counts[go.rung].took_s += max(self.account.client.spacing_s, self.account.clock.monotonic() - began)
                 if ended:
                     self._swept(go, polled)
         finally:
@@ -324,6 +314,7 @@ class Poller:
         counts = polled.counts.get(go.rung)
         self._tell(go, counts.began if counts else account.clock.monotonic(), _OUTCOMES.get(error.kind, "error"), 0, 0, 0)
         if trouble is self._backoffs.account:
+            account.client.hold_until(trouble.until)
             return 0.0
         if go.rung != ladder.live(polled.rungs):  # what always fails lets deeper rungs go first
             self._schedule.plan(go.stream, go.rung, trouble.until + jobs.backing_off(polled, go.rung))

@@ -14,9 +14,8 @@ from ..providers.contract import Adapter
 from ..publishing.commit import Committer
 from ..publishing.events import Publisher
 from ..telemetry.facts import AccountFacts
-from .client.http import Fetcher
 from .client.provider_clock import ProviderClock
-from .client.rate_limit import RETRY_AFTER_MAX_S
+from .client.vendor import VendorClient
 from .unchanged import UnchangedRows
 
 
@@ -25,9 +24,7 @@ class Account:
     """What every sweep of one account needs: its adapter, its clients, its ladder."""
 
     key: str
-    adapter: Adapter
-    fetcher: Fetcher
-    provider_clock: ProviderClock
+    client: VendorClient
     committer: Committer
     publisher: Publisher
     facts: AccountFacts
@@ -47,13 +44,15 @@ class Account:
     rungs: tuple[Rung, ...] = ()
     """Today's ladder; each stream takes it over when none of its pages is in flight."""
 
-    held_until: float = 0.0
-    """The provider said that the allowance is used up until then (monotonic seconds)."""
+    @property
+    def adapter(self) -> Adapter:
+        """The account's provider."""
+        return self.client.provider
 
-    def hold(self, seconds: float | None) -> None:
-        """No request before so many seconds are over, within an hour."""
-        if seconds:
-            self.held_until = max(self.held_until, self.clock.monotonic() + min(seconds, RETRY_AFTER_MAX_S))
+    @property
+    def provider_clock(self) -> ProviderClock:
+        """The provider's clock."""
+        return self.client.provider_clock
 
     @property
     def slack(self) -> Instant:

@@ -9,7 +9,6 @@ from ..coverage import ladder, lateness
 from ..coverage.cursor import Cursor
 from ..model import SECOND, BadRow, Instant, Observation, Row, Stream
 from ..providers.contract import Page, Request, Skipped
-from ..providers.kit.answers import exhausted
 from ..publishing.diff import PageChanges, PageContext
 from ..publishing.events import RECORD_BYTES_MAX
 from ..telemetry.event_types import TYPES
@@ -25,20 +24,17 @@ LARGE_ROW_BYTES = 24 * 1024
 
 async def ask(account: Account, polled: StreamPoll, index: int, request: Request) -> tuple[Page, Instant]:
     """One answer as the adapter reads it, and when it came; a page that is the one before, byte for byte, is not read again."""
-    fetched = await account.fetcher.fetch(request)
-    received = account.clock.now()
-    account.provider_clock.observe(fetched.date, received)
+    answered = await account.client.exchange(request)
     account.facts.clocks(account.provider_clock.offset / SECOND)
-    account.hold(exhausted(fetched.response))
-    mark, last = page_digest(request, fetched.response), polled.pages.pop(index, None)
+    mark, last = page_digest(request, answered.response), polled.pages.pop(index, None)
     if last is None or last.mark != mark or polled.is_backfill(index) or not account.known.has_all(last):
-        answer = account.adapter.read_page(request, fetched.response)
+        answer = account.adapter.read_page(request, answered.response)
         last = remembered_page(mark, answer)
     else:
         answer = last.page
     if last is not None:
         polled.pages[index] = last
-    return answer, received
+    return answer, answered.received
 
 
 def scope_of(

@@ -26,7 +26,8 @@ from ..model import SECOND, Instant
 from ..polling.account import Poller
 from ..polling.client.credentials import Credentials
 from ..polling.client.http import Fetcher, Transport
-from ..polling.client.provider_clock import ProviderClock
+from ..polling.client.rate_limit import RateLimiter
+from ..polling.client.vendor import VendorClient
 from ..polling.context import Account
 from ..providers.registry import adapter_of
 from ..publishing.cache import CacheDirectory
@@ -164,23 +165,20 @@ class Worker:
     def _poller(self, config: AccountConfig, committer: Committer) -> Poller:
         """Everything of one account, made anew each time its shard runs."""
         adapter = adapter_of(config.provider, params_in=config.params_in)
-        clock, facts = ProviderClock(), self._telemetry.account(config.provider, config.name)
-        credentials = Credentials(adapter, config.credentials)
+        facts = self._telemetry.account(config.provider, config.name)
+        http = Fetcher(
+            config.base_url,
+            timeout_s=config.timeout / SECOND,
+            proxy=config.proxy,
+            ca_file=config.ca_file,
+            clock=self._clock,
+            on_request=facts.requested,
+            transport=self._transport,
+        )
+        limiter = RateLimiter(config.rate_count, config.rate_seconds, burst=config.burst, now=self._clock.monotonic())
         account = Account(
             key=config.key,
-            adapter=adapter,
-            fetcher=Fetcher(
-                config.base_url,
-                timeout_s=config.timeout / SECOND,
-                proxy=config.proxy,
-                ca_file=config.ca_file,
-                credentials=credentials,
-                provider_clock=clock,
-                clock=self._clock,
-                on_request=facts.requested,
-                transport=self._transport,
-            ),
-            provider_clock=clock,
+            client=VendorClient(adapter, http, Credentials(adapter, config.credentials), limiter, self._clock),
             committer=committer,
             publisher=self._publisher,
             facts=facts,
@@ -206,10 +204,8 @@ class Worker:
             account,
             interval_s=config.interval / SECOND,
             rate=(config.rate_count, config.rate_seconds),
-            burst=config.burst,
             streams=stream_names(config),
             may_poll=self._fresh,
-            secrets_changed=credentials.changed,
         )
 
     def snapshot(self) -> WorkerSnapshot:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import math
 import socket
 import tracemalloc
 from collections.abc import Callable, Iterator
@@ -14,16 +15,14 @@ from types import SimpleNamespace
 import anyio
 import pytest
 
-from poller.clock import SystemClock
-from poller.config.secrets import SecretRef
 from poller.errors import BadPage, ProviderError, Unreachable
 from poller.model import DAY, SECOND, Stream
-from poller.polling.client.credentials import Credentials
-from poller.polling.client.http import CONNECTIONS_MAX, HEADERS_BYTES_MAX, RESPONSE_BYTES_MAX, Fetcher
-from poller.polling.client.provider_clock import ProviderClock
+from poller.polling.client.http import CONNECTIONS_MAX, HEADERS_BYTES_MAX, RESPONSE_BYTES_MAX
+from poller.polling.client.rate_limit import Go
 from poller.providers.contract import Authorization, Request, Window
 from poller.providers.kit.rows import ROWS_MAX
 from poller.providers.registry import PROVIDERS, adapter_of
+from tests.support.vendor import client_of
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n"
 
@@ -88,14 +87,14 @@ def test_a_request_whose_connection_breaks_is_not_sent_again(tmp_path: Path) -> 
         found.sendall(_whole(b"[]"))
         sent.append(found.recv(65536))
 
-    fetcher = fetcher_of("", tmp_path)
+    client = client_of("", tmp_path)
 
     async def ask(url: str) -> None:
-        fetcher._base = url
-        async with fetcher:
-            assert (await fetcher.fetch(Request("GET", "/x"))).response.body == b"[]"
+        client._http._base = url
+        async with client:
+            assert (await client.exchange(Request("GET", "/x"))).response.body == b"[]"
             with pytest.raises(Unreachable):
-                await fetcher.fetch(Request("GET", "/x"))
+                await client.exchange(Request("GET", "/x"))
 
     with server(answer) as url:
         anyio.run(ask, url)
@@ -110,39 +109,32 @@ def test_a_request_that_is_asked_again_with_fresh_credentials_waits_for_its_turn
     """The second request after a 401 keeps the rate limit too."""
     heard: list[str] = []
 
-    async def turn() -> bool:
-        heard.append("turn")
-        return len(heard) == 2
-
     def answer(found: socket.socket) -> None:
         heard.append("asked")
         found.sendall(b"HTTP/1.1 401 No\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{}")
 
     async def ask(url: str) -> int:
-        fetcher = fetcher_of(url, tmp_path)
-        fetcher.turn = turn
-        fetcher._credentials = SimpleNamespace(current=lambda _: Authorization({}), renewed=lambda _: Authorization({"authorization": "x"}))  # type: ignore[assignment]
-        async with fetcher:
-            await fetcher.fetch(Request("GET", "/x"))
-            return (await fetcher.fetch(Request("GET", "/x"))).response.status
+        client = client_of(url, tmp_path)
+
+        def take(_: float) -> Go:
+            heard.append("turn")
+            if len(heard) > 2:
+                client.hold_until(math.inf)
+            return Go()
+
+        client._limiter.take = take  # type: ignore[method-assign]
+        client._credentials = SimpleNamespace(current=lambda _: Authorization({}), renewed=lambda _: Authorization({"authorization": "x"}))  # type: ignore[assignment]
+        async with client:
+            await client.exchange(Request("GET", "/x"))
+            return (await client.exchange(Request("GET", "/x"))).response.status
 
     with server(answer) as url:
         assert anyio.run(ask, url) == 401
     assert heard == ["asked", "turn", "asked", "asked", "turn"]  # the second time the account waits by then
 
 
-def fetcher_of(url: str, folder: Path, *, timeout_s: float = 5.0, ca_file: Path | None = None) -> Fetcher:
-    """Of a Stuut account with an invented token."""
-    (folder / "token").write_text("invented")
-    credentials = Credentials(adapter_of("stuut"), {"token": SecretRef(file=folder / "token")})
-    return Fetcher(
-        url, timeout_s=timeout_s, credentials=credentials, provider_clock=ProviderClock(), clock=SystemClock(),
-        on_request=lambda code, seconds: None, ca_file=ca_file,
-    )  # fmt: skip
-
-
 def fetched(url: str, folder: Path, *, timeout_s: float = 5.0, ca: bool = False) -> bytes:
-    """The body of one request; raises what the fetcher raises. ``ca``: by httpx's own transport."""
+    """The body of one request; raises what the client raises. ``ca``: by httpx's own transport."""
     ca_file = folder / "ca.pem"
     if ca:
         import trustme
@@ -150,8 +142,8 @@ def fetched(url: str, folder: Path, *, timeout_s: float = 5.0, ca: bool = False)
         trustme.CA().cert_pem.write_to_path(str(ca_file))
 
     async def ask() -> bytes:
-        async with fetcher_of(url, folder, timeout_s=timeout_s, ca_file=ca_file if ca else None) as fetcher:
-            return (await fetcher.fetch(Request("GET", "/x"))).response.body
+        async with client_of(url, folder, timeout_s=timeout_s, ca_file=ca_file if ca else None) as client:
+            return (await client.exchange(Request("GET", "/x"))).response.body
 
     return anyio.run(ask)
 
@@ -207,13 +199,9 @@ def test_credentials_and_cookies_go_nowhere_else(tmp_path: Path) -> None:
     (tmp_path / "token").write_text("invented")
 
     async def ask(url: str) -> list[int]:
-        credentials = Credentials(adapter_of("stuut"), {"token": SecretRef(file=tmp_path / "token")})
-        fetcher = Fetcher(
-            url, timeout_s=5, credentials=credentials, provider_clock=ProviderClock(), clock=SystemClock(),
-            on_request=lambda code, seconds: asked.append(code.encode()),
-        )  # fmt: skip
-        async with fetcher:
-            return [(await fetcher.fetch(Request("GET", "/x"))).response.status for _ in range(2)]
+        client = client_of(url, tmp_path, on_request=lambda code, seconds: asked.append(code.encode()))
+        async with client:
+            return [(await client.exchange(Request("GET", "/x"))).response.status for _ in range(2)]
 
     seen: list[bytes] = []
 

@@ -13,14 +13,9 @@ import anyio
 import pytest
 import trustme
 
-from poller.clock import SystemClock
-from poller.config.secrets import SecretRef
 from poller.errors import Unreachable
-from poller.polling.client.credentials import Credentials
-from poller.polling.client.http import Fetcher
-from poller.polling.client.provider_clock import ProviderClock
 from poller.providers.contract import Request
-from poller.providers.registry import adapter_of
+from tests.support.vendor import client_of
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -59,16 +54,10 @@ def start(server: HTTPServer) -> int:
 
 def fetched(folder: Path, url: str, **more: Any) -> bytes:
     """One request by the product's own client."""
-    (folder / "token").write_text("invented")
 
     async def ask() -> bytes:
-        credentials = Credentials(adapter_of("stuut"), {"token": SecretRef(file=folder / "token")})
-        fetcher = Fetcher(
-            url, timeout_s=5, credentials=credentials, provider_clock=ProviderClock(), clock=SystemClock(),
-            on_request=lambda code, seconds: None, **more,
-        )  # fmt: skip
-        async with fetcher:
-            return (await fetcher.fetch(Request("GET", "/x"))).response.body
+        async with client_of(url, folder, **more) as client:
+            return (await client.exchange(Request("GET", "/x"))).response.body
 
     return anyio.run(ask)
 

@@ -2,6 +2,7 @@
 
 Files::
 
+    vendor          one account's vendor: what is sent, when, and what its clock says
     http            requests and answers, within limits
     credentials     an account's secrets as headers
     rate_limit      how fast

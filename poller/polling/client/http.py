@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ssl
 import urllib.request
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from urllib.parse import urlencode, urlsplit
@@ -22,10 +22,8 @@ from ... import __version__
 from ...clock import SystemClock
 from ...errors import BadPage, PollerError, Unreachable
 from ...model import Instant
-from ...providers.contract import Authorization, Request, Response
+from ...providers.contract import Request, Response
 from ...times import http_date
-from .credentials import Credentials
-from .provider_clock import ProviderClock
 
 Transport = httpx.AsyncBaseTransport
 
@@ -56,8 +54,6 @@ class Fetcher:
         base_url: str,
         *,
         timeout_s: float,
-        credentials: Credentials,
-        provider_clock: ProviderClock,
         clock: SystemClock,
         on_request: Callable[[str, float], None],
         proxy: str | None = None,
@@ -65,12 +61,9 @@ class Fetcher:
         transport: Transport | None = None,
     ) -> None:
         self._base, self._timeout_s = base_url.rstrip("/"), timeout_s
-        self._credentials, self._provider_clock, self._clock = credentials, provider_clock, clock
-        self._on_request = on_request
+        self._clock, self._on_request = clock, on_request
         self._transport = transport or _transport(proxy or _environment_proxy(base_url), ca_file)
         self._timeouts = {"timeout": httpx.Timeout(timeout_s).as_dict()}
-        self.turn: Callable[[], Awaitable[bool]] = _at_once
-        """Waits until another request may be sent; whether it still should."""
 
     async def __aenter__(self) -> Fetcher:
         """Connections are opened as they are needed."""
@@ -81,25 +74,11 @@ class Fetcher:
         with anyio.move_on_after(2, shield=True):
             await self._transport.aclose()
 
-    async def fetch(self, request: Request) -> Fetched:
-        """One request; asked again once with fresh credentials after a 401 that they may cure.
+    async def send(self, request: Request, authorization: dict[str, str]) -> Fetched:
+        """One request with the headers of its credentials, and its answer.
 
         Raises Unreachable for every failure of the transport, BadPage for an answer over the limits.
         """
-        used = self._credentials.current(self._now())
-        fetched = await self._ask(request, used)
-        if fetched.response.status != 401:
-            return fetched
-        self._provider_clock.observe(fetched.date, self._clock.now())
-        fresh = self._credentials.renewed(self._now())
-        if fresh.headers == used.headers or not await self.turn():
-            return fetched
-        return await self._ask(request, fresh)
-
-    def _now(self) -> Instant:
-        return self._provider_clock.earliest(self._clock.now())
-
-    async def _ask(self, request: Request, authorization: Authorization) -> Fetched:
         began, code = self._clock.monotonic(), "error"
         try:
             with anyio.fail_after(self._timeout_s):
@@ -117,8 +96,8 @@ class Fetcher:
             self._on_request(code, self._clock.monotonic() - began)
         return fetched
 
-    async def _exchange(self, request: Request, authorization: Authorization) -> Fetched:
-        headers = HEADERS | authorization.headers
+    async def _exchange(self, request: Request, authorization: dict[str, str]) -> Fetched:
+        headers = HEADERS | authorization
         if request.body is not None:
             headers["content-type"] = "application/json"
         url = self._base + request.path + (f"?{urlencode(request.query)}" if request.query else "")
@@ -142,11 +121,6 @@ class Fetcher:
                 raise BadPage(f"the answer is larger than {RESPONSE_BYTES_MAX >> 20} MiB")
             parts.append(part)
         return b"".join(parts)
-
-
-async def _at_once() -> bool:
-    """No rate limit is kept here."""
-    return True
 
 
 def _environment_proxy(base_url: str) -> str | None:

@@ -11,15 +11,10 @@ import httpx
 import pytest
 from aiokafka import errors as ak
 
-from poller.clock import SystemClock
-from poller.config.secrets import SecretRef
 from poller.errors import CommitUncertain, Denied, Fenced, KafkaError, OffsetGone, Refused, Unavailable, Unreachable
 from poller.kafka.translate import mapped
-from poller.polling.client.credentials import Credentials
-from poller.polling.client.http import Fetcher
-from poller.polling.client.provider_clock import ProviderClock
 from poller.providers.contract import Request
-from poller.providers.registry import adapter_of
+from tests.support.vendor import client_of
 
 WORDS: dict[type[KafkaError], str] = {
     Fenced: "InvalidProducerEpoch InvalidTxnState ProducerFenced",
@@ -122,18 +117,12 @@ def test_every_exception_of_the_http_client_means_unreachable(name: str, tmp_pat
     kinds = every(httpx)
     error = next((each for each in _OTHERS if type(each).__name__ == name), None) or made(kinds[name])
     error.args = ("canary-secret",)
-    (tmp_path / "token").write_text("canary-secret")
     heard: list[str] = []
 
     async def ask() -> None:
-        adapter = adapter_of("stuut")
-        credentials = Credentials(adapter, {"token": SecretRef(file=tmp_path / "token")})
-        fetcher = Fetcher(
-            "http://127.0.0.1:1", timeout_s=1, credentials=credentials, provider_clock=ProviderClock(), clock=SystemClock(),
-            on_request=lambda code, _: heard.append(code), transport=Raising(error),
-        )  # fmt: skip
-        async with fetcher:
-            await fetcher.fetch(Request("GET", "/x"))
+        more = {"timeout_s": 1.0, "token": "canary-secret", "on_request": lambda code, _: heard.append(code), "transport": Raising(error)}
+        async with client_of("http://127.0.0.1:1", tmp_path, **more) as client:
+            await client.exchange(Request("GET", "/x"))
 
     with pytest.raises(Unreachable) as raised:
         anyio.run(ask)
