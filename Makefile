@@ -5,7 +5,7 @@ BIN := .venv/bin
 SECONDS ?= 60
 RECORDS ?= 300000
 
-.PHONY: help demo test lint chaos kills chaos-sim soak mutants failover brokers fuzz bench bench-restore bench-scale sbom supply clean
+.PHONY: help demo test lint chaos kills chaos-sim soak mutants failover brokers fuzz bench bench-restore bench-scale sbom supply deploy lock clean
 
 help:  ## say what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -64,6 +64,12 @@ bench-restore: .venv/ready  ## a restore against the bare fetch of the same topi
 
 bench-scale: .venv/ready  ## ten thousand threads of fifty accounts in one worker, one of them hanging
 	@exec $(BIN)/python -m tests.lab.bench.scale
+
+deploy: .venv/ready  ## write anew what follows from the chart, the alerts and the dashboard
+	@$(BIN)/python deploy/render.py
+
+lock: .venv/ready  ## the image's dependencies with their hashes, from pyproject.toml and constraints.txt
+	@$(BIN)/uv pip compile -q --generate-hashes --universal --python-version 3.12 -c constraints.txt --extra fast pyproject.toml --no-header -o deploy/requirements.lock
 
 build/supply/ready: pyproject.toml constraints.txt
 	@$(PYTHON) -m venv build/supply && $(PYTHON) -m venv build/runtime

@@ -21,8 +21,8 @@ HANG_S = 30.0
 
 
 @asynccontextmanager
-async def serving(providers: Providers) -> AsyncIterator[str]:
-    """Serve for as long as the block lasts; yields the URL that the three path prefixes follow."""
+async def serving(providers: Providers, *, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[str]:
+    """Serve for as long as the block lasts, at a free port unless one is given; yields the URL that the vendors' path prefixes follow."""
 
     async def handle(request: Request) -> Response:
         target = request.scope["raw_path"].decode() + ("?" + request.url.query if request.url.query else "")
@@ -33,7 +33,7 @@ async def serving(providers: Providers) -> AsyncIterator[str]:
             return Response(b"[", 200, {"content-length": "100", "content-type": found.kind})  # which breaks the connection
         return Response(found.body, found.status, {**found.headers, "content-type": found.kind})
 
-    listener = socket.create_server(("127.0.0.1", 0))
+    listener = socket.create_server((host, port))
     application = Starlette(routes=[Route("/{path:path}", handle, methods=["GET", "POST"])])
     config = uvicorn.Config(
         application, log_config=None, log_level="critical", access_log=False, lifespan="off", date_header=False, timeout_graceful_shutdown=1
@@ -43,7 +43,7 @@ async def serving(providers: Providers) -> AsyncIterator[str]:
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(lambda: server.serve(sockets=[listener]))
         try:
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+            yield f"http://{host}:{listener.getsockname()[1]}"
         finally:
             server.should_exit = True
             with anyio.move_on_after(3, shield=True):
