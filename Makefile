@@ -3,6 +3,7 @@ SHELL := /bin/sh
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 BIN := .venv/bin
 SECONDS ?= 60
+comma := ,
 RECORDS ?= 300000
 
 .PHONY: help demo test lint chaos kills chaos-sim soak mutants failover brokers fuzz bench bench-restore bench-scale sbom supply deploy lock clean
@@ -10,14 +11,23 @@ RECORDS ?= 300000
 help:  ## say what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
 
-.venv/ready: pyproject.toml constraints.txt
+# A demo installs only what a demo needs; tests install the rest beside it.
+define install
 	@test -n "$(PYTHON)" || { echo "poller needs Python 3.11 or newer on the PATH"; exit 1; }
-	@echo "making .venv and installing pinned dependencies (once) ..."
-	@$(PYTHON) -m venv .venv
-	@$(BIN)/pip install --disable-pip-version-check --progress-bar off -c constraints.txt -e '.[dev]' | grep -E '^(Collecting|Successfully|ERROR)' || true
-	@$(BIN)/python -c 'import poller.cli, confluent_kafka, pytest' && touch $@
+	@echo "installing pinned dependencies into .venv (once) ..."
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/pip install --disable-pip-version-check --progress-bar off -c constraints.txt -e '.[$(1)]' | grep -E --line-buffered '^(Collecting|  Downloading|Installing|Successfully|ERROR)' | cut -c1-100 || true
+endef
 
-demo: .venv/ready  ## everything at once: providers, Kafka, daemon, a kill, and the proof (SECONDS=60)
+.venv/demo: pyproject.toml constraints.txt
+	$(call install,demo$(comma)fast)
+	@$(BIN)/python -c 'import poller.cli, confluent_kafka' && touch $@
+
+.venv/ready: pyproject.toml constraints.txt
+	$(call install,dev)
+	@$(BIN)/python -c 'import poller.cli, confluent_kafka, pytest' && touch $@ .venv/demo
+
+demo: .venv/demo  ## everything at once: providers, Kafka, daemon, a kill, and the proof (SECONDS=60)
 	@exec $(BIN)/poller demo --seconds $(SECONDS)
 
 # the order of sets is part of a history that a seed decides
@@ -68,12 +78,12 @@ bench-scale: .venv/ready  ## ten thousand threads of fifty accounts in one worke
 deploy: .venv/ready  ## write anew what follows from the chart, the alerts and the dashboard
 	@$(BIN)/python deploy/render.py
 
-lock: .venv/ready  ## the image's dependencies with their hashes, from pyproject.toml and constraints.txt
-	@$(BIN)/uv pip compile -q --generate-hashes --universal --python-version 3.12 -c constraints.txt --extra fast pyproject.toml --no-header -o deploy/requirements.lock
+lock: build/supply/ready  ## the image's dependencies with their hashes, from pyproject.toml and constraints.txt
+	@build/supply/bin/uv pip compile -q --generate-hashes --universal --python-version 3.12 -c constraints.txt --extra fast pyproject.toml --no-header -o deploy/requirements.lock
 
 build/supply/ready: pyproject.toml constraints.txt
 	@$(PYTHON) -m venv build/supply && $(PYTHON) -m venv build/runtime
-	@build/supply/bin/pip install -q --disable-pip-version-check -c constraints.txt 'cyclonedx-bom' 'detect-secrets' 'pip-audit'
+	@build/supply/bin/pip install -q --disable-pip-version-check -c constraints.txt 'cyclonedx-bom' 'detect-secrets' 'pip-audit' 'uv'
 	@build/runtime/bin/pip install -q --disable-pip-version-check -c constraints.txt .
 	@touch $@
 
