@@ -6,7 +6,7 @@ SECONDS ?= 60
 comma := ,
 RECORDS ?= 300000
 
-.PHONY: help demo test lint chaos kills chaos-sim soak mutants failover brokers fuzz bench bench-restore bench-scale sbom supply deploy lock clean
+.PHONY: help demo test lint chaos kills chaos-sim soak mutants failover brokers fuzz bench bench-restore bench-scale sbom supply deploy docs asyncapi lock clean
 
 help:  ## say what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -36,8 +36,8 @@ test: .venv/ready  ## the whole suite, with a real Kafka: one process for its te
 	@exec $(BIN)/python -m pytest -n 2 --dist loadgroup
 
 lint: .venv/ready  ## style, types, layers
-	@$(BIN)/ruff check poller tests
-	@$(BIN)/ruff format --check poller tests
+	@$(BIN)/ruff check poller tests deploy docs examples
+	@$(BIN)/ruff format --check poller tests deploy docs examples
 	@$(BIN)/basedpyright --level error
 	@$(BIN)/lint-imports
 
@@ -77,6 +77,16 @@ bench-scale: .venv/ready  ## ten thousand threads of fifty accounts in one worke
 
 deploy: .venv/ready  ## write anew what follows from the chart, the alerts and the dashboard
 	@$(BIN)/python deploy/render.py
+
+docs: .venv/ready  ## write anew what follows from the code: schemas, references
+	@$(BIN)/python docs/generate.py
+
+build/node/ready: tests/support/package.json
+	@mkdir -p build/node && cp tests/support/package.json build/node/ && cd build/node && npm install --no-audit --no-fund --no-package-lock --silent
+	@touch $@
+
+asyncapi: build/node/ready  ## schemas/asyncapi.yaml by the official parser: no error, no warning (needs node and npm)
+	@cp tests/support/asyncapi.mjs build/node/ && node build/node/asyncapi.mjs schemas/asyncapi.yaml
 
 lock: build/supply/ready  ## the image's dependencies with their hashes, from pyproject.toml and constraints.txt
 	@build/supply/bin/uv pip compile -q --generate-hashes --universal --python-version 3.12 -c constraints.txt --extra fast pyproject.toml --no-header -o deploy/requirements.lock

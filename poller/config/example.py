@@ -21,7 +21,7 @@ kafka:
   # replication_factor: auto    # the broker's default, never more than the live brokers
   # group: poller
   # session_timeout: 6s         # a worker that vanished is replaced within this + 6 s
-  # instance_id: poller-0       # static membership, for StatefulSets
+  # instance_id: {env: HOSTNAME}   # static membership, for StatefulSets: a name or a variable
 # state:
 #   directory: ./poller-state   # local cache; may be lost at any time
 # admin:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -127,6 +129,22 @@ def _replication(value: object) -> int | None:
     raise ValueError("not a replication factor; expected auto or a number from 1; fix: write auto")
 
 
+_INSTANCE = re.compile(r"[A-Za-z0-9._-]{1,249}")
+
+
+def _instance_id(value: object) -> str:
+    """A name, or the variable that holds one: ``{env: HOSTNAME}`` gives each pod of a StatefulSet its own."""
+    where = ""
+    if isinstance(value, dict) and set(value) == {"env"}:
+        where = f"the variable {value['env']} holds "
+        value = os.environ.get(str(value["env"]), "")
+    if not isinstance(value, str) or not _INSTANCE.fullmatch(value):
+        raise ValueError(
+            f"{where}no name of an instance; expected letters, digits, dots and dashes; fix: write a name or {{env: HOSTNAME}}"
+        )
+    return value
+
+
 class Kafka(_Model):
     """Kafka, its topics and the group."""
 
@@ -138,7 +156,7 @@ class Kafka(_Model):
     replication_factor: Annotated[int | None, _said(_replication)] = None
     group: Annotated[str, Field(min_length=1, max_length=255)] = "poller"
     session_timeout: Duration = 6 * SECOND
-    instance_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,249}$")] | None = None
+    instance_id: Annotated[str, _said(_instance_id)] | None = None
 
 
 class State(_Model):

@@ -9,6 +9,7 @@ Files::
     message_state   what is kept of a message
     privacy         what may be published
     events          a change as Kafka records
+    event_schemas   what the public topics hold, described
     state_records   state as Kafka records
     shard_state     one shard's state, with what is queued
     commit          group commit
