@@ -57,9 +57,13 @@ class Misused(PollerError):
 
 
 class ProviderError(PollerError):
-    """The provider did not give a usable answer."""
+    """The provider did not give a usable answer. ``code`` is the HTTP status, where there was an answer."""
 
     kind = "provider"
+
+    def __init__(self, message: str = "", *, fix: str = "", code: int | None = None) -> None:
+        super().__init__(message, fix=fix)
+        self.code = code
 
 
 class Unreachable(ProviderError):
@@ -74,7 +78,7 @@ class RateLimited(ProviderError):
     kind = "throttled"
 
     def __init__(self, wait_s: float | None = None) -> None:
-        super().__init__("the provider limits the rate")
+        super().__init__("the provider limits the rate", code=429)
         self.wait_s = wait_s
         """Seconds to wait as the provider said (``Retry-After``), or None."""
 

@@ -169,3 +169,5 @@ class Gap(Struct, frozen=True):
     reason: str
     since: Instant
     until: Instant
+    lasting: bool = False
+    """No later sweep can prove the range: only the provider's own side query can."""

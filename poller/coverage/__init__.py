@@ -5,5 +5,6 @@ Files::
     ladder          the rungs: slices of ages, each with its period
     cursor          what is read of one stream: a watermark for each rung, sweeps in hand
     backfill        a past range beside live polling
+    gaps            ranges that cannot be proved complete
     lateness        how late rows come, and the overlap that follows
 """

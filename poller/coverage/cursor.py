@@ -20,6 +20,7 @@ from msgspec.structs import replace
 
 from ..model import Instant
 from ..providers.contract import Json, Request, Window
+from .gaps import Gaps
 from .ladder import SLACK, Rung, _bounds, live
 
 Range = tuple[Instant, Instant]
@@ -89,6 +90,18 @@ class Cursor(Struct, frozen=True):
     backfill: Backfill | None = None
     complete: tuple[Range, ...] = ()
     """Ranges below ``start`` that backfills have published completely."""
+    gaps: Gaps = ()
+    """Ranges above the floor that are not proved complete."""
+
+    @property
+    def first_look_back(self) -> bool:
+        """Whether the first look back to the floor is not complete: the watermark still stands where the stream began."""
+        return bool(self.debts) and self.watermark <= self.start
+
+    @property
+    def live_since(self) -> Instant:
+        """Messages created since then are found by live polling: all of them, once the first look-back is complete."""
+        return max((mark.complete for mark in self.marks if not mark.swept), default=0) if self.first_look_back else 0
 
 
 def begin(rungs: tuple[Rung, ...], *, floor: Instant, now: Instant) -> Cursor:

@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import msgspec
 from aiokafka.coordinator.assignors.abstract import AbstractPartitionAssignor
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment, ConsumerProtocolMemberMetadata
 
@@ -38,6 +39,8 @@ class Rendezvous(AbstractPartitionAssignor):
 
     def __init__(self, worker: str) -> None:
         self._worker = worker.encode()
+        self.owners: dict[int, str] = {}
+        """Who owns which partition, as the leader dealt last."""
 
     def metadata(self, topics: Iterable[str]) -> ConsumerProtocolMemberMetadata:  # pyright: ignore[reportIncompatibleMethodOverride]
         """What every member tells the leader: its stable name."""
@@ -48,10 +51,21 @@ class Rendezvous(AbstractPartitionAssignor):
         workers = {member: (data.user_data or member.encode()) for member, data in members.items()}
         topics = sorted({topic for data in members.values() for topic in data.subscription})
         dealt = {topic: deal(cluster.partitions_for_topic(topic) or (), workers) for topic in topics}
+        owners = {
+            partition: workers[member].decode("utf-8", "replace")
+            for by_member in dealt.values()
+            for member, partitions in by_member.items()
+            for partition in partitions
+        }
+        told = msgspec.json.encode(owners)
         return {
-            member: ConsumerProtocolMemberAssignment(self.version, [(topic, dealt[topic][member]) for topic in topics], b"")
+            member: ConsumerProtocolMemberAssignment(self.version, [(topic, dealt[topic][member]) for topic in topics], told)
             for member in members
         }
 
     def on_assignment(self, assignment: Any) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """Nothing to remember."""
+        """What the leader tells every member: who owns which partition. A leader of an earlier release tells nothing."""
+        try:
+            self.owners = msgspec.json.decode(assignment.user_data or b"{}", type=dict[int, str])
+        except msgspec.MsgspecError:
+            self.owners = {}

@@ -35,8 +35,8 @@ FETCH_BYTES = 64 << 10
 class Member(ConsumerRebalanceListener):
     """See :class:`poller.port.Membership`."""
 
-    def __init__(self, session_s: float) -> None:
-        self._session_s = session_s
+    def __init__(self, session_s: float, assignor: Rendezvous) -> None:
+        self._session_s, self.assignor = session_s, assignor
         self._owned = Ownership(frozenset(), stable=False)
         self._news = anyio.Event()
         self._refusal: Refused | None = None
@@ -77,7 +77,7 @@ class Member(ConsumerRebalanceListener):
     def on_partitions_assigned(self, assigned: Any) -> None:
         """The complete set."""
         self.beat()
-        self._tell(Ownership(frozenset(place.partition for place in assigned), stable=True))
+        self._tell(Ownership(frozenset(place.partition for place in assigned), stable=True, owners=self.assignor.owners))
 
     def refuse(self, refusal: Refused) -> None:
         """The broker will not have us; waiting does not help."""
@@ -96,7 +96,7 @@ class Member(ConsumerRebalanceListener):
 @asynccontextmanager
 async def member(link: Connection) -> AsyncIterator[Member]:
     """Join the group and stay in it, through any outage, until the block ends; then leave at once."""
-    seat = Member(link.session_s)
+    seat = Member(link.session_s, Rendezvous(link.worker))
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(_stay, link, seat)
         yield seat
@@ -130,7 +130,7 @@ async def _sit(link: Connection, seat: Member) -> None:
         rebalance_timeout_ms=session_ms,
         max_poll_interval_ms=max(session_ms, 30_000),
         request_timeout_ms=session_ms + REQUEST_TIMEOUT_MS,
-        partition_assignment_strategy=(Rendezvous(link.worker),),
+        partition_assignment_strategy=(seat.assignor,),
         **link.client,
     )
     consumer.subscribe([link.topics[STATE]], listener=seat)

@@ -60,6 +60,8 @@ class Ownership(Struct, frozen=True):
 
     shards: frozenset[int]
     stable: bool
+    owners: dict[int, str] = {}
+    """The names of all workers by shard, as far as the group's leader has told them."""
 
 
 class Writer(Protocol):

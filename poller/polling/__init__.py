@@ -11,6 +11,7 @@ Files::
     jobs            what can be asked of a stream: sweeps, backfills, side queries
     schedule        which stream's which job is asked next
     demand          what an account's sweeps ask for, against its rate limit
+    pictures        the account as outsiders see it
     backoff         why streams and accounts wait, and how long
     sweep           one window, page by page
     side_queries    hints, look-ups and recounts beside the sweeps

@@ -19,16 +19,17 @@ from ..errors import ProviderError, RateLimited, Unauthorized
 from ..model import SECOND, Instant, Stream
 from ..providers.contract import LOOKUP
 from ..publishing.message_state import stream_tag
-from ..telemetry.facts import SweepFacts
-from ..telemetry.snapshot import AccountSnapshot, StreamSnapshot
+from ..telemetry.account_facts import SweepFacts
+from ..telemetry.snapshot import AccountSnapshot, StreamPage
 from . import jobs, streams
 from . import side_queries as chores
 from .backoff import Backoffs
 from .client.rate_limit import Wait
 from .context import Account
-from .demand import Demand, round_s
+from .demand import Demand
 from .ladder_tuning import STRETCH_SAID
 from .lookups import Lookups
+from .pictures import AccountPictures
 from .schedule import Go, Schedule, due_from_marks, quiet_period
 from .streams import LOOK_S, StreamPoll
 from .sweep import page
@@ -64,6 +65,9 @@ class Poller:
         self._backoffs = Backoffs(account.committer.shard_state, account.key, account.clock, interval_s)
         if self._backoffs.account is not None:
             account.client.hold_until(self._backoffs.account.until)
+        self._pictures = AccountPictures(
+            account, self._polled, backoffs=self._backoffs, schedule=self._schedule, demand=self._demand, interval_s=interval_s
+        )
         self._in_flight = 0
         self._next_backfill = -math.inf
         self._wake = anyio.Event()
@@ -122,6 +126,7 @@ class Poller:
             self._demand.forget(gone)
             self._looked_up[gone] = self._polled.pop(gone).lookups
             self._backoffs.forget(gone)
+            self._pictures.gone(gone)
         for stream_id in wanted.keys() - self._polled.keys():
             self._add(wanted[stream_id])
             self._wake.set()
@@ -130,9 +135,12 @@ class Poller:
         """A stream that begins here: where its cursor left it, or anew."""
         self._polled[stream.id] = polled = StreamPoll(stream, self.account.rungs)
         polled.lookups = self._looked_up.pop(stream.id, None)
+        if (cursor := self.account.committer.shard_state.cursor(stream.id)) is not None:
+            polled.told_gaps = cursor.gaps
         streams.remember(self.account, polled, round(self._interval_s * SECOND))
         self._backoffs.take_over(stream.id)
         self._reladder(polled)
+        self._pictures.changed(stream.id)
 
     def _reladder(self, polled: StreamPoll) -> None:
         """The stream goes on under today's ladder; none of its pages is in flight."""
@@ -173,6 +181,7 @@ class Poller:
                 self._chore_goes_on(go, polled, chore, ended=ended)
                 return
             self._backoffs.over(polled.stream.id)
+            self.account.facts.well(polled.stream.id)
             polled.failures.pop(go.rung, None)
             if polled.is_backfill(go.rung):
                 self._filled(go, polled, ended=ended)
@@ -187,6 +196,7 @@ class Poller:
             self._in_flight -= 1
             if self._polled.get(go.stream) is polled:  # else it was taken off, and a new one of that name has a page of its own
                 self._schedule.done(go.stream, not_before=not_before)
+                self._pictures.changed(go.stream)
             self._wake.set()
 
     def _nothing_to_ask(self, choice: Go, now: float) -> bool:
@@ -230,6 +240,7 @@ class Poller:
         begun = backfill.begin(cursor, asked)
         if begun is not cursor:
             shard_state.keep_cursor(stream_id, begun)
+            self._pictures.changed(stream_id)
             self._schedule.hurry(stream_id, len(polled.rungs), self._backfill_turn())
             self._wake.set()
 
@@ -289,7 +300,9 @@ class Poller:
         stretch = self._demand.stretch
         if stretch > STRETCH_SAID and not self._stretched:
             self.account.facts.stretched(stretch)
-        self._stretched = stretch > STRETCH_SAID or (self._stretched and stretch > STRETCH_SAID / 2)
+        was, self._stretched = self._stretched, stretch > STRETCH_SAID or (self._stretched and stretch > STRETCH_SAID / 2)
+        if was and not self._stretched:
+            self.account.facts.stretched(stretch, over=True)
 
     def _learn(self) -> None:
         """Where overlap is auto: follow what the lateness of rows teaches."""
@@ -310,7 +323,7 @@ class Poller:
         trouble, wait = self._backoffs.failed(go.stream, error)
         if isinstance(error, RateLimited):
             account.facts.throttled(wait)
-        account.facts.trouble(go.stream, error, wait)
+        account.facts.trouble(account.key if trouble is self._backoffs.account else go.stream, error, wait)
         counts = polled.counts.get(go.rung)
         self._tell(go, counts.began if counts else account.clock.monotonic(), _OUTCOMES.get(error.kind, "error"), 0, 0, 0)
         if trouble is self._backoffs.account:
@@ -346,43 +359,11 @@ class Poller:
 
     def snapshot(self, shard: int) -> AccountSnapshot:
         """This account, for outsiders."""
-        account, now = self.account, self.account.clock.monotonic()
-        streams = tuple(self._stream_snapshot(polled, now) for polled in self._polled.values())
-        marks = [stream.watermark for stream in streams if stream.watermark is not None]
-        successes = [stream.last_success for stream in streams if stream.last_success is not None]
-        trouble = self._backoffs.account
-        return AccountSnapshot(
-            provider=account.adapter.name,
-            account=account.key.partition("/")[2],
-            shard=shard,
-            state="polling" if trouble is None else "waiting",
-            reason=trouble and trouble.kind,
-            next_try_s=trouble and max(0.0, trouble.until - now),
-            watermark=min(marks, default=None),
-            last_success=max(successes, default=None),
-            overlap_s=account.rungs[ladder.live(account.rungs)].reach / SECOND if account.adapter.filtered else 0.0,
-            overlap_reason=self._overlap_reason(),
-            stretch=max(self._demand.stretch, self._demand.live_stretch),
-            freshness_s=None if account.adapter.filtered else self._freshness_s(),
-            messages=sum(account.committer.shard_state.messages[stream_tag(stream_id)] for stream_id in self._polled),
-            clock_error_s=account.provider_clock.error / SECOND,
-            streams=streams,
-        )
+        return self._pictures.snapshot(shard)
 
-    def _overlap_reason(self) -> str:
-        account = self.account
-        if not account.adapter.filtered:
-            return "read whole"
-        return "configured" if account.overlap is not None else lateness.reason(account.lateness, now=account.clock.now())
-
-    def _freshness_s(self) -> float:
-        """What a stream that has been quiet for long waits between two polls."""
-        return max(self._interval_s, round_s(len(self._schedule), self._demand.rate))
-
-    def _stream_snapshot(self, polled: StreamPoll, now: float) -> StreamSnapshot:
-        id_ = polled.stream.id
-        entry, cursor = self._schedule.entry(id_), self.account.committer.shard_state.cursor(id_)
-        return polled.snapshot(cursor, self._backoffs.of(id_), [] if entry is None else entry.due, now)
+    def streams(self, offset: int, limit: int) -> StreamPage:
+        """Some of its streams, for outsiders."""
+        return self._pictures.streams(offset, limit)
 
 
 _OUTCOMES = {RateLimited.kind: "throttled", Unauthorized.kind: "auth"}

@@ -25,6 +25,10 @@ class Backoff(Struct):
     since: Instant
     until: float
     """Monotonic seconds of the next try."""
+    text: str = ""
+    """What the last error said; unknown after a hand-over."""
+    code: int | None = None
+    """The HTTP status of the last answer, where there was one."""
 
 
 class Backoffs:
@@ -58,7 +62,7 @@ class Backoffs:
         failures = old.failures + 1 if old is not None and old.kind == error.kind else 1
         wait = wait_after(error, failures, interval_s=self._interval_s, fraction=self._random.random())
         since = old.since if old is not None and failures > 1 else self._clock.now()
-        trouble = Backoff(error.kind, failures, since, self._clock.monotonic() + wait)
+        trouble = Backoff(error.kind, failures, since, self._clock.monotonic() + wait, str(error), error.code)
         until = self._clock.now() + round(wait * SECOND)
         if whole:
             self.account = trouble

@@ -13,7 +13,7 @@ from ..model import Instant
 from ..providers.contract import Adapter
 from ..publishing.commit import Committer
 from ..publishing.events import Publisher
-from ..telemetry.facts import AccountFacts
+from ..telemetry.account_facts import AccountFacts
 from .client.provider_clock import ProviderClock
 from .client.vendor import VendorClient
 from .unchanged import UnchangedRows

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections import Counter
 
 from ..coverage import cursor as window
-from ..coverage import ladder, lateness
+from ..coverage import gaps, ladder, lateness
 from ..coverage.cursor import Cursor
-from ..model import SECOND, BadRow, Instant, Observation, Row, Stream
+from ..model import SECOND, BadRow, Gap, Instant, Observation, Row, Stream
 from ..providers.contract import Page, Request, Skipped
 from ..publishing.diff import PageChanges, PageContext
-from ..publishing.events import RECORD_BYTES_MAX
+from ..publishing.events import RECORD_BYTES_MAX, own_stamp
+from ..telemetry.account_facts import PageFacts
 from ..telemetry.event_types import TYPES
-from ..telemetry.facts import PageFacts
 from ..times import seconds_since
 from .context import Account
 from .streams import StreamPoll
@@ -125,6 +125,8 @@ def tell(
     late = [] if polled.is_backfill(index) else _lateness(account, polled, cursor, delta)
     polled.late[index] = polled.late.get(index, 0) + len(late)
     polled.changes[index] = polled.changes.get(index, 0) + len(delta.seen)
+    dead = Counter(event.dead.reason for event in delta.events if event.dead is not None)
+    live = [] if polled.is_backfill(index) else [event for event in delta.events if event.created >= cursor.live_since]
     account.facts.page(
         PageFacts(
             fetched=answer.count,
@@ -132,17 +134,33 @@ def tell(
             rejected=delta.rejected,
             out_of_scope=delta.below_floor + sum(skipped.values()),
             events=Counter(TYPES[event.kind] for event in delta.events),
-            delays_s=[seconds_since(event.created, now) for event in delta.events if event.kind == "created"],
+            dead=dead,
+            delays_s=[seconds_since(event.created, now) for event in live if event.kind == "created"],
+            status_delays_s=[seconds_since(stamp, now) for event in live if (stamp := own_stamp(event)) is not None],
         )
     )
+    account.facts.dead_letters(stream_id, dead)
     if late:
         account.facts.late([age / SECOND for age in late])
+    tell_gaps(account, polled)
     for gap in answer.gaps:
-        account.facts.gap(stream_id, gap)
         polled.note(gap.reason)
     for oddity in (*answer.oddities, *["status_with_older_stamp"] * bool(delta.behind)):
         account.facts.oddity(stream_id, oddity)
         polled.note(oddity)
+
+
+def tell_gaps(account: Account, polled: StreamPoll) -> None:
+    """The ranges that opened or closed since this was last asked."""
+    cursor = account.committer.shard_state.cursor(polled.stream.id)
+    if cursor is None or cursor.gaps == polled.told_gaps:
+        return
+    opened, closed = gaps.changes(polled.told_gaps, cursor.gaps)
+    polled.told_gaps = cursor.gaps
+    for gap in opened:
+        account.facts.gap(polled.stream.id, Gap(gap.reason, gap.since, gap.until))
+    for gap in closed:
+        account.facts.gap_closed(polled.stream.id, gap.reason, gap.since, gap.until, proved=gap.until > cursor.floor)
 
 
 def _lateness(account: Account, polled: StreamPoll, cursor: Cursor, delta: PageChanges) -> list[Instant]:

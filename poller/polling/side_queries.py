@@ -6,6 +6,9 @@ a share of the rate limit and remembers between two runs what the adapter wants 
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
+from ..coverage import gaps
 from ..coverage.cursor import Cursor
 from ..providers.contract import LOOKUP, View
 from ..publishing.diff import PageChanges
@@ -56,7 +59,10 @@ async def page(account: Account, polled: StreamPoll, index: int) -> bool:
     scope = scope_of(polled, cursor, requested_at, received)
 
     def advance(_: PageChanges) -> Cursor:
-        return cursor_of(account, polled)
+        known, now = cursor_of(account, polled), account.provider_clock.earliest(account.clock.now())
+        if not known.gaps and not answer.gaps:
+            return known
+        return replace(known, gaps=gaps.proved(gaps.reported(known.gaps, answer.gaps, now=now, lasting=True), answer.proved))
 
     delta = await account.committer.submit(scope, observations, bad, advance)
     delta.duplicates += unread

@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 
 from ..coverage import cursor as window
 from ..coverage.cursor import Cursor
+from ..coverage.gaps import Gaps
 from ..coverage.ladder import Rung
 from ..model import SECOND, Instant, Stream
 from ..providers.contract import LOOKUP, Request
 from ..publishing.message_state import stream_tag
-from ..telemetry.snapshot import RungSnapshot, StreamSnapshot
-from .backoff import Backoff
+from ..telemetry.snapshot import RungSnapshot, StreamSnapshot, Trouble
 from .context import Account
 from .lookups import Lookups
 from .unchanged import RememberedPage
@@ -43,6 +43,8 @@ class StreamPoll:
     taught: dict[tuple[int, int], tuple[Instant, int]] = field(default_factory=dict)
     """Late rows by rung and bucket that were taken into account since the rung's mark."""
     notes: dict[str, int] = field(default_factory=dict)
+    told_gaps: Gaps = ()
+    """The open gaps that were told of."""
     last_success: Instant | None = None
     begun: bool = False
     """It is new, and where it begins is not durable yet: its first page is, changes or not, or a crash would move its floor."""
@@ -78,7 +80,7 @@ class StreamPoll:
         """Count something for the status page."""
         self.notes[what] = self.notes.get(what, 0) + 1
 
-    def snapshot(self, cursor: Cursor | None, trouble: Backoff | None, due: list[float], now: float) -> StreamSnapshot:
+    def snapshot(self, cursor: Cursor | None, trouble: Trouble | None, due: list[float], now: float) -> StreamSnapshot:
         """This stream, for outsiders; ``due`` and ``now`` are monotonic seconds."""
         rungs = tuple(
             RungSnapshot(
@@ -95,12 +97,11 @@ class StreamPoll:
         return StreamSnapshot(
             id=self.stream.id,
             state="waiting" if trouble else "polling" if cursor else "new",
-            reason=trouble and trouble.kind,
-            since=trouble and trouble.since,
-            next_try_s=trouble and max(0.0, trouble.until - now),
+            trouble=trouble,
             watermark=cursor and cursor.watermark,
             floor=cursor and cursor.floor,
             last_success=self.last_success,
+            first_look_back=cursor is None or cursor.first_look_back,
             rungs=rungs,
             waiting=None if self.lookups is None else len(self.lookups),
             unconfirmed=self.lookups.unconfirmed if self.lookups else 0,

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from ..coverage import backfill, ladder
+from ..coverage import backfill, gaps, ladder
 from ..coverage import cursor as window
 from ..coverage.cursor import Cursor, Sweep
 from ..coverage.ladder import Rung
 from ..errors import BadPage, EndlessPagination
+from ..model import Instant
 from ..providers.contract import Page, Request, Window
 from ..publishing.diff import PageChanges
 from .context import Account
@@ -136,11 +137,13 @@ def _passed_over(account: Account, polled: StreamPoll, index: int, cursor: Curso
 
 def _advanced(account: Account, polled: StreamPoll, index: int, after: Sweep, answer: Page, delta: PageChanges) -> Cursor:
     """The cursor once this page is durable: the sweep goes on, or the rung is complete."""
-    cursor = cursor_of(account, polled)
+    cursor, now = cursor_of(account, polled), account.provider_clock.earliest(account.clock.now())
     if answer.memo is not None:
         cursor = replace(cursor, memo=answer.memo)
     if delta.events:
-        cursor = replace(cursor, changed=max(cursor.changed, account.provider_clock.earliest(account.clock.now())))
+        cursor = replace(cursor, changed=max(cursor.changed, now))
+    if cursor.gaps or answer.gaps:
+        cursor = replace(cursor, gaps=_gaps(cursor, after, answer, now))
     if answer.next is not None and answer.next.fleeting:
         polled.fleeting[index] = answer.next
     elif answer.next is not None:
@@ -150,6 +153,14 @@ def _advanced(account: Account, polled: StreamPoll, index: int, after: Sweep, an
     if answer.next is None:
         return window.complete(polled.rungs, index, cursor, after)
     return replace(cursor, sweeps={**cursor.sweeps, index: after})
+
+
+def _gaps(cursor: Cursor, after: Sweep, answer: Page, now: Instant) -> gaps.Gaps:
+    """The open gaps once this page is durable: those that it reports, without those that a sweep which ends here has proved."""
+    known = gaps.reported(cursor.gaps, answer.gaps, now=now, lasting=False)
+    if answer.next is None:
+        known = gaps.swept(known, since=after.since, until=after.until, started=after.started)
+    return gaps.above(known, cursor.floor)
 
 
 def _without(cursor: Cursor, index: int) -> Cursor:

@@ -59,6 +59,9 @@ class Page(Struct, frozen=True):
     memo: Json | None = None
     """What was learned for later sweeps of this stream; None = nothing new."""
     gaps: tuple[Gap, ...] = ()
+    """Ranges that cannot be proved complete. A sweep reports such a range again each time that it meets it, or says ``lasting``."""
+    proved: tuple[tuple[Instant, Instant], ...] = ()
+    """Ranges that this side query has found complete: open gaps within them are closed."""
     oddities: tuple[str, ...] = ()
     """Peculiarities of the page, to be counted and said once (short constants)."""
     unread: int = 0

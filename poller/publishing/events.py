@@ -9,9 +9,9 @@ from msgspec import Struct
 
 from ..kafka.partitioner import partition_of
 from ..kafka.port import DEAD_LETTERS, MESSAGES, STATUS, Record
-from ..model import Message, Observation, Problem, Stream
+from ..model import Instant, Message, Observation, Problem, Stream
 from ..telemetry.event_types import TYPES
-from ..times import format_rfc3339
+from ..times import format_rfc3339, parse_rfc3339
 from .diff import Event
 from .message_state import message_key
 from .privacy import Privacy
@@ -80,6 +80,14 @@ def occurred(event: Event) -> str:
         return message.created_at
     own = _OWN_STAMP.get(message.status) if event.kind == "status" else None
     return (own and getattr(message, own)) or message.updated_at or format_rfc3339(event.observed)
+
+
+def own_stamp(event: Event) -> Instant | None:
+    """When a status began by its own stamp, where the provider gives one."""
+    message = event.message
+    own = _OWN_STAMP.get(message.status) if message is not None and event.kind == "status" else None
+    time = parse_rfc3339(getattr(message, own)) if own else None
+    return None if time is None else time.instant
 
 
 def event_value(event: Event, privacy: Privacy) -> bytes:

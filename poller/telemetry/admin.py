@@ -1,14 +1,11 @@
-"""The administration port: health, metrics, status. Only pictures are shown; nothing here reaches into what runs."""
+"""The administration port: health, metrics, status, pages. Only pictures are shown; nothing here reaches into what runs."""
 
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
-from html import escape
-from typing import Any
 
 import anyio
-import msgspec
+import anyio.to_thread
 import uvicorn
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -18,14 +15,18 @@ from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from ..errors import ConfigError
-from ..model import SECOND
-from ..times import format_rfc3339
+from . import page, status_json
 from .facts import Telemetry
-from .snapshot import StreamSnapshot, WorkerSnapshot
+from .snapshot import Pictures, readiness
 
 STREAMS_MAX = 1_000
-"""Streams shown at once, those in trouble first; ``?account=`` narrows."""
+"""Streams of one answer: more would hold the loop; ``next`` in the answer says where to go on."""
 
+REFRESH_S = 5
+"""How often a page asks for itself again, by a header, so that no script is needed; ``?refresh=0`` stops it."""
+
+REFRESH_MAX_S = 3600
+OFFSET_MAX = 10_000_000
 HEADERS = {
     "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'",
     "x-content-type-options": "nosniff",
@@ -33,118 +34,91 @@ HEADERS = {
     "referrer-policy": "no-referrer",
 }
 LOOPBACK = ("127.0.0.1", "localhost", "::1", "[::1]")
-INSTANTS = frozenset({"started", "now", "since", "watermark", "floor", "last_success", "last_complete"})
 
 
-def checks(picture: WorkerSnapshot) -> list[tuple[bool, str]]:
-    """What readiness depends on, one sentence each. A worker that owns no shard is ready."""
-    found = [(picture.joined, "joined the group"), (not picture.draining, "not stopping")]
-    for shard in picture.shards:
-        behind = f" at offset {shard.restored} of {shard.restore_end}" if shard.state == "restoring" else ""
-        why = f" ({shard.reason})" if shard.reason else ""
-        found.append((shard.state == "running", f"shard {shard.shard} {shard.state}{behind}{why}"))
-    return found + [(False, problem) for problem in picture.problems]
+class Port:
+    """The answers, over pictures."""
 
+    def __init__(self, pictures: Pictures, telemetry: Telemetry) -> None:
+        self._pictures, self._telemetry = pictures, telemetry
 
-def application(snapshot: Callable[[], WorkerSnapshot], telemetry: Telemetry, *, loopback: bool) -> Starlette:
-    """The routes, over pictures."""
-
-    async def livez(_: Request) -> Response:
+    async def livez(self, _: Request) -> Response:
+        """The event loop runs."""
         return PlainTextResponse("ok\n", headers=HEADERS)
 
-    async def readyz(request: Request) -> Response:
-        found = checks(snapshot())
-        ready = all(good for good, _ in found)
-        lines = [f"[{'+' if good else '-'}] {text}\n" for good, text in found] if "verbose" in request.query_params else []
-        return PlainTextResponse("".join(lines) + ("ready\n" if ready else "not ready\n"), 200 if ready else 503, headers=HEADERS)
+    async def readyz(self, request: Request) -> Response:
+        """State restored, producing possible; ``?verbose`` lists the checks."""
+        found = readiness(self._pictures.snapshot())
+        good = all(well for well, _ in found)
+        lines = [f"[{'+' if well else '-'}] {text}\n" for well, text in found] if "verbose" in request.query_params else []
+        return PlainTextResponse("".join(lines) + ("ready\n" if good else "not ready\n"), 200 if good else 503, headers=HEADERS)
 
-    async def metrics(request: Request) -> Response:
-        body, kind = telemetry.exposition(request.headers.get("accept", ""))
+    async def metrics(self, request: Request) -> Response:
+        """The metrics in the format that is asked for; thousands of series are encoded beside the event loop."""
+        picture, accept = self._pictures.snapshot(), request.headers.get("accept", "")
+        body, kind = await anyio.to_thread.run_sync(self._telemetry.exposition, picture, accept)
         return Response(body, headers={**HEADERS, "content-type": kind})
 
-    async def status(request: Request) -> Response:
-        body = msgspec.json.encode(picture_of(snapshot(), request.query_params.get("account")))
-        return Response(body, headers=HEADERS, media_type="application/json")
+    async def status(self, request: Request) -> Response:
+        """The worker as JSON; with ``?account=P/A`` its streams, by ``offset`` and ``limit``."""
+        key = request.query_params.get("account")
+        if key is None:
+            return Response(status_json.encode(self._pictures.snapshot()), headers=HEADERS, media_type="application/json")
+        limit = _number(request, "limit", page.STREAMS_A_PAGE, STREAMS_MAX)
+        found = self._pictures.streams(key, _number(request, "offset", 0, OFFSET_MAX), max(1, limit))
+        if found is None:
+            return PlainTextResponse("this worker does not own the account\n", 404, headers=HEADERS)
+        return Response(status_json.encode_page(found), headers=HEADERS, media_type="application/json")
 
-    async def page(_: Request) -> Response:
-        return HTMLResponse(render(snapshot()), headers=HEADERS)
+    async def overview(self, request: Request) -> Response:
+        """The status page."""
+        refresh = _number(request, "refresh", REFRESH_S, REFRESH_MAX_S)
+        return _html(page.status_page(self._pictures.snapshot(), refresh=refresh), refresh)
 
+    async def account(self, request: Request) -> Response:
+        """The page of one account."""
+        key = f"{request.path_params['provider']}/{request.path_params['account']}"
+        refresh, picture = _number(request, "refresh", REFRESH_S, REFRESH_MAX_S), self._pictures.snapshot()
+        for account in picture.accounts:
+            if account.key == key:
+                offset = _number(request, "offset", 0, OFFSET_MAX)
+                streams = self._pictures.streams(key, offset, page.STREAMS_A_PAGE)
+                if streams is not None:
+                    return _html(page.account_page(picture, account, streams, refresh=refresh), refresh)
+        for found in picture.elsewhere:
+            if f"{found.provider}/{found.account}" == key:
+                return _html(page.elsewhere_page(picture, found, refresh=refresh), refresh)
+        return PlainTextResponse("no such account is configured\n", 404, headers=HEADERS)
+
+    async def runbook(self, _: Request) -> Response:
+        """The runbook."""
+        return _html(page.runbook_page(self._pictures.snapshot()), 0)
+
+
+def application(pictures: Pictures, telemetry: Telemetry, *, loopback: bool) -> Starlette:
+    """The routes. On loopback foreign host names are refused (DNS rebinding)."""
+    port = Port(pictures, telemetry)
     routes = [
-        Route("/livez", livez),
-        Route("/readyz", readyz),
-        Route("/metrics", metrics),
-        Route("/api/v1/status", status),
-        Route("/", page),
+        Route("/livez", port.livez),
+        Route("/readyz", port.readyz),
+        Route("/metrics", port.metrics),
+        Route("/api/v1/status", port.status),
+        Route("/accounts/{provider}/{account}", port.account),
+        Route("/runbook", port.runbook),
+        Route("/", port.overview),
     ]
     guard = [Middleware(TrustedHostMiddleware, allowed_hosts=list(LOOPBACK), www_redirect=False)] if loopback else []
     return Starlette(routes=routes, middleware=guard)
 
 
-def picture_of(picture: WorkerSnapshot, account: str | None = None) -> dict[str, Any]:
-    """The picture as JSON: instants as RFC 3339 text, at most ``STREAMS_MAX`` streams, those in trouble first."""
-    value: dict[str, Any] = _plain(msgspec.to_builtins(picture))
-    room, left_out = STREAMS_MAX, 0
-    for shard in value["shards"]:
-        shard["accounts"] = [a for a in shard["accounts"] if account in (None, a["account"], f"{a['provider']}/{a['account']}")]
-        for each in shard["accounts"]:
-            each["streams"].sort(key=lambda stream: stream["state"] != "waiting")
-            left_out += max(0, len(each["streams"]) - room)
-            each["streams"] = each["streams"][:room]
-            room -= len(each["streams"])
-    return {**value, "streams_left_out": left_out}
+def _number(request: Request, name: str, default: int, most: int) -> int:
+    """A number of the query; what is none is the default."""
+    given = request.query_params.get(name, "")
+    return min(int(given), most) if given.isascii() and given.isdigit() and len(given) < 9 else default
 
 
-def _plain(value: Any, name: str = "") -> Any:
-    if isinstance(value, dict):
-        return {key: _plain(each, key) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(each) for each in value]
-    if name in INSTANTS and isinstance(value, int):
-        return format_rfc3339(value)
-    return value
-
-
-_PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>poller</title><link rel="icon" href="data:,">
-<meta name="viewport" content="width=device-width"><style>:root{{color-scheme:light dark}}body{{font:15px/1.5 system-ui;margin:2rem}}
-table{{border-collapse:collapse}}td,th{{text-align:left;padding:.2rem .8rem;border-bottom:1px solid #8888}}.bad{{font-weight:bold}}</style></head>
-<body><h1>poller {version}</h1><p>{summary}</p><h2>Shards</h2><table><tr><th>shard<th>state<th>reason</tr>{shards}</table>
-<h2>Accounts</h2><table><tr><th>account<th>shard<th>state<th>lag<th>messages<th>streams<th>in trouble</tr>{accounts}</table>
-<h2>Streams in trouble</h2><table><tr><th>stream<th>reason<th>since<th>next try</tr>{troubles}</table></body></html>"""
-
-
-def render(picture: WorkerSnapshot) -> str:
-    """The status page; every text is escaped, no message text and no number is in a picture."""
-    accounts = [account for shard in picture.shards for account in shard.accounts]
-    sick = [stream for account in accounts for stream in account.streams if stream.state == "waiting"]
-    rows = [
-        [
-            f"{a.provider}/{a.account}",
-            a.shard,
-            a.state + (f" ({a.reason})" if a.reason else ""),
-            "" if a.watermark is None else f"{(picture.now - a.watermark) / SECOND:.0f} s",
-            "" if a.messages is None else a.messages,
-            len(a.streams),
-            sum(stream.state == "waiting" for stream in a.streams),
-        ]
-        for a in accounts
-    ]
-    ready = all(good for good, _ in checks(picture))
-    return _PAGE.format(
-        version=escape(picture.version),
-        summary=f"{'ready' if ready else 'not ready'}; {len(picture.shards)} shards with accounts; started {format_rfc3339(picture.started)}",
-        shards=_rows([[s.shard, s.state, s.reason or ""] for s in picture.shards]),
-        accounts=_rows(rows),
-        troubles=_rows([_trouble(stream) for stream in sick[:STREAMS_MAX]]),
-    )
-
-
-def _trouble(stream: StreamSnapshot) -> list[object]:
-    since = "" if stream.since is None else format_rfc3339(stream.since)
-    return [stream.id, stream.reason or "", since, "" if stream.next_try_s is None else f"in {stream.next_try_s:.0f} s"]
-
-
-def _rows(rows: list[list[object]]) -> str:
-    return "".join("<tr>" + "".join(f"<td>{escape(str(cell))}" for cell in row) + "</tr>" for row in rows)
+def _html(body: str, refresh: int) -> Response:
+    return HTMLResponse(body, headers=HEADERS | ({"refresh": str(refresh)} if refresh else {}))
 
 
 async def serve(application: Starlette, host: str, port: int) -> None:

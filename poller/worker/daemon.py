@@ -14,7 +14,7 @@ from ..errors import ConfigError, Denied, Refused, Unavailable
 from ..kafka import topics
 from ..kafka.client import Kafka
 from ..kafka.connect import connection_of
-from ..kafka.connection import quiet
+from ..kafka.connection import Connection, quiet
 from ..kafka.partitioner import shard_of
 from ..kafka.port import STATE, Log
 from ..model import Instant
@@ -24,22 +24,25 @@ from ..publishing.shard_state import claim
 from ..signals import SIGNALS
 from ..telemetry import admin as status
 from ..telemetry.facts import Telemetry
-from ..telemetry.snapshot import WorkerSnapshot
+from ..telemetry.log import form_of
+from ..telemetry.snapshot import StreamPage, Trouble, WorkerSnapshot
 from .worker import Worker
 
 STOP_S = 20.0
 """A clean stop takes at most this long."""
 
 RETRY_S = 2.0
-_JSON = {"auto": None, "json": True, "console": False}
+WATCH_S = 4.0
+"""How often it is looked whether something keeps the worker from polling: silence is said within 10 s."""
 
 
 async def run(config: Config) -> None:
     """The daemon, until SIGTERM or SIGINT. Raises ConfigError for what only the operator can mend."""
     quiet()
-    telemetry = Telemetry(version=__version__, level=config.log.level, json=_JSON[config.log.format])
+    link = connection_of(config)
+    telemetry = Telemetry(version=__version__, level=config.log.level, form=form_of(config.log.format), worker=link.worker)
     with anyio.open_signal_receiver(*SIGNALS) as received, CacheDirectory(config.directory) as store:
-        await _Daemon(config, store, telemetry, received).run()
+        await _Daemon(config, link, store, telemetry, received).run()
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)  # a clean stop that is told to stop once more is still one
 
@@ -47,22 +50,25 @@ async def run(config: Config) -> None:
 class _Daemon:
     """What lives as long as the process."""
 
-    def __init__(self, config: Config, store: CacheDirectory, telemetry: Telemetry, received: AsyncIterable[signal.Signals]) -> None:
+    def __init__(
+        self, config: Config, link: Connection, store: CacheDirectory, telemetry: Telemetry, received: AsyncIterable[signal.Signals]
+    ) -> None:
+        self._link = link
         self._config, self._store, self._telemetry, self._received = config, store, telemetry, received
         self._clock = SystemClock()
         self._started = self._clock.now()
         self._worker: Worker | None = None
-        self._problem = ""
+        self._problem: Trouble | None = None
         self._stop, self._finished = anyio.Event(), anyio.Event()
 
     async def run(self) -> None:
         config, telemetry = self._config, self._telemetry
         telemetry.started(accounts=len(config.accounts), shards=config.kafka.shards)
-        telemetry.watch(self.snapshot)
-        application = status.application(self.snapshot, telemetry, loopback=config.admin.host in LOOPBACK)
+        application = status.application(self, telemetry, loopback=config.admin.host in LOOPBACK)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(status.serve, application, config.admin.host, config.admin.port)
             tasks.start_soon(self._signals)
+            tasks.start_soon(self._watch)
             tasks.start_soon(self._work)
             await self._stop.wait()
             began = self._clock.monotonic()
@@ -77,10 +83,19 @@ class _Daemon:
             self._telemetry.stopping(signal.Signals(number).name)
             self._stop.set()
 
+    async def _watch(self) -> None:
+        """Silence has no event of its own: somebody has to look."""
+        while True:
+            await self._clock.sleep(WATCH_S)
+            if self._worker is not None:
+                self._worker.watch()
+
     async def _work(self) -> None:
-        kafka = Kafka(connection_of(self._config))
+        kafka = Kafka(self._link)
         retention = await self._prepare(kafka)
-        self._worker = Worker(self._config, kafka, self._store, clock=self._clock, telemetry=self._telemetry, retention=retention)
+        self._worker = Worker(
+            self._config, kafka, self._store, clock=self._clock, telemetry=self._telemetry, retention=retention, name=self._link.worker
+        )
         await self._worker.run(self._stop)
         self._finished.set()
 
@@ -91,13 +106,14 @@ class _Daemon:
                 retention = await self._audit(kafka)
                 await self._whose(kafka)
             except (Unavailable, Denied) as error:
-                self._problem = str(error)
+                since = self._problem.since if self._problem is not None and self._problem.kind == error.kind else self._clock.now()
+                self._problem = Trouble(kind=error.kind, text=str(error), since=since, next_try_s=RETRY_S)
                 self._telemetry.kafka_trouble(error, "start")
                 await self._clock.sleep(RETRY_S)
             except Refused as error:
                 raise ConfigError([f"{self._config.path}: kafka: {error}; fix: {error.fix}"]) from None
             else:
-                self._problem = ""
+                self._problem = None
                 self._telemetry.well("start")
                 return retention
 
@@ -112,7 +128,7 @@ class _Daemon:
         if plan.problems:
             raise ConfigError([f"{self._config.path}: kafka.topics: {problem}" for problem in plan.problems])
         for warning in plan.warnings:
-            self._telemetry.note(warning)
+            self._telemetry.topics_warning(warning)
         return topics.retention(await topics.inspect(kafka), names)
 
     async def _whose(self, kafka: Log) -> None:
@@ -125,5 +141,18 @@ class _Daemon:
         """The worker, or that it waits for Kafka."""
         if self._worker is not None:
             return self._worker.snapshot()
-        problems = (self._problem,) if self._problem else ()
-        return WorkerSnapshot(version=__version__, started=self._started, now=self._clock.now(), joined=False, problems=problems)
+        return WorkerSnapshot(
+            version=__version__,
+            worker=self._link.worker,
+            started=self._started,
+            now=self._clock.now(),
+            joined=False,
+            kafka_up=False,
+            shards_total=self._config.kafka.shards,
+            accounts_configured=sum(account.enabled for account in self._config.accounts),
+            problems=() if self._problem is None else (self._problem,),
+        )
+
+    def streams(self, account_key: str, offset: int, limit: int) -> StreamPage | None:
+        """Some streams of an account; None before the worker owns it."""
+        return None if self._worker is None else self._worker.streams(account_key, offset, limit)

@@ -19,6 +19,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import anyio
+from msgspec.structs import replace
 
 from ..clock import SystemClock
 from ..coverage.backfill import BackfillRequest
@@ -32,7 +33,7 @@ from ..publishing.events import Publisher
 from ..publishing.restore import restore
 from ..publishing.shard_state import ShardState, claim
 from ..telemetry.facts import Telemetry
-from ..telemetry.snapshot import ShardSnapshot
+from ..telemetry.snapshot import AccountSnapshot, ShardSnapshot, StreamPage
 
 FENCING, RESTORING, RUNNING, DRAINING, CLOSED = "fencing", "restoring", "running", "draining", "closed"
 
@@ -82,6 +83,7 @@ class Shard:
         *,
         pollers: Callable[[Committer], list[Poller]],
         confirmed: Callable[[], bool],
+        unrestored: Callable[[], tuple[AccountSnapshot, ...]],
     ) -> None:
         self.number, self._rows, self._settings = number, rows, settings
         self._make_pollers, self._confirmed = pollers, confirmed
@@ -91,6 +93,9 @@ class Shard:
         self._state, self._since = CLOSED, settings.clock.now()
         self._reason: str | None = None
         self._pollers: list[Poller] = []
+        self._unrestored = unrestored
+        self._last: tuple[AccountSnapshot, ...] = ()
+        """The accounts as the last life left them: what is known of them until the next one is restored."""
         self._restored = self._restore_end = 0
         self._failures = 0
         self._said = 0.0
@@ -133,7 +138,7 @@ class Shard:
                 self._droppable = anyio.CancelScope()
                 await self._run(committer)
         finally:
-            self._pollers = []
+            self._last, self._pollers = self._accounts(), []
             with anyio.CancelScope(shield=True):
                 if writer is not None:
                     await writer.close()
@@ -230,6 +235,7 @@ class Shard:
         self._state, self._since = state, self._settings.clock.now()
         if state == RUNNING:
             self._reason = None
+            self._settings.telemetry.well(f"shard {self.number}")
         self._settings.telemetry.shard_state(self.number, state, self._reason)
 
     def backfill(self, stream_id: str, asked: BackfillRequest) -> None:
@@ -238,7 +244,11 @@ class Shard:
             poller.backfill(stream_id, asked)
 
     def snapshot(self) -> ShardSnapshot:
-        """This shard, for outsiders."""
+        """This shard with its accounts, for outsiders."""
+        return replace(self.bare(), accounts=self._accounts())
+
+    def bare(self) -> ShardSnapshot:
+        """This shard without its accounts."""
         return ShardSnapshot(
             shard=self.number,
             state=self._state,
@@ -246,5 +256,19 @@ class Shard:
             since=self._since,
             restored=self._restored,
             restore_end=self._restore_end,
-            accounts=tuple(poller.snapshot(self.number) for poller in self._pollers),
         )
+
+    def streams(self, account_key: str, offset: int, limit: int) -> StreamPage | None:
+        """Some streams of an account of this shard; none of one that is not restored."""
+        for poller in self._pollers:
+            if poller.account.key == account_key:
+                return poller.streams(offset, limit)
+        known = any(account.key == account_key for account in self._accounts())
+        return StreamPage(total=0, offset=offset) if known else None
+
+    def _accounts(self) -> tuple[AccountSnapshot, ...]:
+        """The accounts as they run; between two lives as the last one left them, their clocks going on."""
+        if self._pollers:
+            return tuple(poller.snapshot(self.number) for poller in self._pollers)
+        now, last = self._settings.clock.now(), {account.key: account for account in self._last}
+        return tuple(last[each.key].later(now) if each.key in last else each for each in self._unrestored())

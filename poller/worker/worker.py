@@ -19,7 +19,7 @@ from ..config.load import Config
 from ..config.stream_names import stream_names
 from ..coverage import ladder
 from ..coverage.lateness import Lateness
-from ..errors import PollerError
+from ..errors import PollerError, Unavailable
 from ..kafka.partitioner import shard_of
 from ..kafka.port import Log, Membership, Ownership
 from ..model import SECOND, Instant
@@ -29,6 +29,7 @@ from ..polling.client.http import Fetcher, Transport
 from ..polling.client.rate_limit import RateLimiter
 from ..polling.client.vendor import VendorClient
 from ..polling.context import Account
+from ..polling.pictures import no_state
 from ..providers.registry import adapter_of
 from ..publishing.cache import CacheDirectory
 from ..publishing.commit import Committer
@@ -36,9 +37,9 @@ from ..publishing.events import Publisher
 from ..publishing.privacy import Privacy
 from ..publishing.state_records import decode_state
 from ..telemetry.facts import Telemetry
-from ..telemetry.snapshot import WorkerSnapshot
+from ..telemetry.snapshot import AccountSnapshot, Elsewhere, ShardSnapshot, StreamPage, Trouble, WorkerSnapshot
 from .account_wiring import floor_of
-from .shard import Settings, Shard
+from .shard import RUNNING, Settings, Shard
 
 SILENT = "Kafka has not answered heartbeats for half a session: polling waits"
 
@@ -53,7 +54,7 @@ def plan(running: Iterable[int], wanted: Iterable[int]) -> tuple[frozenset[int],
 
 
 class Worker:
-    """One ``poller run``: the shards it owns, and everything they share."""
+    """One ``poller run``: the shards it owns, and everything they share. ``name`` is what other workers call it."""
 
     def __init__(
         self,
@@ -65,7 +66,9 @@ class Worker:
         telemetry: Telemetry,
         retention: Instant,
         transport: Transport | None = None,
+        name: str = "",
     ) -> None:
+        self.name = name
         self.config, self._log, self._store, self._transport = config, log, store, transport
         self._clock, self._telemetry = clock, telemetry
         self._shards: dict[int, Shard] = {}
@@ -74,6 +77,7 @@ class Worker:
         self._membership: Membership | None = None
         self._joined = self._draining = False
         self._started = clock.now()
+        self._silent_since: Instant | None = None
         privacy = config.privacy
         key = privacy.key.read().encode() if privacy.key else b""
         self._privacy = Privacy(numbers=privacy.numbers, text=privacy.text, original_dead_letters=privacy.original_dead_letters, key=key)
@@ -117,7 +121,7 @@ class Worker:
                     if shard in self._shards and value:
                         self._shards[shard].backfill(key[1:].decode(), decode_state(key, value))
                 except (PollerError, UnicodeDecodeError):
-                    self._telemetry.note("a request in the state topic cannot be read", shard=shard)
+                    self._telemetry.request_unreadable(shard)
 
     def _take(self, owned: Ownership, tasks: TaskGroup) -> None:
         """Start and stop what the group says; during a rebalance what runs keeps running."""
@@ -126,6 +130,8 @@ class Worker:
             return
         self._joined = True
         self._telemetry.owned(owned.shards)
+        accounts = [account for shard in owned.shards for account in self._accounts.get(shard, ())]
+        self._telemetry.accounts((account.provider, account.name) for account in accounts)
         start, stop = plan(self._shards, (shard for shard in owned.shards if shard in self._accounts))
         for number in sorted(stop):
             self._closing[number] = self._shards.pop(number)
@@ -140,6 +146,7 @@ class Worker:
             self._settings,
             pollers=lambda committer: [self._poller(account, committer) for account in self._accounts[number]],
             confirmed=lambda: self._owned.stable and number in self._owned.shards and self._fresh(),
+            unrestored=lambda: tuple(self._unrestored(account, number) for account in self._accounts[number]),
         )
         earlier = self._closing.get(number)
         self._shards[number] = shard
@@ -208,14 +215,56 @@ class Worker:
             may_poll=self._fresh,
         )
 
+    def _unrestored(self, config: AccountConfig, shard: int) -> AccountSnapshot:
+        """An account that this worker owns, before its shard was ever restored here."""
+        owned_since = self._telemetry.account(config.provider, config.name).owned_since
+        return no_state(config.provider, config.name, shard, owned_since=owned_since, now=self._clock.now())
+
     def snapshot(self) -> WorkerSnapshot:
         """This worker, for outsiders."""
+        return self._picture(tuple(shard.snapshot() for _, shard in sorted(self._shards.items())))
+
+    def watch(self) -> None:
+        """Say what keeps this worker from polling; to be called every few seconds."""
+        silent = self._joined and not self._fresh()
+        self._silent_since = (self._silent_since or self._clock.now()) if silent else None
+        self._telemetry.watched(self._picture(tuple(shard.bare() for _, shard in sorted(self._shards.items()))))
+
+    def _picture(self, shards: tuple[ShardSnapshot, ...]) -> WorkerSnapshot:
+        waits = any(shard.state != RUNNING and shard.reason == Unavailable.kind for shard in shards)
+        silent = self._joined and not self._fresh()
+        problem = Trouble(kind="kafka_silent", text=SILENT, since=self._silent_since)
         return WorkerSnapshot(
             version=__version__,
+            worker=self.name,
             started=self._started,
             now=self._clock.now(),
             joined=self._joined,
             draining=self._draining,
-            problems=() if self._fresh() or not self._joined else (SILENT,),
-            shards=tuple(shard.snapshot() for _, shard in sorted(self._shards.items())),
+            kafka_up=not waits and (self._fresh() or not self._joined),
+            shards_total=self.config.kafka.shards,
+            shards_owned=len(self._owned.shards),
+            accounts_configured=sum(len(accounts) for accounts in self._accounts.values()),
+            problems=(problem,) if silent else (),
+            shards=shards,
+            elsewhere=self._elsewhere(),
         )
+
+    def _elsewhere(self) -> tuple[Elsewhere, ...]:
+        """The configured accounts that other workers own, with their names as far as the group has told them."""
+        if not self._joined:
+            return ()
+        return tuple(
+            Elsewhere(provider=account.provider, account=account.name, shard=shard, owner=self._owned.owners.get(shard, ""))
+            for shard, accounts in sorted(self._accounts.items())
+            if shard not in self._shards
+            for account in accounts
+        )
+
+    def streams(self, account_key: str, offset: int, limit: int) -> StreamPage | None:
+        """Some streams of an account that this worker owns."""
+        for shard in self._shards.values():
+            found = shard.streams(account_key, offset, limit)
+            if found is not None:
+                return found
+        return None

@@ -55,7 +55,7 @@ class Owner:
         assert self.writer is not None or self.committer is None
         self.committer = Committer(
             shard_state, shard=SHARD, writer=self.writer, rows=self.rows, cluster=cluster,  # pyright: ignore[reportArgumentType]
-            publisher=Publisher(partitions=4, privacy=Privacy()), clock=clock, telemetry=Telemetry(version="x", level="critical", json=True),
+            publisher=Publisher(partitions=4, privacy=Privacy()), clock=clock, telemetry=Telemetry(version="x", level="critical", form="json"),
         )  # fmt: skip
 
     async def publish(self) -> None:

@@ -24,7 +24,8 @@ from poller.polling import streams
 from poller.providers.contract import Page, Request, Response
 from poller.providers.heymarket import recount as heymarket_audit
 from poller.providers.heymarket import walk as heymarket_walk
-from poller.telemetry.facts import AccountFacts, SweepFacts, Telemetry
+from poller.telemetry.account_facts import AccountFacts, SweepFacts
+from poller.telemetry.facts import Telemetry
 from tests.support.fake_kafka import FakeCluster
 from tests.support.story import START, Story
 

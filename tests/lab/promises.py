@@ -12,7 +12,8 @@ from poller.demo.simulator.switches import Switches
 from poller.demo.simulator.world import HEYMARKET, World
 from poller.model import DAY, HOUR, MINUTE, SECOND, Instant
 from poller.polling import streams
-from poller.telemetry.facts import AccountFacts, PageFacts, Telemetry
+from poller.telemetry.account_facts import AccountFacts, PageFacts
+from poller.telemetry.facts import Telemetry
 from poller.times import parse_rfc3339
 from tests.support.fake_kafka import FakeCluster
 from tests.support.story import START, Story

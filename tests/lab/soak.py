@@ -40,7 +40,8 @@ from poller.providers.kit import suspects as looks
 from poller.publishing import shard_state as shard_state
 from poller.publishing.cache import CacheDirectory
 from poller.publishing.state_records import asked_key, encode_state
-from poller.telemetry.facts import AccountFacts, SweepFacts, Telemetry
+from poller.telemetry.account_facts import AccountFacts, SweepFacts
+from poller.telemetry.facts import Telemetry
 from poller.worker.worker import Worker
 from tests.lab import cost, holes, promises
 from tests.lab.chaos_sim import Invented

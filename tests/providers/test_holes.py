@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 from typing import Any
 
+import anyio
 import pytest
 
 from poller.demo.simulator.switches import Switches
@@ -43,12 +44,19 @@ def test_a_hole_is_told_once_by_metric_and_log_whatever_restarts(capfd: pytest.C
     hidden = story.world._message(HEYMARKET, START + HOUR, START + HOUR, backlog=False)
     hidden.hole, hidden.away, hidden.visible = True, (0, 0), START + HOUR
     told: list[float] = []
+    still_open: list[dict[str, int]] = []
+
+    async def look(story: Story) -> None:
+        await anyio.sleep(story.seconds - 1)
+        still_open.extend(account.gaps for account in story.running["worker-0"][0].snapshot().accounts)
+
     for _ in range(2):
-        story.play()
+        story.play(look)
         _, telemetry = story.running["worker-0"]
         samples = (sample for family in telemetry._metrics.gaps.collect() for sample in family.samples)
         told += [s.value for s in samples if s.name == "poller_possible_gaps_total" and s.labels["reason"] == "counted_not_listed"]
-    assert told == [1.0]
+    assert told == [1.0, 0.0]
+    assert still_open[-1] == {"counted_not_listed": 1}, "the state keeps it"
     lines = [line for line in capfd.readouterr().err.splitlines() if "counted_not_listed" in line]
     assert len(lines) == 1
     since, until = (parse_rfc3339(json.loads(lines[0])[bound]) for bound in ("since", "until"))

@@ -40,7 +40,8 @@ from poller.providers.fonedynamics.provider import FoneDynamics
 from poller.providers.heymarket.provider import Heymarket
 from poller.providers.registry import adapter_of
 from poller.publishing.state_records import StoredBackoff, account_state_key, asked_key, encode_state
-from poller.telemetry.facts import AccountFacts, SweepFacts, Telemetry
+from poller.telemetry.account_facts import AccountFacts, SweepFacts
+from poller.telemetry.facts import Telemetry
 from tests.support.story import START, Story
 from tests.support.trial import Trial, faults
 from tests.unit.commands.test_cli import poller

@@ -17,7 +17,7 @@ from poller.demo.simulator.vendors.answers import Answer
 from poller.demo.simulator.vendors.routes import Providers
 from poller.demo.simulator.world import World
 from poller.kafka.port import DEAD_LETTERS
-from poller.telemetry.admin import picture_of, render
+from poller.telemetry import page, status_json
 from tests.support.fake_kafka import FakeCluster
 from tests.support.story import START, Story
 
@@ -84,7 +84,11 @@ class Canary(Story):
             await anyio.sleep(3)
             for worker, telemetry in self.running.values():
                 picture = worker.snapshot()
-                self.pictures += json.dumps(picture_of(picture), default=str) + render(picture) + telemetry.exposition("")[0].decode()
+                self.pictures += status_json.encode(picture).decode() + page.status_page(picture, refresh=5)
+                self.pictures += telemetry.exposition(picture)[0].decode()
+                for account in picture.accounts:
+                    if (streams := worker.streams(account.key, 0, 100)) is not None:
+                        self.pictures += status_json.encode_page(streams).decode() + page.account_page(picture, account, streams, refresh=5)
 
     async def _worker(self, config: Any, folder: Any, name: str) -> None:
         (folder / "privacy-key").write_text(f"{MARK}-privacy-key-that-is-long-enough")

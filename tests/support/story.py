@@ -141,14 +141,13 @@ class Story:
                     transport = httpx.MockTransport(partial(self._answer, name=name))
                     worker = Worker(config, log, store, clock=self.clock, telemetry=telemetry, retention=7 * DAY, transport=transport)
                     self.running[name] = worker, telemetry
-                    telemetry.watch(worker.snapshot)
                     await worker.run(anyio.Event())
             self.crashes += 1
             await anyio.sleep(self.random.random() * 3)
 
     def telemetry(self) -> Telemetry:
         """What a worker tells."""
-        return Telemetry(version="story", level=self.level, json=True)
+        return Telemetry(version="story", level=self.level, clock=self.clock)
 
     async def fault(self, point: str, shard: int, name: str = "") -> None:
         """Whatever may go wrong at a point of the port."""

@@ -24,14 +24,14 @@ def accept(response: Response, *, gone: frozenset[int] = frozenset({403, 404}), 
     if status in (200, 201, 203, 206) or status == 204:
         return _json_body(response)
     if status == 401:
-        raise Unauthorized
+        raise Unauthorized(code=status)
     if status == 429:
         raise RateLimited(retry_after(response))
     if status >= 500 or status in _RETRY or status < 200:
-        raise Unreachable(f"the provider answered {status}")
+        raise Unreachable(f"the provider answered {status}", code=status)
     if status in gone or (other_gone and 400 <= status < 500):
-        raise StreamGone(f"the provider answered {status}")
-    raise BadPage(f"the provider answered {status}")
+        raise StreamGone(f"the provider answered {status}", code=status)
+    raise BadPage(f"the provider answered {status}", code=status)
 
 
 def _json_body(response: Response) -> bytes:

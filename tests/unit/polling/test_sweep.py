@@ -155,7 +155,7 @@ async def test_what_a_chore_remembers_is_known_during_the_commit(tmp_path: Path)
         writer: Any = SimpleNamespace(commit=commit)
         committer = Committer(
             shard_state, shard=0, writer=writer, rows=rows, cluster="cluster", publisher=Publisher(partitions=4, privacy=Privacy()),
-            clock=SystemClock(), telemetry=Telemetry(version="x", level="critical", json=True),
+            clock=SystemClock(), telemetry=Telemetry(version="x", level="critical", form="json"),
         )  # fmt: skip
         for raised in (0, 1):
             shard_state.keep_chore(STREAM.id, "audit", {"raised": raised})

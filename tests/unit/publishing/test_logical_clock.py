@@ -42,7 +42,7 @@ def committer(rows: ShardCache, shard_state: ShardState) -> Committer:
     writer: Any = SimpleNamespace(commit=commit)
     return Committer(
         shard_state, shard=0, writer=writer, rows=rows, cluster="cluster", publisher=Publisher(partitions=4, privacy=Privacy()),
-        clock=SystemClock(), telemetry=Telemetry(version="x", level="critical", json=True),
+        clock=SystemClock(), telemetry=Telemetry(version="x", level="critical", form="json"),
     )  # fmt: skip
 
 

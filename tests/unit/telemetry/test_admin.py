@@ -2,141 +2,122 @@
 
 from __future__ import annotations
 
-import re
-
 import pytest
 from starlette.testclient import TestClient
 
-from poller.errors import Unreachable
-from poller.model import SECOND, Gap
-from poller.telemetry import admin as status
-from poller.telemetry.facts import PageFacts, SweepFacts, Telemetry
-from poller.telemetry.snapshot import AccountSnapshot, ShardSnapshot, StreamSnapshot, WorkerSnapshot
+from poller.model import MINUTE
+from poller.telemetry import admin
+from poller.telemetry.facts import Telemetry
+from poller.telemetry.snapshot import WorkerSnapshot
+from tests.support.pictures import NOW, Shown, account, healthy, kafka_silent, starting, with_gap, worker
 
-NOW = 1_790_000_000 * SECOND
-METRICS = [
-    "poller_build_info",
-    "poller_polls_total",
-    "poller_poll_duration_seconds",
-    "poller_http_requests_total",
-    "poller_http_request_duration_seconds",
-    "poller_throttled_seconds_total",
-    "poller_last_success_timestamp_seconds",
-    "poller_watermark_timestamp_seconds",
-    "poller_lag_seconds",
-    "poller_rows_fetched_total",
-    "poller_rows_duplicate_total",
-    "poller_rows_rejected_total",
-    "poller_out_of_scope_rows_total",
-    "poller_events_published_total",
-    "poller_event_delay_seconds",
-    "poller_late_rows_total",
-    "poller_late_row_age_seconds",
-    "poller_overlap_seconds",
-    "poller_lookback_stretch",
-    "poller_possible_gaps_total",
-    "poller_errors_total",
-    "poller_transactions_total",
-    "poller_transaction_duration_seconds",
-    "poller_shards_owned",
-    "poller_rebalances_total",
-    "poller_state_messages",
-    "poller_restore_duration_seconds",
-]
+PATHS = (
+    "/livez",
+    "/readyz",
+    "/metrics",
+    "/api/v1/status",
+    "/api/v1/status?account=heymarket/account-0",
+    "/",
+    "/accounts/heymarket/account-0",
+    "/runbook",
+)
 
 
-def picture(state: str = "running", *, joined: bool = True, streams: int = 2) -> WorkerSnapshot:
-    """A worker with one account; one of its streams is in trouble and has a hostile name."""
-    sick = StreamSnapshot(id="stuut/c/<script>", state="waiting", reason="gone", since=NOW, next_try_s=5.0)
-    fine = tuple(StreamSnapshot(id=f"stuut/c/{n}", state="polling", watermark=NOW) for n in range(streams - 1))
-    account = AccountSnapshot(
-        provider="stuut",
-        account="c",
-        shard=3,
-        state="polling",
-        watermark=NOW - 5 * SECOND,
-        last_success=NOW,
-        messages=7,
-        streams=(*fine, sick),
-    )
-    shard = ShardSnapshot(shard=3, state=state, restored=5, restore_end=9, accounts=(account,))
-    return WorkerSnapshot(version="x", started=NOW, now=NOW, joined=joined, shards=(shard,))
-
-
-def client(shown: WorkerSnapshot, *, loopback: bool = True) -> TestClient:
+def client(picture: WorkerSnapshot, *, loopback: bool = True, streams: int = 2) -> TestClient:
     """A client of the port."""
-    telemetry = Telemetry(version="x", level="critical", json=True)
-    facts = telemetry.account("stuut", "c")
-    facts.requested("200", 0.1)
-    facts.throttled(1.0)
-    facts.page(
-        PageFacts(fetched=3, duplicate=1, rejected={"missing": 1}, out_of_scope=1, events={"sms.message.created.v1": 1}, delays_s=[2.0])
-    )
-    facts.sweep(SweepFacts(stream="s", rung="live", outcome="ok", seconds=0.1, pages=1, rows=3, events=1))
-    facts.trouble("s", Unreachable(), 1.0)
-    facts.gap("s", Gap("tie_group", NOW, NOW))
-    facts.late([5.0])
-    telemetry.transaction("committed", 0.1)
-    telemetry.restored(3, 5, 0.1)
-    telemetry.owned(frozenset({3}))
-    telemetry.watch(lambda: shown)
-    return TestClient(status.application(lambda: shown, telemetry, loopback=loopback), base_url="http://127.0.0.1:8080")
+    telemetry = Telemetry(version="x", level="critical")
+    telemetry.accounts((each.provider, each.account) for each in picture.accounts)
+    return TestClient(admin.application(Shown(picture, streams), telemetry, loopback=loopback), base_url="http://127.0.0.1:8080")
 
 
-def test_every_promised_metric_is_there_and_no_other() -> None:
-    """The names are those of the public contract."""
-    text = client(picture()).get("/metrics").text
-    names = set(re.findall(r"^# TYPE (\S+)", text, re.MULTILINE))
-    assert names == set(METRICS)
-    assert 'poller_lag_seconds{account="c",provider="stuut"} 5.0' in text
-    assert 'poller_state_messages{account="c",provider="stuut"} 7.0' in text
+@pytest.mark.parametrize(
+    ("picture", "code", "line"),
+    [
+        (healthy(), 200, "[+] shard 0 running"),
+        (worker(), 200, "[+] joined the group"),
+        (worker(joined=False), 503, "[-] joined the group"),
+        (worker(draining=True), 503, "[-] not stopping"),
+        (starting(), 503, "[-] shard 3 restoring at offset 5 of 9"),
+        (kafka_silent(), 503, "[-] Kafka has not answered heartbeats for half a session: polling waits"),
+    ],
+    ids=["healthy", "no shard", "not joined", "stopping", "restoring", "Kafka silent"],
+)
+def test_readiness_tells_the_truth_and_why(picture: WorkerSnapshot, code: int, line: str) -> None:
+    """Ready means joined, Kafka answering and every owned shard running; verbose says what is not, and why."""
+    assert client(picture).get("/readyz").status_code == code
+    assert line in client(picture).get("/readyz?verbose").text.splitlines()
 
 
-@pytest.mark.parametrize(("shown", "code"), [(picture(), 200), (picture("restoring"), 503), (picture(joined=False), 503)])
-def test_readiness_tells_the_truth(shown: WorkerSnapshot, code: int) -> None:
-    """Ready means joined and every owned shard running; verbose says what is not."""
-    answer = client(shown).get("/readyz?verbose")
-    assert answer.status_code == code
-    if shown.shards[0].state == "restoring":
-        assert "[-] shard 3 restoring at offset 5 of 9" in answer.text
+def test_the_streams_of_an_account_come_in_pages() -> None:
+    """A hundred thousand streams do not make an answer heavy; each answer says where to go on, and those in trouble come first."""
+    key, seen, offset = "heymarket/account-0", [], 0
+    while offset is not None:
+        page = client(healthy(), streams=2500).get(f"/api/v1/status?account={key}&offset={offset}&limit=999999").json()
+        assert len(page["streams"]) <= admin.STREAMS_MAX
+        seen += [stream["id"] for stream in page["streams"]]
+        offset = page["next"]
+    assert len(set(seen)) == 2500
+    first = client(healthy(), streams=2500).get(f"/api/v1/status?account={key}").json()["streams"][0]
+    assert (first["state"], first["trouble"]["kind"], first["trouble"]["since"]) == ("waiting", "gone", "2026-09-21T14:01:20Z")
+    assert client(healthy()).get("/api/v1/status?account=other/one").status_code == 404
 
 
-def test_a_worker_without_shards_is_ready() -> None:
-    """There may be more workers than accounts."""
-    assert client(WorkerSnapshot(version="x", started=NOW, now=NOW, joined=True)).get("/readyz").status_code == 200
+def test_the_status_holds_sums_and_not_single_streams() -> None:
+    """Its size does not grow with the streams."""
+    value = client(with_gap(), streams=100_000).get("/api/v1/status").json()
+    accounts = [each for shard in value["shards"] for each in shard["accounts"]]
+    assert accounts[0]["streams"] == {"polling": 2}
+    assert accounts[0]["open_gaps"][0]["reason"] == "tie_group"
+    assert value["elsewhere"] == [{"provider": "stuut", "account": "far", "shard": 9, "owner": "poller-1"}]
 
 
-def test_the_status_is_bounded_and_shows_trouble_first() -> None:
-    """Ten thousand streams do not make it heavy, and those in trouble are never left out."""
-    value = client(picture(streams=3000)).get("/api/v1/status").json()
-    streams = value["shards"][0]["accounts"][0]["streams"]
-    assert len(streams) == status.STREAMS_MAX
-    assert value["streams_left_out"] == 2000
-    assert streams[0]["state"] == "waiting"
-    assert streams[1]["watermark"] == "2026-09-21T14:13:20Z"
-    assert client(picture()).get("/api/v1/status?account=other").json()["shards"][0]["accounts"] == []
-
-
-def test_the_page_escapes_what_it_shows() -> None:
+def test_pages_escape_what_they_show() -> None:
     """A thread id is a text that anybody may have chosen."""
-    page = client(picture()).get("/").text
-    assert "<script>" not in page
-    assert "&lt;script&gt;" in page
+    text = client(healthy()).get("/accounts/heymarket/account-0").text
+    assert "<script>" not in text
+    assert "&lt;script&gt;" in text
+
+
+def test_the_page_refreshes_itself_by_a_header_until_it_is_told_not_to() -> None:
+    """No script is needed, and a reader can stop it."""
+    assert client(healthy()).get("/").headers["refresh"] == "5"
+    assert "refresh" not in client(healthy()).get("/?refresh=0").headers
+    assert client(healthy()).get("/?refresh=soon").headers["refresh"] == "5"
+
+
+def test_an_account_of_another_worker_is_said_with_its_owner() -> None:
+    """Whoever looks at the wrong worker is sent to the right one."""
+    text = client(with_gap()).get("/accounts/stuut/far").text
+    assert "stuut/far is owned by poller-1 (shard 9)." in text
+    assert "poller-1" in client(with_gap()).get("/").text
+    assert client(with_gap()).get("/accounts/no/body").status_code == 404
+
+
+@pytest.mark.parametrize("query", ["offset=-1", "offset=x", "offset=1e9", "offset=%00", "limit=0", "offset=99999999999999999999"])
+def test_nonsense_in_a_query_is_taken_for_nothing(query: str) -> None:
+    """It gives the first page, or an empty one, never an error."""
+    assert client(healthy()).get(f"/api/v1/status?account=heymarket/account-0&{query}").status_code == 200
 
 
 def test_only_get_and_only_the_right_host() -> None:
     """Other methods are refused; on loopback so are foreign host names (DNS rebinding); wider they are not."""
-    for path in ("/livez", "/readyz", "/metrics", "/api/v1/status", "/"):
-        assert client(picture()).post(path).status_code == 405
-        assert client(picture()).get(path, headers={"host": "evil.example"}).status_code == 400
-        assert client(picture(), loopback=False).get(path, headers={"host": "10.0.0.7:8080"}).status_code == 200
-        assert "content-security-policy" in client(picture()).get(path).headers
+    for path in PATHS:
+        assert client(healthy()).post(path).status_code == 405
+        assert client(healthy()).get(path, headers={"host": "evil.example"}).status_code == 400
+        answer = client(healthy(), loopback=False).get(path, headers={"host": "10.0.0.7:8080"})
+        assert answer.status_code == 200
+        assert answer.headers["content-security-policy"].startswith("default-src 'none'")
 
 
-def test_a_clock_that_is_minutes_off_is_said_once_each_time(capfd: pytest.CaptureFixture[str]) -> None:
-    """When the clocks come to differ by more than a minute, and again only after they agreed again, not at each second around the minute."""
-    facts = Telemetry(version="x", level="warning", json=True).account("stuut", "c")
-    for offset_s in (59.0, 90.0, 59.0, 61.0, 2.0, -70.0):
-        facts.clocks(offset_s)
-    said = [line for line in "".join(capfd.readouterr()).splitlines() if "clocks differ" in line]
-    assert [re.findall(r'"provider_ahead_s":\s*(-?\d+)', line) for line in said] == [["90"], ["-70"]]
+def test_what_waits_for_kafka_is_still_shown() -> None:
+    """The accounts stay on the page, with the lag that grows."""
+    text = client(kafka_silent()).get("/").text
+    assert "Nothing is published: Kafka does not answer heartbeats" in text
+    assert "fonedynamics/account-2" in text
+
+
+def test_a_lag_never_falls_below_zero_and_grows_where_nothing_is_known() -> None:
+    """A provider's clock that is ahead of its rows' stamps gives no negative lag; an account that is not restored counts from its ownership."""
+    assert account(watermark=NOW + MINUTE).lag_s() == 0.0
+    assert account(watermark=None, owned_since=NOW - MINUTE).lag_s() == 60.0
+    assert account(watermark=NOW).later(NOW + MINUTE).lag_s() == 60.0
