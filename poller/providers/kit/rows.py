@@ -1,4 +1,4 @@
-"""rows."""
+"""An answer's rows as their own bytes: whole where the answer is whole JSON, else one by one; and one row as an object."""
 
 from __future__ import annotations
 
@@ -28,8 +28,11 @@ ROWS_MAX = 100_000
 """Rows of one answer; no provider's page is within two orders of magnitude."""
 
 
-PAGES_KEPT, PAGE_BYTES_KEPT = 64, 64 << 10
-"""How many pages are remembered, and up to which size."""
+PAGES_KEPT = 64
+"""Pages of which :func:`read_once` remembers what was read; a page is asked for its rows two or three times in a row."""
+
+PAGE_BYTES_KEPT = 64 << 10
+"""Bytes of the largest page that is remembered, so that the memory of all stays below a few MiB."""
 
 
 T = TypeVar("T")
@@ -52,39 +55,125 @@ _raws = msgspec.json.Decoder(list[msgspec.Raw])
 _object = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
+NOT_JSON = (msgspec.DecodeError, RecursionError, UnicodeDecodeError)
+"""What a JSON reader raises for bytes that are not JSON."""
+
+
 def listed(body: bytes, names: tuple[str, ...]) -> tuple[list[bytes], dict[str, msgspec.Raw]]:
     """The rows of a bare array, or of an object that wraps one under one of ``names`` (case does not matter).
 
-    Each row as its own bytes; with the object's other members. null is an empty list. Raises
-    Unreachable for what is not JSON, BadPage for JSON of another shape.
+    Each row as its own bytes; with the object's other members. null is an empty list. A page with
+    one malformed row is split at its brackets, so that the others are read; a malformed row that
+    can be read leniently is handed over as the JSON that was meant. Raises Unreachable for what is
+    not JSON, BadPage for JSON of another shape.
     """
-    start = body.lstrip()[:1]
     try:
-        if start == b"[":
-            raws = _raws.decode(body)
-            if len(raws) > ROWS_MAX:
-                raise BadPage(f"the answer has more than {ROWS_MAX} rows")
-            return [bytes(raw) for raw in raws], {}
-        if start == b"{":
-            members = {name.lower(): raw for name, raw in _object.decode(body).items()}
-            name = next((name for name in names if name in members), None)
-            if name is None:
-                raise BadPage("the answer has no list of messages")
-            inner = bytes(members.pop(name))
-            return ([] if inner.strip() == b"null" else listed(inner, ())[0]), members
-        if body.strip() == b"null":
-            return [], {}
-        msgspec.json.decode(body)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-        raise Unreachable("the answer is not whole JSON") from None
-    raise BadPage("the answer is not a list of messages")
+        return _listed(body, names)
+    except NOT_JSON:
+        return _split(body, names)
+
+
+def _listed(body: bytes, names: tuple[str, ...]) -> tuple[list[bytes], dict[str, msgspec.Raw]]:
+    start = body.lstrip()[:1]
+    if start == b"[":
+        return _counted([bytes(raw) for raw in _raws.decode(body)]), {}
+    if start == b"{":
+        members = {name.lower(): raw for name, raw in _object.decode(body).items()}
+        inner = bytes(_member(members, names))
+        return ([] if inner.strip() == b"null" else _listed(inner, ())[0]), members
+    if msgspec.json.decode(body) is not None:
+        raise BadPage("the answer is not a list of messages")
+    return [], {}
+
+
+def _member(members: dict[str, msgspec.Raw], names: tuple[str, ...]) -> msgspec.Raw:
+    """The list among an object's members, which loses it."""
+    name = next((name for name in names if name in members), None)
+    if name is None:
+        raise BadPage("the answer has no list of messages")
+    return members.pop(name)
+
+
+def _counted(rows: list[bytes]) -> list[bytes]:
+    if len(rows) > ROWS_MAX:
+        raise BadPage(f"the answer has more than {ROWS_MAX} rows")
+    return rows
+
+
+def _split(body: bytes, names: tuple[str, ...]) -> tuple[list[bytes], dict[str, msgspec.Raw]]:
+    """A page with a malformed part, cut at its own commas. Raises Unreachable where its brackets do not close."""
+    inner, members = body.strip(), {}
+    wrapped = inner[:1] == b"{"
+    if wrapped:
+        for name, value in map(_named, parts_of(inner)):
+            members[name] = msgspec.Raw(value if name in names or _whole(value) else b"null")
+        inner = bytes(_member(members, names))
+    if inner[:1] != b"[" and not (wrapped and inner == b"null"):
+        raise BadPage("the answer is not a list of messages") if wrapped else Unreachable("the answer is not whole JSON")
+    return _counted([_meant(part) for part in (parts_of(inner) if inner != b"null" else [])]), members
+
+
+_TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|["\[\]{},]', re.DOTALL)
+"""A whole string, a quote that opens a string without an end, a bracket, or a comma."""
+
+
+def parts_of(text: bytes) -> list[bytes]:
+    """The parts between the outermost brackets of an array or object, cut at their commas, whatever they hold.
+
+    Only strings and brackets are looked at, so a part may be malformed within. Raises Unreachable
+    where a string or a bracket does not close, or something follows the last bracket.
+    """
+    parts: list[bytes] = []
+    depth = begin = end = 0
+    for found in _TOKEN.finditer(text):
+        token, at = found[0], found.start()
+        if end or token == b'"':
+            raise Unreachable("the answer is not whole JSON")
+        if token in (b"[", b"{"):
+            depth += 1
+            begin = at + 1 if depth == 1 else begin
+        elif token in (b"]", b"}"):
+            depth -= 1
+            end = found.end() if depth == 0 else 0
+        if end or (token == b"," and depth == 1):
+            parts.append(text[begin:at].strip())
+            begin = at + 1
+    if not end or text[end:].strip():
+        raise Unreachable("the answer is not whole JSON")
+    return [] if parts == [b""] else parts
+
+
+def _named(part: bytes) -> tuple[str, bytes]:
+    """A member of an object: its name in lower case, and its value; both empty where it is none."""
+    found = _TOKEN.match(part)
+    _, _, value = part[found.end() :].partition(b":") if found else (b"", b"", b"")
+    return found[0][1:-1].decode("utf-8", "replace").lower() if found else "", value.strip()
+
+
+def _whole(raw: bytes) -> bool:
+    try:
+        msgspec.json.decode(raw)
+    except NOT_JSON:
+        return False
+    return True
+
+
+def _meant(raw: bytes) -> bytes:
+    """A row that is JSON as it is; one that can be read leniently as the JSON that was meant; any other as it is."""
+    if _whole(raw):
+        return raw
+    value = _leniently(raw)
+    try:
+        return raw if value is None else msgspec.json.encode(value)
+    except (UnicodeEncodeError, RecursionError, msgspec.MsgspecError):
+        return raw
 
 
 def count_of(body: bytes) -> int:
     """A count, printed as a string or as a number. Raises Unreachable for what is not JSON, BadPage for what is no number."""
     try:
         value = msgspec.json.decode(body)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+    except NOT_JSON:
         raise Unreachable("the answer is not whole JSON") from None
     try:
         return msgspec.convert(value, int, strict=False)
@@ -96,7 +185,7 @@ def decoded(raw: bytes) -> dict[str, Any] | BadRow:
     """A row as an object; a number too large for one is kept as its text."""
     try:
         value = msgspec.json.decode(raw)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+    except NOT_JSON:
         value = _leniently(raw)
     if value is None:
         return BadRow("not_json", "", raw)
@@ -118,8 +207,31 @@ def _too_deep(value: Any) -> bool:
 
 
 def _leniently(raw: bytes) -> Any:
-    """By the standard library, which is slower and has no limits of number; None for what is no JSON either."""
+    """By the standard library, which is slower and has no limits of number; None for what is no JSON either.
+
+    Raw control characters in texts, escapes that only JavaScript has, NaN and Infinity (null), and surrogate
+    pairs that were written as two characters each (CESU-8) are read as they were meant.
+    """
     try:
-        return json.loads(raw, parse_float=lambda text: float(text) if math.isfinite(float(text)) else text)
+        text = raw.decode("utf-8", "surrogatepass")
+        if not text.isascii():
+            text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+        return json.loads(_FOREIGN_ESCAPE.sub(_escape, text), strict=False, parse_constant=lambda _: None, parse_float=_number)
     except (ValueError, RecursionError):
         return None
+
+
+_FOREIGN_ESCAPE = re.compile(r"\\(?:x([0-9a-fA-F]{2})|(.))", re.DOTALL)
+
+
+def _escape(found: re.Match[str]) -> str:
+    """An escape as JSON has it: the hexadecimal one of JavaScript by its code, a character that needs no escape as itself."""
+    if found[1]:
+        return f"\\u00{found[1]}"
+    return found[0] if found[2] in '"\\/bfnrtu' else found[2]
+
+
+def _number(text: str) -> float | str:
+    """A number too large for one is kept as its text."""
+    value = float(text)
+    return value if math.isfinite(value) else text

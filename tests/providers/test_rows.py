@@ -1,0 +1,143 @@
+"""The rows of an answer: one malformed row is one dead letter, and stops no other."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from poller.errors import BadPage, ProviderError, Unreachable
+from poller.model import BadRow
+from poller.providers.contract import Response
+from poller.providers.kit.answers import accept
+from poller.providers.kit.rows import ROWS_MAX, decoded, listed, parts_of
+
+NAMES = ("data", "messages")
+GOOD = b'{"id": "1", "text": "a, b] } \\" \\\\"}'
+
+READ: dict[str, tuple[bytes, Any]] = {
+    "a raw line break": (b'{"id": "2", "text": "a\nb"}', "a\nb"),
+    "a raw tab": (b'{"id": "2", "text": "a\tb"}', "a\tb"),
+    "a raw NUL": (b'{"id": "2", "text": "a\x00b"}', "a\x00b"),
+    "a raw escape character": (b'{"id": "2", "text": "\x1b[0m"}', "\x1b[0m"),
+    "NaN": (b'{"id": "2", "text": NaN}', None),
+    "an infinity": (b'{"id": "2", "text": -Infinity}', None),
+    "an escaped apostrophe": (b'{"id": "2", "text": "it\\\'s"}', "it's"),
+    "a hexadecimal escape": (b'{"id": "2", "text": "\\x41\\xe9"}', "A\u00e9"),
+    "an escape of JavaScript": (b'{"id": "2", "text": "\\v"}', "v"),
+    "an escaped backslash before x": (b'{"id": "2", "text": "\\\\x41\n"}', "\\x41\n"),
+    "an emoji as two surrogates": (b'{"id": "2", "text": "\xed\xa0\xbd\xed\xb8\x80"}', "\U0001f600"),
+    "half of such an emoji": (b'{"id": "2", "text": "\xed\xa0\xbdx"}', "\ufffdx"),
+    "such an emoji beside a control character": (b'{"id": "2", "text": "\xed\xa0\xbd\xed\xb8\x80\n"}', "\U0001f600\n"),
+    "a number beyond all measure": (b'{"id": "2", "text": 1e999, "x": NaN}', "1e999"),
+}
+DEAD: dict[str, bytes] = {
+    "a byte that is no UTF-8": b'{"id": "2", "text": "\xf6"}',
+    "two bytes for a NUL": b'{"id": "2", "text": "\xc0\x80"}',
+    "a byte that is no UTF-8 beside NaN": b'{"id": "2", "text": "\xf6", "x": NaN}',
+    "a comma at the end": b'{"id": "2", "text": "x",}',
+    "a missing comma": b'{"id": "2" "text": "x"}',
+    "a bare word": b'{"id": "2", "text": undefined}',
+    "a signed number": b'{"id": "2", "text": +1}',
+    "brackets of two kinds": b'{"id": "2", "text": [1, 2}, "x": [1}]',
+    "nothing between two commas": b"",
+    "nesting without end": b'{"id": "2", "text": ' + b"[" * 50_000 + b"]" * 50_000 + b"}",
+}
+AROUND = {"bare": b"[%s]", "wrapped": b'{"total": 3, "Messages" : [%s], "bad": NaN, "next": {"page": [1, 2]}}'}
+
+
+@pytest.mark.parametrize("around", AROUND.values(), ids=list(AROUND))
+@pytest.mark.parametrize("name", list(READ))
+def test_a_row_that_is_almost_json_is_read_as_it_was_meant(name: str, around: bytes) -> None:
+    """And the rows beside it as they are."""
+    raw, text = READ[name]
+    rows, _ = listed(around % b", ".join([GOOD, raw, GOOD]), NAMES)
+    assert [rows[0], rows[2]] == [GOOD, GOOD]
+    value = decoded(rows[1])
+    assert isinstance(value, dict)
+    assert (value["id"], value.get("text")) == ("2", text)
+    json.dumps(value).encode("utf-8")
+
+
+@pytest.mark.parametrize("around", AROUND.values(), ids=list(AROUND))
+@pytest.mark.parametrize("name", list(DEAD))
+def test_a_row_that_cannot_be_read_stops_no_other(name: str, around: bytes) -> None:
+    """It keeps its own bytes for its dead letter; the others are read."""
+    rows, _ = listed(around % b",".join([GOOD, DEAD[name], GOOD]), NAMES)
+    assert rows == [GOOD, DEAD[name], GOOD]
+    assert isinstance(decoded(rows[1]), BadRow)
+
+
+def test_the_members_around_a_list_survive_a_malformed_row() -> None:
+    """What pages on is read although a row is malformed; a member that is no JSON is as if it was null."""
+    _, members = listed(AROUND["wrapped"] % b"NaN", NAMES)
+    assert {name: bytes(raw) for name, raw in members.items()} == {"total": b"3", "bad": b"null", "next": b'{"page": [1, 2]}'}
+    assert listed(b'{"messages": null, "bad": NaN}', NAMES)[0] == []
+    assert listed(b'{"messages": [ ], "bad": NaN}', NAMES)[0] == []
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"   ",
+        b"[",
+        b"]",
+        b'[{"id": "1"}',
+        b'[{"id": "1}]',
+        b"[][]",
+        b"[NaN] x",
+        b"{NaN",
+        b"NaN",
+        b"[1, NaN]]",
+        b"<html>",
+        b'["',
+        b'[\\"]',
+    ],
+)
+def test_what_does_not_close_waits_with_its_stream(body: bytes) -> None:
+    """A cut answer is no shorter list: none of its rows is taken."""
+    with pytest.raises(Unreachable):
+        listed(body, NAMES)
+
+
+@pytest.mark.parametrize("body", [b"1", b'"x"', b"{}", b'{"messages": {"a": NaN}}', b'{"messages": 1, "x": NaN}', b'{"other": [NaN]}'])
+def test_json_of_another_shape_is_a_bad_page(body: bytes) -> None:
+    """A malformed member changes nothing of that."""
+    with pytest.raises(BadPage):
+        listed(body, NAMES)
+
+
+def test_limits_hold_for_malformed_pages() -> None:
+    """Rows are counted, and quotes without an end are looked at once."""
+    with pytest.raises(BadPage):
+        listed(b"[" + b"NaN," * ROWS_MAX + b"1]", NAMES)
+    with pytest.raises(Unreachable):
+        listed(b'["' + b'\\"' * 2_000_000, NAMES)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=10
+)
+
+
+@given(st.lists(JSON, max_size=6))
+def test_cutting_at_brackets_gives_the_parts_that_a_parser_gives(values: list[Any]) -> None:
+    """Whatever brackets, commas, quotes and backslashes the strings hold."""
+    assert [json.loads(part) for part in parts_of(json.dumps(values, ensure_ascii=False).encode("utf-8", "replace"))] == json.loads(
+        json.dumps(values, ensure_ascii=False).encode("utf-8", "replace")
+    )
+
+
+@given(st.binary(max_size=60) | st.text(alphabet='[]{},:"\\ a1N', max_size=60).map(str.encode))
+def test_any_bytes_are_rows_or_an_error_of_ours(body: bytes) -> None:
+    """And every row can be looked at."""
+    try:
+        rows, _ = listed(accept(Response(200, {}, body)), NAMES)
+    except ProviderError:
+        return
+    for row in rows:
+        decoded(row)
