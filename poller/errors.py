@@ -7,8 +7,10 @@
     ├── Misused                the operator, on the command line; the process ends with 2
     ├── ProviderError          the provider
     │   ├── Unreachable        retried inside the sweep, then the stream backs off
-    │   ├── RateLimited        the account waits (until)
-    │   ├── Unauthorized       the secret is read again, then the account pauses
+    │   ├── AccountTrouble
+    │   │   ├── RateLimited    the account waits (until)
+    │   │   ├── Unauthorized   the secret is read again, then the account pauses
+    │   │   └── ClientUnusable the account waits and says why: its certificates, its proxy
     │   ├── StreamGone         that stream pauses, slow re-probe
     │   └── BadPage            that stream pauses, slow re-probe
     │       ├── CursorIgnored
@@ -60,6 +62,8 @@ class ProviderError(PollerError):
     """The provider did not give a usable answer. ``code`` is the HTTP status, where there was an answer."""
 
     kind = "provider"
+    wait_s: float | None = None
+    """Seconds to wait at least, as the provider said, or None."""
 
     def __init__(self, message: str = "", *, fix: str = "", code: int | None = None) -> None:
         super().__init__(message, fix=fix)
@@ -71,8 +75,20 @@ class Unreachable(ProviderError):
 
     kind = "unreachable"
 
+    def __init__(self, message: str = "", *, wait_s: float | None = None) -> None:
+        super().__init__(message)
+        self.wait_s = wait_s
 
-class RateLimited(ProviderError):
+
+class ConnectionLost(Unreachable):
+    """A kept connection ended before the answer began: the request may be sent again on a new one."""
+
+
+class AccountTrouble(ProviderError):
+    """None of the account's streams can be asked."""
+
+
+class RateLimited(AccountTrouble):
     """The provider asked us to wait."""
 
     kind = "throttled"
@@ -80,13 +96,18 @@ class RateLimited(ProviderError):
     def __init__(self, wait_s: float | None = None) -> None:
         super().__init__("the provider limits the rate", code=429)
         self.wait_s = wait_s
-        """Seconds to wait as the provider said (``Retry-After``), or None."""
 
 
-class Unauthorized(ProviderError):
+class Unauthorized(AccountTrouble):
     """The credentials were refused (401)."""
 
     kind = "unauthorized"
+
+
+class ClientUnusable(AccountTrouble):
+    """No request can be sent at all: the certificates or the proxy of the account cannot be used."""
+
+    kind = "client_unusable"
 
 
 class StreamGone(ProviderError):

@@ -76,9 +76,15 @@ def epoch(value: object) -> Time | None:
 
 
 def http_date(text: str | None) -> Instant | None:
-    """An HTTP date (RFC 9110 section 5.6.7) as an instant; None when it is none."""
+    """An HTTP date (RFC 9110 section 5.6.7) as an instant; None when it is none.
+
+    A date without a zone (the asctime form, ``-0000``) is UTC, whatever zone this host keeps.
+    """
     try:
-        return None if text is None else round(parsedate_to_datetime(text).timestamp()) * SECOND
+        found = None if text is None else parsedate_to_datetime(text)
+        if found is None:
+            return None
+        return ((found if found.tzinfo else found.replace(tzinfo=UTC)) - _EPOCH) // timedelta(seconds=1) * SECOND
     except (ValueError, TypeError, IndexError, OverflowError):
         return None
 

@@ -15,7 +15,7 @@ from anyio.abc import TaskGroup
 from ..coverage import backfill, ladder, lateness
 from ..coverage import cursor as window
 from ..coverage.backfill import BackfillRequest
-from ..errors import ProviderError, RateLimited, Unauthorized
+from ..errors import AccountTrouble, ProviderError, RateLimited, Unauthorized
 from ..model import SECOND, Instant, Stream
 from ..providers.contract import LOOKUP
 from ..publishing.message_state import stream_tag
@@ -170,7 +170,7 @@ class Poller:
             if self._polled.get(go.stream) is not polled:
                 return  # the stream was taken off the list meanwhile
             beside = chore is not None or polled.is_backfill(go.rung)
-            if beside and not isinstance(error, RateLimited | Unauthorized):
+            if beside and not isinstance(error, AccountTrouble):
                 self._gave_up(go, polled, error)
             else:
                 not_before = self._failed(go, polled, error)

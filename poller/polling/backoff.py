@@ -8,11 +8,11 @@ from msgspec import Struct
 
 from ..clock import SystemClock
 from ..coverage import cursor as window
-from ..errors import BadPage, ProviderError, RateLimited, StreamGone, Unauthorized
+from ..errors import AccountTrouble, BadPage, ProviderError, RateLimited, StreamGone, Unauthorized
 from ..model import SECOND, Instant
+from ..providers.kit.answers import RETRY_AFTER_MAX_S
 from ..publishing.shard_state import ShardState
 from ..publishing.state_records import StoredBackoff
-from .client.rate_limit import RETRY_AFTER_MAX_S
 
 HANDED_OVER_MAX_S = 3600.0
 
@@ -57,7 +57,7 @@ class Backoffs:
 
     def failed(self, stream_id: str, error: ProviderError) -> tuple[Backoff, float]:
         """Note a trouble of the stream, or of the whole account; with the seconds to wait."""
-        whole = isinstance(error, RateLimited | Unauthorized)
+        whole = isinstance(error, AccountTrouble)
         old = self.account if whole else self._streams.get(stream_id)
         failures = old.failures + 1 if old is not None and old.kind == error.kind else 1
         wait = wait_after(error, failures, interval_s=self._interval_s, fraction=self._random.random())
@@ -121,10 +121,12 @@ def wait_after(error: ProviderError, failures: int, *, interval_s: float, fracti
     Exponential with full jitter (``fraction`` in [0, 1)); what cannot get better soon starts
     slower and goes up to an hour. A provider that says when is believed, within an hour.
     """
-    if isinstance(error, RateLimited) and error.wait_s is not None:
-        return min(max(error.wait_s, 0.0), RETRY_AFTER_MAX_S)
     refused = isinstance(error, Unauthorized | StreamGone | BadPage)
     first = REFUSED_FIRST_S if refused else FIRST_WAIT_S
     cap = REFUSED_MAX_S if refused else min(RETRY_MAX_S, max(10.0, 10 * interval_s))
     ceiling = min(cap, first * 2.0 ** min(failures, 30))
-    return ceiling * (0.5 + fraction / 2) if refused else max(0.1, ceiling * fraction)
+    wait_s = ceiling * (0.5 + fraction / 2) if refused else max(0.1, ceiling * fraction)
+    if not error.wait_s or error.wait_s < 0:
+        return wait_s
+    told_s = min(error.wait_s, RETRY_AFTER_MAX_S)
+    return told_s if isinstance(error, RateLimited) else max(told_s, wait_s)

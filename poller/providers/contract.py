@@ -49,6 +49,8 @@ class Response(Struct, frozen=True):
     status: int
     headers: dict[str, str]
     body: bytes
+    received: Instant | None = None
+    """When it had arrived, by our clock; None where nobody looked."""
 
 
 class Page(Struct, frozen=True):

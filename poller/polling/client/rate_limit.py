@@ -8,9 +8,6 @@ MARGIN = 1.005
 """Requests are spaced this much wider than the limit says, against jitter on the way."""
 
 
-RETRY_AFTER_MAX_S = 3600.0
-
-
 class Go(Struct, frozen=True):
     """Now."""
 

@@ -13,11 +13,11 @@ from msgspec import Struct
 from ...clock import SystemClock
 from ...model import Instant
 from ...providers.contract import Adapter, Request, Response
-from ...providers.kit.answers import exhausted
+from ...providers.kit.answers import RETRY_AFTER_MAX_S, exhausted
 from .credentials import Credentials
 from .http import Fetcher
 from .provider_clock import ProviderClock
-from .rate_limit import RETRY_AFTER_MAX_S, Go, RateLimiter, Wait
+from .rate_limit import Go, RateLimiter, Wait
 
 
 class Exchange(Struct, frozen=True):

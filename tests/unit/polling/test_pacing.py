@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from poller.errors import BadPage, RateLimited, StreamGone, Unauthorized, Unreachable
+from poller.errors import BadPage, ProviderError, RateLimited, StreamGone, Unauthorized, Unreachable
 from poller.model import HOUR, MINUTE, SECOND
 from poller.polling.backoff import wait_after
 from poller.polling.client.provider_clock import ProviderClock
 from poller.polling.client.rate_limit import Go, RateLimiter, Wait
 from poller.polling.demand import QUOTA_SHARE, Demand
 from poller.providers.contract import Response
-from poller.providers.kit.answers import exhausted, retry_after
+from poller.providers.kit.answers import accept, exhausted, retry_after
 
 
 @given(st.integers(1, 50), st.sampled_from([1.0, 60.0]), st.integers(1, 5), st.lists(st.floats(0, 2), max_size=300))
@@ -124,12 +128,114 @@ def test_an_allowance_that_is_used_up_is_waited_for(headers: dict[str, str], wai
         ({"ratelimit-reset": "4"}, 4.0),
         ({"retry-after": "-5"}, None),
         ({"retry-after": "99999999999999999999"}, None),
+        ({"retry-after": "30.5"}, 30.5),
+        ({"retry-after": ".5"}, 0.5),
+        ({"retry-after": "30, 60"}, 60.0),
+        ({"retry-after": "60, soon, 30"}, 60.0),
+        ({"retry-after": "5, Mon, 21 Sep 2026 14:13:30 GMT", "date": "Mon, 21 Sep 2026 14:13:20 GMT"}, 10.0),
+        ({"retry-after": "Mon, 21 Sep 2026 14:13:30 GMT, Mon, 21 Sep 2026 14:13:50 GMT", "date": "Mon, 21 Sep 2026 14:13:20 GMT"}, 30.0),
+        ({"retry-after": "Mon Sep 21 14:13:30 2026", "date": "Mon, 21 Sep 2026 14:13:20 -0000"}, 10.0),
+        ({"retry-after": "Monday, 21-Sep-26 14:13:30 GMT", "date": "Mon Sep 21 14:13:20 2026"}, 10.0),
+        ({"retry-after": "Mon, 21 Sep 2026 14:13:00 GMT", "date": "Mon, 21 Sep 2026 14:13:20 GMT"}, 0.0),
+        ({"retry-after": "86400"}, 3600.0),
+        ({"retry-after": "Mon, 21 Sep 2027 14:13:00 GMT", "date": "Mon, 21 Sep 2026 14:13:20 GMT"}, 3600.0),
+        ({"retry-after": "nan"}, None),
+        ({"retry-after": "1e3"}, None),
+        ({"retry-after": "\u0663"}, None),
+        ({"x-ratelimit-reset": "1790000060.5", "date": "Mon, 21 Sep 2026 14:13:20 GMT"}, 60.5),
+        ({"x-ratelimit-reset": "1790000060000", "date": "Mon, 21 Sep 2026 14:13:20 GMT"}, 60.0),
+        ({"x-ratelimit-reset": "1790000060500", "date": "Mon, 21 Sep 2026 14:13:20 GMT"}, 60.5),
+        ({"x-ratelimit-reset": "1790000060000000", "date": "Mon, 21 Sep 2026 14:13:20 GMT"}, 60.0),
+        ({"x-ratelimit-reset": "12.5"}, 12.5),
+        ({"x-rate-limit-reset": "12"}, 12.0),
+        ({"ratelimit": '"default";r=0;t=12.5'}, 12.5),
+        ({"ratelimit": '"day";r=0;t=86400'}, 3600.0),
         ({}, None),
     ],
 )
 def test_retry_after_in_both_forms(headers: dict[str, str], wait: float | None) -> None:
     """Seconds, or a date against the answer's own Date; nonsense is as if nothing was said."""
     assert retry_after(Response(429, headers, b"")) == wait
+
+
+def test_a_date_to_wait_for_is_held_against_our_clock_where_the_answer_has_no_date() -> None:
+    """The wait is as long as the provider meant, as far as the clocks agree."""
+    ours = 1_790_000_000 * SECOND
+    for said in ("Mon, 21 Sep 2026 14:13:30 GMT", "Mon Sep 21 14:13:30 2026", "Mon, 21 Sep 2026 14:13:30 -0000"):
+        assert retry_after(Response(429, {"retry-after": said}, b"", ours)) == 10.0
+    assert retry_after(Response(429, {"x-ratelimit-reset": "1790000010"}, b"", ours)) == 10.0
+    assert retry_after(Response(429, {"x-ratelimit-reset": "1790000010", "date": "nonsense"}, b"", ours)) == 10.0
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "error", "wait"),
+    [
+        (503, {"retry-after": "30"}, RateLimited, 30.0),
+        (503, {"retry-after": "30, 60.5"}, RateLimited, 60.5),
+        (403, {"retry-after": "30"}, RateLimited, 30.0),
+        (420, {"retry-after": "30"}, RateLimited, 30.0),
+        (500, {"retry-after": "30"}, Unreachable, 30.0),
+        (502, {"retry-after": "30"}, Unreachable, 30.0),
+        (599, {"x-ratelimit-reset": "30"}, Unreachable, 30.0),
+        (503, {}, Unreachable, None),
+        (408, {"retry-after": "7"}, Unreachable, 7.0),
+        (403, {"x-ratelimit-reset": "30"}, StreamGone, None),
+        (404, {"retry-after": "30"}, StreamGone, None),
+        (429, {}, RateLimited, None),
+    ],
+)
+def test_who_waits_for_what_a_provider_says(status: int, headers: dict[str, str], error: type[ProviderError], wait: float | None) -> None:
+    """A service that asks for time makes its account wait, a request that failed its stream; both at least as long as was said."""
+    with pytest.raises(error) as caught:
+        accept(Response(status, headers, b""))
+    assert caught.value.wait_s == wait
+    if wait is not None:
+        assert wait_after(caught.value, 1, interval_s=1.0, fraction=0.0) >= wait
+
+
+def test_a_wait_of_nothing_is_no_haste() -> None:
+    """Where a provider says 0, or a time that is over, the usual pause counts: failures in a row are never a busy loop."""
+    assert wait_after(RateLimited(0.0), 8, interval_s=15.0, fraction=0.5) > 1
+    assert wait_after(RateLimited(0.0), 1, interval_s=15.0, fraction=0.0) > 0
+
+
+BODIES = [
+    (200, "text/html; charset=utf-8", b"[]", b"[]"),
+    (200, "text/html", b" [1]", b" [1]"),
+    (200, "text/plain", b"[]", b"[]"),
+    (200, "", b"[]", b"[]"),
+    (201, "application/problem+json", b"{}", b"{}"),
+    (204, "", b"", b"null"),
+    (204, "text/html", b"ignored", b"null"),
+]
+
+
+@pytest.mark.parametrize(("status", "kind", "body", "read"), BODIES)
+def test_what_an_answer_is_matters_more_than_what_it_is_called(status: int, kind: str, body: bytes, read: bytes) -> None:
+    """JSON as a web page's type is JSON, and no content is an empty list."""
+    assert accept(Response(status, {"content-type": kind}, body)) == read
+
+
+@pytest.mark.parametrize("kind", ["text/html", "application/json", ""])
+@pytest.mark.parametrize("body", [b"<html>", b" \n<!DOCTYPE html>", b"<?xml version='1.0'?>"])
+def test_a_web_page_is_no_answer(kind: str, body: bytes) -> None:
+    """Whatever it is called."""
+    with pytest.raises(Unreachable, match="web page"):
+        accept(Response(200, {"content-type": kind}, body))
+
+
+DATES = ["Mon, 21 Sep 2026 14:13:20 GMT", "Mon Sep 21 14:13:20 2026", "Mon, 21 Sep 2026 14:13:20 -0000", "Monday, 21-Sep-26 14:13:20 GMT",
+         "Mon, 21 Sep 2026 14:13:20", "Mon, 21 Sep 2026 14:13:20 UTC", "Mon, 21 Sep 2026 23:13:20 +0900", "21 Sep 2026 14:13:20 Z"]  # fmt: skip
+
+
+@pytest.mark.parametrize("zone", ["America/New_York", "Asia/Tokyo", "Pacific/Chatham", "UTC"])
+def test_dates_are_utc_whatever_zone_the_host_keeps(zone: str) -> None:
+    """All forms of one date are one instant."""
+    script = "import sys; from poller.times import http_date; print({http_date(text) for text in sys.argv[1:]})"
+    told = subprocess.run(
+        [sys.executable, "-c", script, *DATES], env={**os.environ, "TZ": zone}, capture_output=True, text=True, check=True
+    )
+    assert told.stdout.strip() == str({1_790_000_000 * SECOND})
 
 
 def test_deep_rungs_that_were_never_swept_are_reckoned_with() -> None:
