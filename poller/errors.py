@@ -75,8 +75,8 @@ class Unreachable(ProviderError):
 
     kind = "unreachable"
 
-    def __init__(self, message: str = "", *, wait_s: float | None = None) -> None:
-        super().__init__(message)
+    def __init__(self, message: str = "", *, fix: str = "", wait_s: float | None = None) -> None:
+        super().__init__(message, fix=fix)
         self.wait_s = wait_s
 
 

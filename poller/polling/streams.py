@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from msgspec.structs import replace
+
 from ..coverage import cursor as window
+from ..coverage import ladder
 from ..coverage.cursor import Cursor
 from ..coverage.gaps import Gaps
 from ..coverage.ladder import Rung
@@ -48,8 +51,8 @@ class StreamPoll:
     last_success: Instant | None = None
     begun: bool = False
     """It is new, and where it begins is not durable yet: its first page is, changes or not, or a crash would move its floor."""
-    guessed: bool = False
-    """Where it begins was reckoned by our clock, because the provider's was not known yet."""
+    guessed: tuple[Instant, Instant] | None = None
+    """By how much the clocks differed when it began, for its floor and for its windows; None = the provider's clock was known."""
     bad_pages: dict[int, int] = field(default_factory=dict)
     """Bad answers in a row to what a sweep asks."""
     chores: dict[int, Request] = field(default_factory=dict)
@@ -116,12 +119,37 @@ def cursor_of(account: Account, polled: StreamPoll) -> Cursor:
 
 
 def begin(account: Account, polled: StreamPoll) -> Cursor:
-    """The cursor of a stream that begins now, at a whole second: no provider filters more finely."""
-    now = account.provider_clock.earliest(account.clock.now())
-    cursor = window.begin(polled.rungs, floor=account.floor_of(now) // SECOND * SECOND, now=now)
+    """The cursor of a stream that begins now, at a whole second: no provider filters more finely.
+
+    A stream that begins once more, by a clock that was learned meanwhile, keeps the lower floor and its backfill.
+    """
+    clock, at = account.provider_clock, account.clock.now()
+    earlier = account.committer.shard_state.cursor(polled.stream.id)
+    floor = account.floor_of(clock.origin(at)) // SECOND * SECOND
+    if earlier is not None:
+        floor = min(floor, earlier.floor)
+    cursor = window.begin(polled.rungs, floor=floor, now=clock.earliest(at))
+    if earlier is not None:
+        cursor = replace(cursor, backfill=earlier.backfill)
     account.committer.shard_state.keep_cursor(polled.stream.id, cursor)
-    polled.begun, polled.guessed = True, not account.provider_clock.known
+    polled.begun, polled.guessed = True, None if clock.known else (clock.origin(0), clock.earliest(0))
     return cursor
+
+
+def begins_anew(account: Account, polled: StreamPoll) -> bool:
+    """Whether the first answer says that a stream begins elsewhere: then its page is asked for again.
+
+    Until enough answers agree on the provider's clock, nothing is taken from any of them.
+    """
+    clock = account.provider_clock
+    if not polled.begun or polled.guessed is None:
+        return False
+    if clock.undecided:
+        return True
+    if all(abs(now - then) <= ladder.SLACK for now, then in zip((clock.origin(0), clock.earliest(0)), polled.guessed, strict=True)):
+        return False
+    begin(account, polled)
+    return True
 
 
 def remember(account: Account, polled: StreamPoll, interval: Instant) -> None:

@@ -18,7 +18,7 @@ from ..providers.contract import Page, Request, Window
 from ..publishing.diff import PageChanges
 from .context import Account
 from .page import ask, learn, read_rows, scope_of, tell
-from .streams import Counts, StreamPoll, begin, cursor_of
+from .streams import Counts, StreamPoll, begins_anew, cursor_of
 
 PAGES_MAX = 200_000
 """Pages of one sweep; a provider that never comes to an end is told from a long backlog by this (ten messages a second for weeks)."""
@@ -87,9 +87,7 @@ async def page(account: Account, polled: StreamPoll, index: int) -> bool:
         raise
     polled.fleeting.pop(index, None)
     polled.bad_pages.pop(index, None)
-    if polled.begun and polled.guessed and abs(account.provider_clock.offset) > ladder.SLACK:
-        wanted = cursor_of(account, polled).backfill
-        shard_state.keep_cursor(stream.id, replace(begin(account, polled), backfill=wanted))
+    if begins_anew(account, polled):
         return False
     started = sweep.started or account.provider_clock.earliest(sent)
     after = replace(sweep, started=started, pages=sweep.pages + 1, rows=sweep.rows + answer.count)

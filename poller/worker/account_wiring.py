@@ -1,4 +1,4 @@
-"""account_wiring."""
+"""Values of an account's configuration as the polling rooms need them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ..model import Instant
 
 
 def floor_of(start: StartFrom) -> Callable[[Instant], Instant]:
-    """How far back a stream without state begins, given the provider's clock."""
+    """Where a stream without state begins, given the earlier of both clocks: never ahead of it."""
     if start.kind == "earliest":
         return lambda now: 0
     if start.kind == "at":

@@ -1,8 +1,9 @@
-"""The provider's clock, from the ``Date`` headers of its answers (RFC 9110 section 6.6.1).
+"""The provider's clock, from the ``Date`` headers of its usable answers (RFC 9110 section 6.6.1).
 
 Watermarks are the provider's time, so that our own clock, and its difference to another
-worker's, cannot lose a row. While the provider's clock jumps about, windows begin by the
-earlier and end by the later of its readings.
+worker's, cannot lose a row. A reading that differs much from what is believed is doubted until
+others agree with it, the first one too: before it, our own clock is what is believed. While a
+reading is doubted, windows begin by the earlier and end by the later clock.
 """
 
 from __future__ import annotations
@@ -10,13 +11,19 @@ from __future__ import annotations
 from ...model import MINUTE, SECOND, Instant
 
 JUMP: Instant = 2 * MINUTE
-"""A change of the offset by more than this is a jump, and doubted until it is settled."""
+"""A reading that differs by more than this from what is believed is doubted."""
 
 SETTLED = 3
-"""So many answers ..."""
+"""Doubted readings that must agree before their offset is believed."""
 
 SETTLED_OVER: Instant = 2 * MINUTE
-"""... over so long a time must agree on the new offset."""
+"""The time over which doubted readings must agree before their offset is believed."""
+
+READINGS_MAX = 10
+"""Doubted readings without agreement after which a new stream begins by our own clock."""
+
+DOUBTED_KEPT = 100
+"""Doubted readings that are remembered; older ones say nothing of now."""
 
 RESOLUTION: Instant = SECOND
 """A ``Date`` is whole seconds, cut off."""
@@ -26,40 +33,51 @@ class ProviderClock:
     """Offsets of the provider's clock to ours, in microseconds. ``at`` is always our clock."""
 
     def __init__(self) -> None:
-        self._offset: Instant | None = None
+        self.known = False
+        """Whether the provider has told its time credibly."""
+        self.offset: Instant = 0
+        """Provider minus ours, as it is believed; 0 while unknown."""
         self._doubted: list[tuple[Instant, Instant]] = []
         self.error: Instant = 0
         """The largest change of the offset that was ever seen without being called a jump."""
 
-    @property
-    def known(self) -> bool:
-        """Whether the provider has told it."""
-        return self._offset is not None
-
-    @property
-    def offset(self) -> Instant:
-        """Provider minus ours; 0 while unknown."""
-        return self._offset or 0
-
     def observe(self, date: Instant | None, at: Instant) -> None:
-        """An answer said ``date`` and arrived at ``at``."""
+        """A usable answer said ``date`` and arrived at ``at``."""
         if date is None:
             return
         seen = date - at
-        if self._offset is None:
-            self._offset = seen
-        elif abs(seen - self._offset) <= JUMP:
-            self.error = max(self.error, abs(seen - self._offset) - RESOLUTION)
-            self._offset, self._doubted = seen, []
-        else:
+        change = abs(seen - self.offset)
+        if change > JUMP:
             self._doubt(seen, at)
+            return
+        if self.known:
+            self.error = max(self.error, change - RESOLUTION)
+        self.known, self.offset, self._doubted = True, seen, []
 
     def _doubt(self, seen: Instant, at: Instant) -> None:
-        """Believe a jump only when it stays."""
-        agreeing = [(offset, when) for offset, when in self._doubted if abs(offset - seen) <= JUMP]
-        self._doubted = [*agreeing, (seen, at)][-100:]
-        if len(self._doubted) >= SETTLED and at - self._doubted[0][1] >= SETTLED_OVER:
-            self._offset, self._doubted = seen, []
+        """Believe what is doubted only when it stays."""
+        self._doubted = [*self._doubted, (seen, at)][-DOUBTED_KEPT:]
+        agreeing = self._agreeing(seen)
+        if len(agreeing) >= SETTLED and at - agreeing[0][1] >= SETTLED_OVER:
+            self.known, self.offset, self._doubted = True, seen, []
+
+    def _agreeing(self, seen: Instant) -> list[tuple[Instant, Instant]]:
+        """The doubted readings that agree with one."""
+        return [(offset, when) for offset, when in self._doubted if abs(offset - seen) <= JUMP]
+
+    @property
+    def undecided(self) -> bool:
+        """Whether another answer may decide by which clock a new stream begins: the readings so far differ from ours, and do not agree."""
+        return not self.known and 0 < len(self._doubted) < READINGS_MAX and self._agreed() is None
+
+    def _agreed(self) -> Instant | None:
+        """The offset that enough doubted readings agree on, if any; the newest such."""
+        return next((seen for seen, _ in reversed(self._doubted) if len(self._agreeing(seen)) >= SETTLED), None)
+
+    def origin(self, at: Instant) -> Instant:
+        """What the floor of a new stream is reckoned from: the earlier of both clocks, the provider's as far as readings agree."""
+        agreed = None if self.known else self._agreed()
+        return at + min(0, self.offset, agreed or 0) - RESOLUTION
 
     def earliest(self, at: Instant) -> Instant:
         """The provider's time at ``at``, at the earliest: what a query then has certainly seen."""

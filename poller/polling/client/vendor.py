@@ -28,6 +28,15 @@ class Exchange(Struct, frozen=True):
     received: Instant
 
 
+def tells_time(response: Response) -> bool:
+    """Whether an answer's ``Date`` is the provider's: of a usable answer, or of one that refuses our signature's time.
+
+    An error page is often made by something on the way, and a cached answer (RFC 9111 section 5.1) tells when it was made.
+    """
+    usable = 200 <= response.status < 300 or response.status == 401
+    return usable and response.body.lstrip()[:1] != b"<" and response.headers.get("age", "0").strip() == "0"
+
+
 class VendorClient:
     """One account's vendor: provider, HTTP, credentials, rate limit, clock. An async context manager."""
 
@@ -95,7 +104,8 @@ class VendorClient:
         sent = self._clock.now()
         fetched = await self._http.send(request, headers)
         received = self._clock.now()
-        self.provider_clock.observe(fetched.date, received)
+        if tells_time(fetched.response):
+            self.provider_clock.observe(fetched.date, received)
         wait_s = exhausted(fetched.response)
         if wait_s:
             self.hold_until(self._clock.monotonic() + min(wait_s, RETRY_AFTER_MAX_S))

@@ -1,0 +1,127 @@
+"""The provider's clock: believed when readings agree, and never so that a message is hidden or a window misses time."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from poller.model import DAY, HOUR, MINUTE, SECOND, Instant
+from poller.polling.client.provider_clock import JUMP, READINGS_MAX, RESOLUTION, SETTLED, SETTLED_OVER, ProviderClock
+from poller.polling.client.vendor import tells_time
+from poller.providers.contract import Response
+
+NOW = 1_790_000_000 * SECOND
+LIES = {"a day and two hours ahead": 26 * HOUR, "400 days ahead": 400 * DAY, "year 9999": 253_402_300_799 * SECOND - NOW, "1970": -NOW,
+        "a day and two hours behind": -26 * HOUR, "400 days behind": -400 * DAY, "three minutes ahead": 3 * MINUTE}  # fmt: skip
+
+
+@pytest.mark.parametrize("lie", LIES.values(), ids=list(LIES))
+def test_only_the_first_date_is_wrong(lie: Instant) -> None:
+    """A floor is reckoned by our clock, windows by the earlier one, and the next right answer ends the doubt."""
+    clock = ProviderClock()
+    clock.observe(NOW + lie, NOW)
+    assert (clock.origin(NOW), clock.known, clock.undecided) == (NOW - RESOLUTION, False, True)
+    assert clock.earliest(NOW) <= min(NOW, NOW + lie)
+    clock.observe(NOW + SECOND, NOW + SECOND)
+    assert (clock.origin(NOW), clock.known, clock.undecided, clock.offset) == (NOW - RESOLUTION, True, False, 0)
+    assert clock.earliest(NOW) == NOW - RESOLUTION
+
+
+@pytest.mark.parametrize("offset", LIES.values(), ids=list(LIES))
+def test_a_clock_that_differs_from_the_first_answer_on_is_believed_when_answers_agree(offset: Instant) -> None:
+    """For a floor after three of them, and then only where it is behind ours; for windows after two minutes more."""
+    clock = ProviderClock()
+    for second in range(SETTLED):
+        assert not clock.known
+        assert clock.origin(NOW) == NOW - RESOLUTION
+        clock.observe(NOW + second * SECOND + offset, NOW + second * SECOND)
+    assert not clock.undecided
+    assert clock.origin(NOW) == NOW + min(0, offset) - RESOLUTION
+    assert clock.earliest(NOW) <= min(NOW, NOW + offset)
+    clock.observe(NOW + SETTLED_OVER + offset, NOW + SETTLED_OVER)
+    assert (clock.known, clock.offset) == (True, offset)
+    assert clock.origin(NOW) == NOW + min(0, offset) - RESOLUTION
+
+
+def test_clocks_that_never_agree_keep_a_stream_from_beginning_only_so_long() -> None:
+    """Then ours counts."""
+    clock = ProviderClock()
+    for number in range(READINGS_MAX):
+        assert clock.undecided == (number > 0)
+        clock.observe(NOW + (number + 1) * HOUR, NOW)
+    assert not clock.undecided
+    assert clock.origin(NOW) == NOW - RESOLUTION
+
+
+READINGS = st.lists(
+    st.tuples(
+        st.sampled_from([0, 1, 90, -90, 300, -300, 7200, -7200, -NOW // SECOND, 400 * 86400]) | st.integers(-(10**9), 10**9),
+        st.integers(0, 90),
+    ),
+    max_size=40,
+)
+
+
+@given(READINGS)
+def test_whatever_a_clock_says_a_floor_is_not_ahead_of_ours_and_windows_are_in_order(readings: list[tuple[int, int]]) -> None:
+    """Clocks that jump, run fast, lie at first or at last: the floor, the earliest and the latest reading keep their order."""
+    clock, at = ProviderClock(), NOW
+    for offset_s, later_s in readings:
+        at += later_s * SECOND
+        clock.observe(at + offset_s * SECOND, at)
+        assert clock.origin(at) <= at
+        assert clock.earliest(at) < clock.latest(at)
+        assert clock.earliest(at) <= at + offset_s * SECOND + RESOLUTION or abs(offset_s * SECOND - clock.offset) <= JUMP
+        assert clock.error >= 0
+
+
+@given(st.lists(st.integers(0, 2), min_size=1, max_size=60), st.tuples(*[st.integers(-600, 600)] * 3))
+def test_hosts_behind_a_balancer_never_hide_time(order: list[int], hosts: tuple[int, int, int]) -> None:
+    """The earliest reading is never later than what the host that answered last, or every host that agrees with ours, says."""
+    clock, at = ProviderClock(), NOW
+    for host in order:
+        at += 15 * SECOND
+        clock.observe(at + hosts[host] * SECOND, at)
+        assert clock.earliest(at) <= at + hosts[host] * SECOND
+
+
+@given(st.integers(0, 100), st.integers(1, 500))
+def test_a_clock_that_runs_fast_is_followed(fast_percent: int, answers: int) -> None:
+    """However fast it runs, an answer every few seconds keeps the reading within one jump of it."""
+    clock = ProviderClock()
+    for number in range(answers):
+        at = NOW + number * 10 * SECOND
+        theirs = at + number * 10 * SECOND * fast_percent // 100
+        clock.observe(theirs, at)
+        assert abs(clock.earliest(at) - theirs) <= JUMP + RESOLUTION
+
+
+def test_a_new_stream_floor_follows_readings_that_agree_behind_ours() -> None:
+    """A provider five hours behind ours does not hide the last hour of a stream that begins an hour ago."""
+    clock = ProviderClock()
+    for second in range(SETTLED):
+        clock.observe(NOW - 5 * HOUR + second * SECOND, NOW + second * SECOND)
+    assert clock.origin(NOW) - HOUR <= NOW - 6 * HOUR
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "body", "told"),
+    [
+        (200, {}, b"[]", True),
+        (204, {}, b"", True),
+        (401, {}, b"{}", True),
+        (200, {"age": "0"}, b"[]", True),
+        (200, {"age": "3600"}, b"[]", False),
+        (200, {}, b"<html>", False),
+        (401, {}, b" <html>", False),
+        (500, {}, b"{}", False),
+        (503, {}, b"", False),
+        (429, {}, b"{}", False),
+        (302, {}, b"", False),
+        (407, {}, b"", False),
+    ],
+)
+def test_only_usable_answers_tell_the_time(status: int, headers: dict[str, str], body: bytes, told: bool) -> None:
+    """An error page's or a cache's date teaches nothing."""
+    assert tells_time(Response(status, headers, body)) == told
