@@ -59,25 +59,23 @@ class Misused(PollerError):
 
 
 class ProviderError(PollerError):
-    """The provider did not give a usable answer. ``code`` is the HTTP status, where there was an answer."""
+    """The provider did not give a usable answer.
+
+    ``code`` is the HTTP status, where there was an answer; ``wait_s`` are the seconds to wait at least, where the
+    provider said so.
+    """
 
     kind = "provider"
-    wait_s: float | None = None
-    """Seconds to wait at least, as the provider said, or None."""
 
-    def __init__(self, message: str = "", *, fix: str = "", code: int | None = None) -> None:
+    def __init__(self, message: str = "", *, fix: str = "", code: int | None = None, wait_s: float | None = None) -> None:
         super().__init__(message, fix=fix)
-        self.code = code
+        self.code, self.wait_s = code, wait_s
 
 
 class Unreachable(ProviderError):
     """No usable answer: timeout, connection error, 5xx, truncated or non-JSON 200."""
 
     kind = "unreachable"
-
-    def __init__(self, message: str = "", *, fix: str = "", wait_s: float | None = None) -> None:
-        super().__init__(message, fix=fix)
-        self.wait_s = wait_s
 
 
 class ConnectionLost(Unreachable):
@@ -93,9 +91,8 @@ class RateLimited(AccountTrouble):
 
     kind = "throttled"
 
-    def __init__(self, wait_s: float | None = None) -> None:
-        super().__init__("the provider limits the rate", code=429)
-        self.wait_s = wait_s
+    def __init__(self, wait_s: float | None = None, *, code: int = 429) -> None:
+        super().__init__("the provider limits the rate", code=code, wait_s=wait_s)
 
 
 class Unauthorized(AccountTrouble):

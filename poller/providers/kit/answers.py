@@ -34,7 +34,7 @@ def accept(response: Response, *, gone: frozenset[int] = frozenset({403, 404}), 
         raise Unauthorized(code=status)
     wait_s = retry_after(response) if status == 429 or status >= 500 else _longest(response, "retry-after")
     if status == 429 or (status in _THROTTLES and wait_s is not None):
-        raise RateLimited(wait_s)
+        raise RateLimited(wait_s, code=status)
     if status >= 500 or status in _RETRY or status < 200:
         raise Unreachable(f"the provider answered {status}", code=status, wait_s=wait_s)
     if status in gone or (other_gone and 400 <= status < 500):
