@@ -28,9 +28,7 @@ for name in [name for name in sys.modules if name == "poller" or name.startswith
 import anyio  # noqa: E402
 from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition  # noqa: E402
 from poller.codec import decode_state  # noqa: E402
-from poller.demo import providers  # noqa: E402
 from poller.demo.broker import Cluster, die_with_parent  # noqa: E402
-from poller.demo.command import _SECRETS, ACCOUNTS  # noqa: E402
 from poller.demo.jars import fetch  # noqa: E402
 from poller.demo.providers import Answer, Providers  # noqa: E402
 from poller.demo.server import serving  # noqa: E402
@@ -38,6 +36,9 @@ from poller.demo.shelf import Sms  # noqa: E402
 from poller.demo.switches import Switches  # noqa: E402
 from poller.demo.world import FONE, HEYMARKET, PROPERTIES, STUUT, THREADS, World  # noqa: E402
 from poller.window import Cursor  # noqa: E402
+
+from poller.demo import providers  # noqa: E402
+from poller.demo.command import _SECRETS, ACCOUNTS  # noqa: E402
 
 SECOND, HOUR = 1_000_000, 3_600_000_000
 GONE = "thr_gone"
@@ -158,7 +159,7 @@ def cursors(state: dict[tuple[int, bytes], bytes]) -> Iterator[tuple[str, Cursor
 
 def shape(cursor: Cursor) -> str:
     """What a cursor is in the middle of: which fields its continuations have, what it has learned."""
-    held = [sweep for sweep in cursor.sweeps.values()] + ([cursor.backfill.sweep] if cursor.backfill and cursor.backfill.sweep else [])
+    held = list(cursor.sweeps.values()) + ([cursor.backfill.sweep] if cursor.backfill and cursor.backfill.sweep else [])
     steps = sorted(f"{sorted(sweep.request.step)}{sweep.request.step.get('kind')}{sweep.handed}" for sweep in held)
     return json.dumps(
         [steps, sorted(cursor.memo), bool(cursor.debts), cursor.waits and cursor.waits[0], bool(cursor.backfill), bool(cursor.complete)]

@@ -85,8 +85,8 @@ def test_rows_that_were_published_are_no_events(data: dict[str, Any]) -> None:
     assert story.goes_on() == []
     published = {json.dumps(row["row"]) for row in data["rows"] if row["published"]}
     assert published - story.recorded.listed == set()
-    waiting = {stream.id for shard in story.seen[-1].shards for account in shard.accounts for stream in account.streams if stream.reason}
-    assert waiting == {"stuut/collections/thr_gone"}
+    troubled = {account.key: account.in_trouble for shard in story.seen[-1].shards for account in shard.accounts if account.in_trouble}
+    assert troubled == {"stuut/collections": {"gone": 1}}
 
 
 @pytest.mark.parametrize("kind", [b"m", b"d"])
