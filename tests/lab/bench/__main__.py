@@ -1,122 +1,216 @@
-"""``make bench``: CPU per new message and per re-listed row, in one run on loopback against real Kafka, as ratios.
+"""``make bench``: what poller costs beside two floors and a hand-written loop, as ratios of one run, medians of three with the spread.
 
-The floor fetches, parses and forwards the same rows without any logic; the hand-written loop is
-what one writes in an afternoon; the product is ``poller run`` as users run it. CPU seconds are
-those of the client process only.
+Every figure is CPU of the client process alone, from a mark after its start to an end, so that imports, TLS and idling are in none. A
+run that lists or publishes another number of rows than expected is refused. See ``peers.py`` for what the rows mean.
 """
 
 from __future__ import annotations
 
-import json
+import argparse
+import statistics
 import subprocess
 import sys
 import tempfile
-import time
-import urllib.request
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
 
-import psutil
+from msgspec import Struct
 
-from poller.demo.command import _free_port
 from poller.demo.kafka.broker import Cluster, die_with_parent
 from poller.demo.kafka.jars import fetch
+from tests.lab.bench.product import Product
 
-COUNT, ROUNDS = 20_000, 4
-
-
-def peer(name: str, url: str, bootstrap: str, topic: str) -> tuple[float, float]:
-    """CPU microseconds per new message and per re-listed row of a peer."""
-    command = [sys.executable, "-m", f"tests.lab.bench.{name}", f"{url}/v1/messages/all", bootstrap, topic, str(COUNT), str(ROUNDS)]
-    lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
-    rounds = [(float(line.split()[1]), int(line.split()[2])) for line in lines]
-    new = rounds[0][0] / rounds[0][1] * 1e6
-    again = sum(cpu for cpu, _ in rounds[1:]) / sum(rows for _, rows in rounds[1:]) * 1e6
-    return new, again
+PAGES = (100, 200, 1000)
+FLOW, REACH_S, FOLLOW_S = 40.0, 25.0, 15.0
+"""Steady: messages a second, and how far each poll reaches back: 25 re-listed rows a new one."""
 
 
-def figures(port: int) -> dict[str, float]:
-    """Sums over the product's counters."""
+class Refused(Exception):
+    """The run did other work than it should have."""
+
+
+class Measured(Struct, frozen=True):
+    """One process over one task."""
+
+    cpu: float
+    wall: float
+    rows: int
+    fresh: int
+    requests: int
+
+
+class Child:
+    """A process that obeys lines."""
+
+    def __init__(self, *command: str) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", *command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, preexec_fn=die_with_parent
+        )
+        self.said = self._read()
+
+    def _read(self) -> str:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline().strip()
+        if not line:
+            raise Refused(f"a child ended: {self._process.wait(10)}")
+        return line
+
+    def ask(self, line: str) -> str:
+        """A command and its answer."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(line + "\n")
+        self._process.stdin.flush()
+        return self._read()
+
+    def measure(self, line: str) -> Measured:
+        """A command and what it cost."""
+        cpu, wall, rows, fresh, requests = self.ask(line).split()
+        return Measured(float(cpu), float(wall), int(rows), int(fresh), int(requests))
+
+    def close(self) -> None:
+        """End it."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.wait(20)
+
+
+@contextmanager
+def child(*command: str) -> Iterator[Child]:
+    """A child for as long as the block lasts."""
+    process = Child(*command)
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=2) as answer:
-            lines = answer.read().decode().splitlines()
-    except OSError:
-        return {}
-    found: dict[str, float] = {}
-    for line in lines:
-        if not line.startswith("#"):
-            name = line.partition("{")[0].partition(" ")[0] + ("_created" if "created" in line else "")
-            found[name] = found.get(name, 0) + float(line.rpartition(" ")[2])
-    return found
-
-
-def wait_for(port: int, name: str, value: float) -> dict[str, float]:
-    """Until a counter has come so far."""
-    while (found := figures(port)).get(name, 0) < value:
-        time.sleep(0.2)
-    return found
-
-
-def product(url: str, bootstrap: str, folder: Path) -> tuple[float, float, float]:
-    """CPU microseconds per new message and per re-listed row of the product, and its peak memory in MiB."""
-    port = _free_port()
-    account: dict[str, Any] = {
-        "name": "main",
-        "provider": "heymarket",
-        "base_url": url,
-        "rate_limit": "1000/s",
-        "credentials": {"api_key": {"file": "key"}},
-    }
-    value = {
-        "kafka": {"bootstrap_servers": [bootstrap]}, "state": {"directory": "state"}, "admin": {"listen": f"127.0.0.1:{port}"},
-        "log": {"level": "warning"}, "defaults": {"interval": "100ms", "overlap": "1h", "start_from": "1d"}, "accounts": [account],
-    }  # fmt: skip
-    (folder / "key").write_text("bench")
-    (folder / "poller.yaml").write_text(json.dumps(value))
-    command = [sys.executable, "-m", "poller", "run", "--config", str(folder / "poller.yaml")]
-    process = subprocess.Popen(command, stderr=subprocess.DEVNULL, preexec_fn=die_with_parent)
-    watched = psutil.Process(process.pid)
-    try:
-        while not figures(port).get("poller_shards_owned"):
-            time.sleep(0.02)
-        start = sum(watched.cpu_times()[:2])
-        first = wait_for(port, "poller_events_published_total_created", COUNT)
-        cpu_new = sum(watched.cpu_times()[:2])
-        again = wait_for(port, "poller_rows_fetched_total", first["poller_rows_fetched_total"] + (ROUNDS - 1) * COUNT)
-        cpu_again = sum(watched.cpu_times()[:2])
-        rows = again["poller_rows_fetched_total"] - first["poller_rows_fetched_total"]
-        return (cpu_new - start) / COUNT * 1e6, (cpu_again - cpu_new) / rows * 1e6, watched.memory_info().rss / 2**20
+        yield process
     finally:
-        process.terminate()
-        process.wait(25)
+        process.close()
+
+
+class Bench:
+    """One Kafka, and fresh providers, topics and processes for each task."""
+
+    def __init__(self, kafka: Cluster, folder: Path) -> None:
+        self._kafka, self._folder, self._number = kafka, folder, 0
+
+    def topic(self) -> str:
+        """A fresh topic with sixteen partitions."""
+        from confluent_kafka.admin import AdminClient, NewTopic
+
+        self._number += 1
+        name = f"bench-{self._number}"
+        admin = AdminClient({"bootstrap.servers": self._kafka.bootstrap})
+        admin.create_topics([NewTopic(name, 16, 1)])[name].result(30)
+        return name
+
+    def peer(self, name: str, page: int, tasks: list[tuple[str, str]]) -> dict[str, Measured]:
+        """A peer over tasks, each with commands to the provider before it: ``(provider commands, peer command)``."""
+        with ExitStack() as stack:
+            provider = stack.enter_context(child("tests.lab.bench.provider", str(page)))
+            url = f"http://127.0.0.1:{provider.said}/v1/messages/all"
+            peer = stack.enter_context(child("tests.lab.bench.peers", name, url, self._kafka.bootstrap, self.topic(), str(page)))
+            found = {}
+            for commands, task in tasks:
+                for command in filter(None, commands.split(";")):
+                    provider.ask(command)
+                found[task.split()[0] + str(len(found))] = peer.measure(task)
+            return found
+
+    def product(self, page: int, *, interval: str, overlap: str, before: int = 0) -> Product:
+        """poller beside a provider that lists ``before`` messages from the start."""
+        self._number += 1
+        folder = self._folder / f"product-{self._number}"
+        folder.mkdir()
+        provider = Child("tests.lab.bench.provider", str(page))
+        if before:
+            provider.ask(f"reveal {before}")
+        return Product(folder, self._kafka.bootstrap, provider, f"bench{self._number}", interval=interval, overlap=overlap)
+
+
+def new_and_again(bench: Bench, page: int, count: int) -> dict[str, tuple[float, ...]]:
+    """CPU microseconds per new message, per re-listed row of a restless page, per row of an identical page; requests' rows are checked."""
+    found: dict[str, tuple[float, ...]] = {}
+    for name in ("fetch", "bare", "transactional", "loop"):
+        done = bench.peer(
+            name, page, [(f"reveal {count}", f"walk {count} 1"), ("restless 1", f"walk {count} 3"), ("restless 0", f"walk {count} 3")]
+        )
+        new, again, same = done.values()
+        if (new.rows, again.rows, same.rows) != (count, 3 * count, 3 * count) or (name == "loop" and new.fresh != count):
+            raise Refused(f"{name}: {done}")
+        found[name] = (new.cpu / count * 1e6, again.cpu / again.rows * 1e6, same.cpu / same.rows * 1e6)
+    with bench.product(page, interval="100ms", overlap="1h") as poller:
+        new = poller.until_published(count, reveal=count)
+        again = poller.over_rows(3 * count, restless=True)
+        same = poller.over_rows(3 * count, restless=False)
+    found["poller"] = (new.cpu / count * 1e6, again.cpu / again.rows * 1e6, same.cpu / same.rows * 1e6)
+    return found
+
+
+def steady(bench: Bench) -> dict[str, float]:
+    """CPU microseconds per new message where 25 rows are listed for each."""
+    with bench.product(100, interval="1s", overlap=f"{REACH_S:.0f}s") as poller:
+        ours = poller.over_time(FOLLOW_S, flow=FLOW, warm_s=REACH_S)
+    theirs = bench.peer("loop", 100, [(f"flow {FLOW}", f"follow {REACH_S} {REACH_S}"), ("", f"follow {FOLLOW_S} {REACH_S}")])
+    loop = list(theirs.values())[-1]
+    return {"loop": loop.cpu / loop.fresh * 1e6, "poller": ours.cpu / ours.fresh * 1e6, "listed": ours.rows / ours.fresh}
+
+
+def idle(bench: Bench) -> tuple[float, float, float]:
+    """Requests an interval of a quiet stream, CPU microseconds of each, and of a bare call."""
+    with bench.product(100, interval="200ms", overlap="1m", before=50) as poller:
+        quiet = poller.over_time(20.0, flow=0.0, warm_s=10.0)
+    bare = bench.peer("bare", 100, [("reveal 50", "walk 50 500")])["walk0"]
+    return quiet.requests / (20.0 / 0.2), quiet.cpu / max(1, quiet.requests) * 1e6, bare.cpu / bare.requests * 1e6
+
+
+def backlog(bench: Bench, count: int) -> tuple[float, float]:
+    """Wall seconds for a backlog of one stream: the loop, and poller from its readiness."""
+    loop = bench.peer("loop", 100, [(f"reveal {count}", f"walk {count} 1")])["walk0"]
+    with bench.product(100, interval="1s", overlap="1h") as poller:
+        ours = poller.until_published(count, reveal=count)
+    return loop.wall, ours.wall
+
+
+def spread(values: list[float]) -> str:
+    """The median, with the smallest and the largest."""
+    return f"{statistics.median(values):7.2f} ({min(values):.2f} - {max(values):.2f})"
+
+
+def report(runs: list[dict[int, dict[str, tuple[float, ...]]]], pages: tuple[int, ...]) -> None:
+    """Ratios, each of one run."""
+    kinds = ("new message", "re-listed row", "row of an identical page")
+    rivals = (("transactional", "loop"), ("fetch", "loop"), ("bare", "loop"))
+    for page in pages:
+        for index, kind in enumerate(kinds):
+            ours = [run[page]["poller"][index] for run in runs]
+            line = f"pages of {page:<5}{kind:26}{statistics.median(ours):8.1f} us"
+            for rival in rivals[index]:
+                line += f"   x {rival} {spread([run[page]['poller'][index] / run[page][rival][index] for run in runs])}"
+            print(line)
 
 
 def main() -> None:
-    """Measure all three in one run, and print the table."""
+    """Measure, print, refuse what is not comparable."""
+    given = argparse.ArgumentParser()
+    given.add_argument("--runs", type=int, default=3)
+    given.add_argument("--count", type=int, default=20_000)
+    given.add_argument("--backlog", type=int, default=50_000)
+    given.add_argument("--pages", type=int, nargs="*", default=list(PAGES))
+    asked = given.parse_args()
+    pages = tuple(asked.pages)
     with tempfile.TemporaryDirectory() as name, Cluster(fetch(progress=print), Path(name) / "kafka") as kafka:
-        from confluent_kafka.admin import AdminClient, NewTopic
-
-        topics = ["floor", "handwritten"]
-        admin = AdminClient({"bootstrap.servers": kafka.bootstrap})
-        for future in admin.create_topics([NewTopic(topic, 16, 1) for topic in topics]).values():
-            future.result()
-        server = subprocess.Popen(
-            [sys.executable, "-m", "tests.lab.bench.provider", str(COUNT)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            preexec_fn=die_with_parent,
+        bench = Bench(kafka, Path(name))
+        runs = [{page: new_and_again(bench, page, asked.count) for page in pages} for _ in range(asked.runs)]
+        report(runs, pages)
+        steadies = [steady(bench) for _ in range(asked.runs)]
+        print(
+            f"steady, {steadies[0]['listed']:.0f} rows listed a new one: {steadies[0]['poller']:.0f} us   x loop",
+            spread([s["poller"] / s["loop"] for s in steadies]),
         )
-        assert server.stdout is not None
-        url = f"http://127.0.0.1:{int(server.stdout.readline())}"
-        floor = peer("floor", url, kafka.bootstrap, "floor")
-        loop = peer("handwritten", url, kafka.bootstrap, "handwritten")
-        new, again, memory = product(url, kafka.bootstrap, Path(name))
-        server.terminate()
-    print(f"{'CPU microseconds':28}{'per new message':>18}{'ratio':>8}{'per re-listed row':>20}{'ratio':>8}")
-    for label, values in (("floor, no logic", floor), ("hand-written loop", loop), ("poller", (new, again))):
-        print(f"{label:28}{values[0]:18.1f}{values[0] / floor[0]:8.2f}{values[1]:20.1f}{values[1] / floor[1]:8.2f}")
-    print(f"poller: {1e6 / new:.0f} new messages a second on one core, {memory:.0f} MiB resident")
+        idles = [idle(bench) for _ in range(asked.runs)]
+        print(
+            f"idle: {spread([each[0] for each in idles])} requests an interval, each x bare call {spread([each[1] / each[2] for each in idles])}"
+        )
+        walls = [backlog(bench, asked.backlog) for _ in range(asked.runs)]
+        print(f"backlog of {asked.backlog}: {walls[0][1]:.1f} s   x loop {spread([ours / loop for loop, ours in walls])}")
 
 
 if __name__ == "__main__":

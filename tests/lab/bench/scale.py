@@ -22,7 +22,7 @@ import psutil
 from poller.demo.command import _free_port
 from poller.demo.kafka.broker import Cluster, die_with_parent
 from poller.demo.kafka.jars import fetch
-from tests.lab.bench.__main__ import figures
+from tests.lab.bench.product import figures
 
 THREADS, ACCOUNTS, INTERVAL_S, STEADY_S = 10_000, 50, 30, 60
 ROWS = 3
