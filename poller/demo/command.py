@@ -5,7 +5,6 @@ Kafka and the daemon are child processes that die with this one; the folder goes
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -21,6 +20,7 @@ import anyio.to_thread
 from ..errors import Unavailable, first
 from ..model import SECOND
 from ..signals import until_signal
+from .accounts import ACCOUNTS, account_lines, write_secrets
 from .kafka.broker import Cluster, die_with_parent
 from .kafka.jars import fetch
 from .kafka.reader import Reader
@@ -28,12 +28,10 @@ from .simulator.judge import Verdict, judge
 from .simulator.server import serving
 from .simulator.switches import Switches
 from .simulator.truth import Published
-from .simulator.vendors import routes as providers
 from .simulator.vendors.routes import Providers
-from .simulator.world import PROPERTIES, THREADS, World
+from .simulator.world import World
 from .view import View
 
-ACCOUNTS = {"stuut": "collections", "heymarket": "main", "fonedynamics": "sydney"}
 PUBLIC = ("sms.messages.v1", "sms.status-changes.v1", "sms.dead-letters.v1")
 SETTLE_S = 60.0
 """How long the proof waits for what is still on its way."""
@@ -45,31 +43,7 @@ admin: {{listen: "127.0.0.1:{port}"}}
 log: {{level: warning}}
 defaults: {{interval: 1s, overlap: 1m, start_from: 24h, reconcile: {{every: 6h, back: 24h}}, timeout: 5s}}
 accounts:
-- name: main
-  provider: heymarket
-  base_url: {url}/heymarket
-  credentials: {{secret_id: {{file: heymarket-id}}, secret_key: {{file: heymarket-key}}}}
-  rate_limit: 20/s
-- name: sydney
-  provider: fonedynamics
-  base_url: {url}/fonedynamics
-  credentials: {{account_sid: {{file: fone-sid}}, token: {{file: fone-token}}}}
-  properties: [{properties}]
-  rate_limit: 20/s
-- name: collections
-  provider: stuut
-  base_url: {url}/stuut
-  credentials: {{token: {{file: stuut-token}}}}
-  threads: [{threads}]
-  rate_limit: 20/s
-"""
-_SECRETS = {
-    "heymarket-id": providers.SECRET_ID,
-    "heymarket-key": providers.SECRET_KEY,
-    "fone-sid": providers.ACCOUNT_SID,
-    "fone-token": providers.FONE_TOKEN,
-    "stuut-token": providers.TOKEN,
-}
+{accounts}"""
 
 
 def demo(*, seconds: float, port: int, switches: Switches) -> int:
@@ -206,15 +180,10 @@ class _Demo:
         return {"lag": f"{max(lags, default=0):.0f} s", "duplicates suppressed": f"{known:.0f}"}
 
     def _write(self, url: str) -> Path:
-        for name, value in _SECRETS.items():
-            (self._folder / name).write_text(value)
-            os.chmod(self._folder / name, 0o600)
+        write_secrets(self._folder)
         path = self._folder / "poller.yaml"
-        path.write_text(
-            _CONFIG.format(
-                bootstrap=self._kafka.bootstrap, port=self._port, url=url, properties=", ".join(PROPERTIES), threads=", ".join(THREADS)
-            )
-        )
+        accounts = account_lines(self._world.providers, url, {}, "20/s")
+        path.write_text(_CONFIG.format(bootstrap=self._kafka.bootstrap, port=self._port, accounts=accounts))
         return path
 
 

@@ -16,9 +16,10 @@ from typing import NamedTuple
 import anyio
 
 from poller.coverage import ladder
+from poller.demo.simulator.profiles import FONE, HEYMARKET
 from poller.demo.simulator.shelf import Sms
 from poller.demo.simulator.switches import Switches
-from poller.demo.simulator.world import FONE, HEYMARKET, World
+from poller.demo.simulator.world import World
 from poller.model import SECOND, BadRow, Instant, Row
 from poller.polling import streams
 from poller.providers.contract import Page, Request, Response

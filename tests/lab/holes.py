@@ -9,12 +9,13 @@ import random
 from dataclasses import replace
 from typing import NamedTuple
 
+from poller.demo.simulator.profiles import FONE, HEYMARKET, PROPERTIES, STUUT, THREADS
 from poller.demo.simulator.shelf import Sms
 from poller.demo.simulator.switches import Switches
 from poller.demo.simulator.vendors import answers
 from poller.demo.simulator.vendors import routes as kit
 from poller.demo.simulator.vendors.routes import Providers
-from poller.demo.simulator.world import FONE, HEYMARKET, PROPERTIES, STUUT, THREADS, World
+from poller.demo.simulator.world import World
 from poller.errors import ProviderError
 from poller.model import DAY, HOUR, MINUTE, SECOND, Gap, Instant, Stream
 from poller.providers.contract import Adapter, Json, Page, Request, Response, View, Window
@@ -73,7 +74,7 @@ def play(
     adapter: Adapter, chore: str, world: World, *, days: float, seed: int, said: list[str] | None = None, rate: float = 0.02
 ) -> tuple[list[tuple[Instant, Gap]], int]:
     """Run the audit every ten minutes; the gaps it raised and when, and the number of requests. ``said`` takes its oddities; ``rate`` is what polling has learned."""
-    kit._authorized = lambda provider, given, now: True  # the harness has no secrets
+    kit.authorized = lambda provider, given, now: True  # the harness has no secrets
     answers, now, raised, requests = Kit(world, seed), START, [], 0
     memo: Json = {}
     said = [] if said is None else said
@@ -134,7 +135,7 @@ def threads(seed: int, *, days: float = 30.0, cap: int = 0, each: int = 260) -> 
 
     They are quiet, so they are read once an hour; a third of their messages is away for some days.
     """
-    kit._authorized = lambda provider, given, now: True
+    kit.authorized = lambda provider, given, now: True
     rate = len(THREADS) * each / (days * DAY / SECOND)
     world = World(seed, START, replace(ORDINARY, cap=cap, vanish=0.33, vanish_s=4 * 86_400.0), per_second=rate, providers=(STUUT,))
     answers, adapter, told = Kit(world, seed), Stuut(), set[str]()

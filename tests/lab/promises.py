@@ -8,8 +8,9 @@ from typing import NamedTuple
 
 import anyio
 
+from poller.demo.simulator.profiles import HEYMARKET
 from poller.demo.simulator.switches import Switches
-from poller.demo.simulator.world import HEYMARKET, World
+from poller.demo.simulator.world import World
 from poller.model import DAY, HOUR, MINUTE, SECOND, Instant
 from poller.polling import streams
 from poller.telemetry.account_facts import AccountFacts, PageFacts

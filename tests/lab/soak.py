@@ -26,11 +26,12 @@ import trio
 
 from poller.coverage import lateness
 from poller.coverage.backfill import BackfillRequest
-from poller.demo.command import ACCOUNTS
+from poller.demo.accounts import ACCOUNTS
 from poller.demo.simulator.judge import Flag, Verdict
+from poller.demo.simulator.profiles import FONE, HEYMARKET, THREADS
 from poller.demo.simulator.shelf import Sms
 from poller.demo.simulator.switches import Switches, named, wild
-from poller.demo.simulator.world import FONE, HEYMARKET, NEVER, THREADS, World
+from poller.demo.simulator.world import NEVER, World
 from poller.errors import PollerError
 from poller.kafka.partitioner import shard_of
 from poller.kafka.port import Stored

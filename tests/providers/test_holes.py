@@ -9,10 +9,11 @@ from typing import Any
 import anyio
 import pytest
 
+from poller.demo.simulator.profiles import HEYMARKET
 from poller.demo.simulator.switches import Switches
-from poller.demo.simulator.vendors.answers import Answer
-from poller.demo.simulator.vendors.routes import Providers
-from poller.demo.simulator.world import HEYMARKET, World
+from poller.demo.simulator.vendors import heymarket
+from poller.demo.simulator.vendors.answers import Answer, Call
+from poller.demo.simulator.world import World
 from poller.model import DAY, HOUR, MINUTE, Stream
 from poller.providers.contract import View
 from poller.providers.fonedynamics.provider import FoneDynamics
@@ -94,20 +95,17 @@ def test_tilings_that_disagree_are_told(rate: float) -> None:
     assert not holes.tilings(1, days=4.0, rate=rate)
 
 
-def test_counts_that_mean_something_else_turn_the_audit_off() -> None:
+def test_counts_that_mean_something_else_turn_the_audit_off(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where counts never agree with lists, the audit says so once, and raises no gap."""
-    counted = Providers._count
+    counted = heymarket.count
 
-    def doubled(self: Providers, asked: dict[str, Any], now: int) -> Answer:
-        answer = counted(self, asked, now)
+    def doubled(call: Call, asked: dict[str, Any]) -> Answer:
+        answer = counted(call, asked)
         return answer._replace(body=str(2 * int(answer.body.strip(b'"'))).encode())
 
-    Providers._count = doubled  # type: ignore[method-assign]
+    monkeypatch.setattr(heymarket, "count", doubled)
     said: list[str] = []
-    try:
-        found = holes.counts(3, days=2.0, holes=0, said=said)
-    finally:
-        Providers._count = counted  # type: ignore[method-assign]
+    found = holes.counts(3, days=2.0, holes=0, said=said)
     assert found.false == 0
     assert said.count("counts_not_comparable") == 1
 

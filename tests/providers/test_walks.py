@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from poller.demo.simulator.profiles import HEYMARKET
 from poller.demo.simulator.switches import Switches
 from poller.demo.simulator.vendors.answers import Answer
-from poller.demo.simulator.world import HEYMARKET, World
+from poller.demo.simulator.world import World
 from poller.errors import ProviderError, Unreachable
 from poller.model import SECOND, Gap, Instant, Row, Stream
 from poller.providers.contract import Page, Request, Response, Window

@@ -26,9 +26,9 @@ from poller.coverage import cursor as window
 from poller.coverage.backfill import BackfillRequest
 from poller.coverage.cursor import Backfill, Cursor, Sweep
 from poller.demo.kafka.broker import Cluster
+from poller.demo.simulator.profiles import PROPERTIES, THREADS
 from poller.demo.simulator.switches import Switches
 from poller.demo.simulator.vendors.answers import Answer
-from poller.demo.simulator.world import PROPERTIES, THREADS
 from poller.errors import Unauthorized, Unreachable
 from poller.kafka.partitioner import shard_of
 from poller.kafka.port import Chunk, LogEnd, Stored

@@ -9,11 +9,9 @@ from typing import Any
 import anyio
 import pytest
 
-from poller.demo import command
 from poller.demo.simulator.switches import HOSTILE
 from poller.demo.simulator.truth import Published
-from poller.demo.simulator.vendors import routes as providers
-from poller.demo.simulator.vendors.answers import Answer
+from poller.demo.simulator.vendors.answers import SECRETS, Answer
 from poller.demo.simulator.vendors.routes import Providers
 from poller.demo.simulator.world import World
 from poller.kafka.port import DEAD_LETTERS
@@ -26,13 +24,6 @@ NUMBER = re.compile(r"1999555\d{4}")
 PLANTED = 5_000
 """Messages of the backlog, each with a text and a number."""
 
-SECRETS = {
-    "heymarket-id": "SECRET_ID",
-    "heymarket-key": "SECRET_KEY",
-    "fone-sid": "ACCOUNT_SID",
-    "fone-token": "FONE_TOKEN",
-    "stuut-token": "TOKEN",
-}
 HASHED = "privacy: {numbers: hash, text: drop, key: {file: privacy-key}}\n"
 FAULTS = {"reply": 0.1, "commit": 0.05, "send": 0.05, "open": 0.05, "read": 0.05}
 
@@ -106,9 +97,8 @@ def traces(text: str) -> list[str]:
 @pytest.fixture
 def secrets(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every secret of the simulated providers is a canary."""
-    for file, name in SECRETS.items():
-        monkeypatch.setattr(providers, name, f"{MARK}-{name}-that-is-long-enough-for-hs256")
-        monkeypatch.setitem(command._SECRETS, file, getattr(providers, name))
+    for file in SECRETS:
+        monkeypatch.setitem(SECRETS, file, f"{MARK}-{file}-that-is-long-enough-for-hs256")
 
 
 def everything_but_values(story: Canary, said: str) -> dict[str, str]:

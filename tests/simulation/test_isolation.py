@@ -7,7 +7,7 @@ import httpx
 import pytest
 import trio
 
-from poller.demo.simulator.world import THREADS
+from poller.demo.simulator.profiles import THREADS
 from tests.support.fake_kafka import FakeCluster
 from tests.support.story import Story
 

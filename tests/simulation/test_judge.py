@@ -8,10 +8,10 @@ import pytest
 
 from poller.demo.command import ACCOUNTS
 from poller.demo.simulator.judge import Flag, Verdict, judge
+from poller.demo.simulator.profiles import STUUT
 from poller.demo.simulator.shelf import OTHERS
 from poller.demo.simulator.switches import Switches
 from poller.demo.simulator.truth import Published
-from poller.demo.simulator.world import STUUT
 from poller.model import SECOND
 from poller.telemetry.event_types import DEAD_LETTER
 from tests.support.story import START, Story

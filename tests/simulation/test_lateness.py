@@ -14,8 +14,9 @@ from msgspec.structs import replace
 from poller.coverage import cursor as window
 from poller.coverage import ladder, lateness
 from poller.coverage.lateness import Lateness
+from poller.demo.simulator.profiles import HEYMARKET
 from poller.demo.simulator.switches import Switches
-from poller.demo.simulator.world import HEYMARKET, World
+from poller.demo.simulator.world import World
 from poller.model import DAY, HOUR, MINUTE, SECOND, Stream
 from poller.polling import page as reading
 from poller.polling.streams import StreamPoll

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from poller.demo.simulator.profiles import FONE
 from poller.demo.simulator.switches import Switches
-from poller.demo.simulator.world import FONE
 from poller.model import DAY, HOUR, MINUTE, SECOND
 from poller.polling import side_queries as chores
 from poller.polling.lookups import LAST_LOOKS, SPACING, Lookups

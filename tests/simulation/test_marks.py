@@ -7,8 +7,9 @@ from itertools import pairwise
 import pytest
 
 from poller.coverage.cursor import Cursor
+from poller.demo.simulator.profiles import HEYMARKET
 from poller.demo.simulator.switches import Switches
-from poller.demo.simulator.world import HEYMARKET, World
+from poller.demo.simulator.world import World
 from poller.publishing.commit import Committer
 from poller.publishing.state_records import cursor_key, decode_state
 from tests.support.fake_kafka import FakeCluster

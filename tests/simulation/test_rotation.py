@@ -8,12 +8,12 @@ from typing import Any
 import anyio
 import pytest
 
-from poller.demo import command
 from poller.demo.simulator.vendors import routes as providers
+from poller.demo.simulator.vendors.answers import SECRETS
 from tests.support.fake_kafka import FakeCluster
 from tests.support.story import Story
 
-OLD, NEW = command._SECRETS["stuut-token"], "invented-new-token"
+OLD, NEW = SECRETS["stuut-token"], "invented-new-token"
 ROTATIONS = 5
 
 
@@ -57,14 +57,14 @@ class Rotation(Story):
 def authorized(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """The provider accepts the story's tokens."""
     held: dict[str, Any] = {}
-    original = providers._authorized
+    original = providers.authorized
 
     def accepts(provider: str, given: str, now: int) -> bool:
         if provider == "stuut":
             return given.removeprefix("Bearer ") in held["story"].accepted
         return original(provider, given, now)
 
-    monkeypatch.setattr(providers, "_authorized", accepts)
+    monkeypatch.setattr(providers, "authorized", accepts)
     return held
 
 

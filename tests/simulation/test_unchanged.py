@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from poller.demo.simulator.profiles import FONE, HEYMARKET, STUUT
 from poller.demo.simulator.switches import Switches
-from poller.demo.simulator.world import FONE, HEYMARKET, STUUT, World
+from poller.demo.simulator.world import World
 from poller.model import BadRow, Row
 from poller.polling import sweep
 from poller.polling.context import Account

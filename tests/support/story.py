@@ -17,13 +17,14 @@ import trio.testing
 
 from poller.clock import VirtualClock
 from poller.config import load as configuration
-from poller.demo.command import _SECRETS, ACCOUNTS
+from poller.demo.accounts import ACCOUNTS, account_lines, write_secrets
 from poller.demo.simulator.judge import Flag, Verdict, judge
+from poller.demo.simulator.profiles import HEYMARKET
 from poller.demo.simulator.switches import Switches
 from poller.demo.simulator.truth import Published
 from poller.demo.simulator.vendors.answers import HANG, RESET
 from poller.demo.simulator.vendors.routes import Providers
-from poller.demo.simulator.world import FONE, HEYMARKET, PROPERTIES, STUUT, THREADS, World
+from poller.demo.simulator.world import World
 from poller.errors import CommitUncertain, Unavailable
 from poller.model import DAY, SECOND
 from poller.publishing.cache import CacheDirectory
@@ -38,20 +39,6 @@ kafka: {{bootstrap_servers: ["127.0.0.1:1"], shards: {shards}, partitions: 4, se
 defaults: {{start_from: {start_from}, {defaults}}}
 accounts:
 {accounts}{more}"""
-ACCOUNT = {
-    HEYMARKET: """\
-- {{name: main, provider: heymarket, base_url: "http://127.0.0.1/heymarket", rate_limit: {rate},
-   credentials: {{secret_id: {{file: heymarket-id}}, secret_key: {{file: heymarket-key}}}}}}
-""",
-    FONE: """\
-- {{name: sydney, provider: fonedynamics, base_url: "http://127.0.0.1/fonedynamics", rate_limit: 50/s, properties: [{properties}],
-   credentials: {{account_sid: {{file: fone-sid}}, token: {{file: fone-token}}}}}}
-""",
-    STUUT: """\
-- {{name: collections, provider: stuut, base_url: "http://127.0.0.1/stuut", rate_limit: 50/s, threads: [{threads}],
-   credentials: {{token: {{file: stuut-token}}}}}}
-""",
-}
 
 
 @dataclass
@@ -91,8 +78,7 @@ class Story:
     async def _main(self, script: Callable[[Story], object] | None) -> Verdict:
         self.clock = VirtualClock(self.start - round(anyio.current_time() * SECOND))
         with tempfile.TemporaryDirectory() as folder:
-            for name, value in _SECRETS.items():
-                (Path(folder) / name).write_text(value)
+            write_secrets(Path(folder))
             path = Path(folder) / "poller.yaml"
             self.folder = Path(folder)
             path.write_text(self.configured())
@@ -112,8 +98,8 @@ class Story:
 
     def configured(self) -> str:
         """One account for each provider of the world."""
-        names = {"rate": self.rate, "properties": ", ".join(PROPERTIES), "threads": ", ".join(THREADS)}
-        accounts = "".join(ACCOUNT[provider].format(**names) for provider in self.world.providers)
+        rates = {provider: "50/s" for provider in self.world.providers if provider != HEYMARKET}
+        accounts = account_lines(self.world.providers, "http://127.0.0.1", rates, self.rate)
         given = {"start_from": self.start_from, "shards": self.cluster.shards, "defaults": self.defaults, "more": self.more}
         return CONFIG.format(accounts=accounts, **given)
 

@@ -18,7 +18,7 @@ import anyio
 import anyio.to_thread
 
 from poller.commands.audit_rules import Audit
-from poller.demo.command import _SECRETS, ACCOUNTS
+from poller.demo.accounts import ACCOUNTS, account_lines, write_secrets
 from poller.demo.kafka.broker import die_with_parent
 from poller.demo.kafka.jars import VERSION
 from poller.demo.kafka.reader import Reader
@@ -27,7 +27,7 @@ from poller.demo.simulator.server import serving
 from poller.demo.simulator.switches import Switches
 from poller.demo.simulator.truth import Published
 from poller.demo.simulator.vendors.routes import Providers
-from poller.demo.simulator.world import PROPERTIES, THREADS, World
+from poller.demo.simulator.world import World
 
 P = TypeVar("P", bound=Providers)
 KAFKA = os.environ.get("KAFKA_VERSION", VERSION)
@@ -50,13 +50,7 @@ admin: {{listen: "127.0.0.1:{admin}"}}
 log: {{level: error}}
 defaults: {{interval: 200ms, overlap: 1m, start_from: {start_from}, reconcile: {{every: 6h, back: 24h}}, timeout: 5s}}
 accounts:
-- {{name: main, provider: heymarket, base_url: "{url}/heymarket", rate_limit: 100/s,
-   credentials: {{secret_id: {{file: heymarket-id}}, secret_key: {{file: heymarket-key}}}}}}
-- {{name: sydney, provider: fonedynamics, base_url: "{url}/fonedynamics", rate_limit: 100/s, properties: [{properties}],
-   credentials: {{account_sid: {{file: fone-sid}}, token: {{file: fone-token}}}}}}
-- {{name: collections, provider: stuut, base_url: "{url}/stuut", rate_limit: 100/s, threads: [{threads}],
-   credentials: {{token: {{file: stuut-token}}}}}}
-"""
+{accounts}"""
 
 
 def now() -> int:
@@ -89,8 +83,7 @@ class Trial:
     @asynccontextmanager
     async def providers(self, kind: type[P] = Providers) -> AsyncIterator[P]:
         """The providers answer for as long as the block lasts."""
-        for name, value in _SECRETS.items():
-            (self.folder / name).write_text(value)
+        write_secrets(self.folder)
         providers = kind(self.world)
         async with serving(providers) as self.url:
             yield providers
@@ -98,17 +91,15 @@ class Trial:
     def config(self, instance: str = "worker") -> Path:
         """A configuration file of one worker."""
         path = self.folder / f"{instance}.yaml"
-        lists = {"properties": ", ".join(PROPERTIES), "threads": ", ".join(THREADS)}
         path.write_text(
             CONFIG.format(
                 bootstrap=self.bootstrap.replace(",", '", "'),
-                url=self.url,
+                accounts=account_lines(self.world.providers, self.url, {}, "100/s"),
                 instance=instance,
                 shards=self.shards,
                 session=self.session,
                 start_from=self.start_from,
                 admin=self.admin,
-                **lists,
                 **self.names,
             )
         )

@@ -17,7 +17,7 @@ from ...model import Instant
 from ...publishing.message_state import message_key
 from ...telemetry.event_types import DEAD_LETTER
 from .shelf import UNREADABLE
-from .truth import DISORDER, DOUBLED, STALE, UNTRUE, Published, faults, status_of
+from .truth import DISORDER, DOUBLED, STALE, UNTRUE, Published, faults, listed, status_of
 from .world import NEVER, World
 
 
@@ -77,7 +77,7 @@ def judge(
     expected, due, behind, said, unread = set[str](), set[str](), set[str](), set[str](), set[str]()
     flags, clock = tuple(flags), world.clock(now)
     for sms in world.all():
-        if sms.visible > now or sms.kind not in ("", UNREADABLE):
+        if sms.visible > now or sms.kind not in ("", UNREADABLE) or not listed(sms, world.switches, clock):
             continue
         key = message_key(f"{sms.provider}/{accounts[sms.provider]}", sms.id)
         if any(f[:2] == (sms.provider, sms.stream) and any(f.since <= at < f.until for at in (sms.created, sms.printed)) for f in flags):

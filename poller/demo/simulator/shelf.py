@@ -43,6 +43,11 @@ class Sms:
     receipt: bool = field(compare=False, default=True)
     scheduled: Instant = field(compare=False, default=0)
     classified: Instant | None = field(compare=False, default=None)
+    channel: str = field(compare=False, default="sms")
+    media: int = field(compare=False, default=0)
+    """How many files it carries."""
+    priced: Instant | None = field(compare=False, default=None)
+    """When its price is known (Twilio)."""
     edited: tuple[Instant, str] | None = field(compare=False, default=None)
     """When its text became another."""
     steps: list[tuple[Instant, str]] = field(compare=False, default_factory=list)

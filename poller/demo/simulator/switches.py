@@ -51,14 +51,14 @@ class Switches:
     classify_later: Part = 0.3
     """The part of Stuut messages that get a classification later, about when its status changes, without ``modified_at`` moving (Stuut c)."""
     edits: Part = 0.0
-    """The part of messages whose text becomes another later, about when its status changes, without any stamp moving."""
+    """The part of messages whose text becomes another later (Twilio: none, which is a redaction; Twilio G), about when its status changes, without any stamp moving."""
     restyled: Part = 0.0
     """The part of requests whose rows say the same in another way: nothing in place of null, zero and empty, ids as texts, unknown fields."""
     regress: Part = 0.0
     """The part of requests that a replica answers whose statuses are ``regress_s`` behind."""
     regress_s: Seconds = 300.0
     scheduled: Part = 0.0
-    """The part of Fone Dynamics' sent messages that are scheduled ahead."""
+    """The part of Fone Dynamics' and Twilio's sent messages that are scheduled ahead."""
     scheduled_s: Seconds = 60.0
     """At most so far."""
     drafts: Part = 0.0
@@ -68,7 +68,7 @@ class Switches:
     sparse: bool = False
     """Heymarket's rows have no type and no conversation, and a target in place of a phone (Heymarket F, G)."""
     zoneless: bool = False
-    """Dates are printed without a zone (Stuut, Heymarket)."""
+    """Dates are printed without a zone (Stuut, Heymarket), and with the zone -0000 (Twilio K)."""
     texts: bool = False
     """Fone Dynamics prints its times as texts (Fone Dynamics G)."""
     ties: Part = 0.1
@@ -78,7 +78,7 @@ class Switches:
     between: Part = 0.0
     """The chance that a row arrives between two requests."""
     limit_max: Annotated[int, Meta(ge=1)] = 100
-    """Heymarket's and Fone Dynamics' silent cap of a page."""
+    """Every vendor's silent cap of a page, but Stuut's."""
     printed: Literal["seconds", "milliseconds", "microseconds"] = "milliseconds"
     """The precision of Heymarket's printed dates: seconds, milliseconds, microseconds (that are stored; Heymarket B)."""
     cursor: Literal["exclusive", "inclusive", "ignored", "after"] = "exclusive"
@@ -89,6 +89,28 @@ class Switches:
     """The order of lists that document none: ascending, descending, random, or shuffled for each request (Stuut b, Fone Dynamics C)."""
     filter: Literal["created", "scheduled", "received"] = "created"
     """Which stamp Fone Dynamics' dates test: created, scheduled, received (Fone Dynamics B)."""
+    unsent: Literal["first", "last", "hidden"] = "first"
+    """Where Twilio lists messages without ``date_sent``, which filters on it then let pass; or its filters hide them (Twilio A)."""
+    granularity: Literal["second", "day"] = "second"
+    """What Twilio's filters are cut off to (Twilio B)."""
+    price_s: Mean = 5.0
+    """Mean time from Twilio's last status to the price, for which no stamp moves (Twilio C)."""
+    forgotten: Part = 0.0
+    """The part of Twilio's and Plivo's next links that are refused later, as if the row that they name were deleted (Twilio E)."""
+    empty_pages: Part = 0.0
+    """The part of Twilio's pages that are empty and have a next link (Twilio E)."""
+    foreign_links: Part = 0.0
+    """The part of Twilio's and Plivo's next links that lead to another host or another path (Twilio F)."""
+    channels: Part = 0.0
+    """The part of Twilio's messages whose addresses are WhatsApp's."""
+    media: Part = 0.0
+    """The part of Twilio's messages that carry files (Twilio J)."""
+    unfinished: Literal["null", "hidden"] = "null"
+    """Telnyx lists records that have no final status yet without one, or not at all (Telnyx B)."""
+    shouted: bool = False
+    """Telnyx's words of statuses are upper case (Telnyx C)."""
+    links: Literal["offset", "cursor"] = "offset"
+    """What Plivo's next links hold (Plivo A)."""
     limited: Part = 0.0
     """The part of requests answered with 429, and no word of how long to wait."""
     limited_told: Part = 0.0
@@ -166,6 +188,16 @@ HOSTILE = Switches(
     zoneless=True,
     texts=True,
     cursor_required=True,
+    unsent="hidden",
+    granularity="day",
+    forgotten=0.05,
+    empty_pages=0.05,
+    foreign_links=0.01,
+    channels=0.3,
+    media=0.1,
+    unfinished="null",
+    shouted=True,
+    links="cursor",
 )
 
 
@@ -220,6 +252,17 @@ def wild(rng: random.Random, *, depth_s: float, hours: float) -> Switches:
         nulls=rng.random() < 0.5,
         edits=sometimes(0.05),
         restyled=sometimes(0.3),
+        unsent=rng.choice(("first", "last", "hidden")),
+        granularity=rng.choice(("second", "day")),
+        price_s=rng.choice((20.0, 3600.0)),
+        forgotten=sometimes(0.05),
+        empty_pages=sometimes(0.05),
+        foreign_links=sometimes(0.02, 0.2),
+        channels=sometimes(0.3),
+        media=sometimes(0.1),
+        unfinished=rng.choice(("null", "hidden")),
+        shouted=rng.random() < 0.3,
+        links=rng.choice(("offset", "cursor")),
     )
 
 

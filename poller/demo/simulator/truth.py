@@ -2,26 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any, NamedTuple
 
 from ...model import CONTENT_FIELDS, STATUS_FIELDS, Instant
+from .profiles import FONE, HEYMARKET, PLIVO, PROFILES, STUUT, TELNYX, TWILIO
 from .shelf import Sms
 from .switches import Switches
-from .world import FONE, HEYMARKET, OURS, STUUT
 
 STATUSES = {
     STUUT: {"draft": "draft", "pending": "queued", "sent": "sent", "delivered": "delivered", "undelivered": "undelivered", "failed": "failed"},
     HEYMARKET: {"pending": "queued", "sent": "sent", "delivered": "delivered", "seen": "read", "failed": "failed"},
     FONE: {"Processing": "queued", "Submitted": "sent", "Delivered": "delivered", "Failed": "failed"},
+    TWILIO: {
+        "accepted": "queued", "scheduled": "scheduled", "queued": "queued", "sent": "sent", "delivered": "delivered", "read": "read",
+        "undelivered": "undelivered", "failed": "failed", "canceled": "canceled",
+    },
+    TELNYX: {"": "sent", "dlr_timeout": "sent", "delivered": "delivered", "gw_reject": "failed"},
+    PLIVO: {"queued": "queued", "sent": "sent", "delivered": "delivered", "undelivered": "undelivered", "rejected": "failed"},
 }  # fmt: skip
-"""The vendors' words as ours, of what is sent."""
+"""The vendors' words as ours, of what is sent. A Telnyx record without a status has a time of sending."""
 
-ENDS = frozenset({"delivered", "read", "failed", "undelivered", "received"})
-STAMPED = {STUUT: ("sent", "delivered"), FONE: ("Submitted", "Delivered"), HEYMARKET: ("", "")}
+ENDS = frozenset({"delivered", "read", "failed", "undelivered", "received", "canceled"})
+STAMPED = {
+    STUUT: ("sent", "delivered"),
+    FONE: ("Submitted", "Delivered"),
+    HEYMARKET: (None, None),
+    TWILIO: ("sent", None),
+    TELNYX: ("", "delivered"),
+    PLIVO: ("sent", None),
+}
 """The statuses whose times are printed as those of sending and delivery."""
+
+ERRORS = {
+    TWILIO: (("failed", "undelivered"), {"code": "30003", "message": "Unreachable destination handset"}),
+    TELNYX: (("gw_reject",), {"code": "40002"}),
+    PLIVO: (("rejected", "undelivered"), {"code": "110", "message": "Message unroutable"}),
+}
+"""The statuses that come with an error, and the error."""
 
 UNTRUE, STALE, DOUBLED, DISORDER = "untrue", "stale", "duplicates", "out_of_order"
 """Says what never was so; what is no longer so; nothing new; comes where it cannot come."""
@@ -95,44 +115,74 @@ def _is_about(sms: Sms, value: dict[str, Any]) -> bool:
     return said == (sms.provider, sms.id, sms.stream, "inbound" if sms.inbound else "outbound")
 
 
+def listed(sms: Sms, switches: Switches, at: Instant) -> bool:
+    """Whether the vendor lists the message at all, once it is visible: Telnyx may list only what has a status."""
+    return sms.provider != TELNYX or switches.unfinished == "null" or bool(sms.status(at))
+
+
 def _true(sms: Sms, switches: Switches, contents: dict[str, Any], *, plain: bool) -> bool:
     """Whether contents are what they always were; the text one of those that it had."""
-    ours, unit = OURS.get(sms.provider), switches.unit if sms.provider == HEYMARKET else 1
+    ours = PROFILES[sms.provider].ours
     sender, receiver = (sms.other, ours) if sms.inbound else (ours, sms.other)
-    right = {
-        "channel": "sms",
-        "from": sender,
-        "to": receiver and [receiver],
-        "media": None,
-        "created_at": sms.printed // unit * unit,
-        "scheduled_at": sms.scheduled if sms.provider == FONE else None,
-        "conversation_id": str(sms.conversation) if sms.provider == HEYMARKET and not switches.sparse else None,
-        "segments": 1 if sms.provider == FONE and not sms.inbound else None,
-        "automated": False if sms.provider == STUUT else None,
-    }
-    seen = contents["text"] in sms.texts or not plain
+    right = dict.fromkeys(("media", "scheduled_at", "conversation_id", "segments", "automated"))
+    right |= {"channel": sms.channel, "from": sender, "to": receiver and [receiver], "created_at": sms.printed}
+    right |= _CONTENTS[sms.provider](sms, switches)
+    seen = contents["text"] in _texts(sms) or not plain
     return seen and all(contents[name] == value for name, value in right.items() if plain or name not in HIDDEN)
+
+
+_CONTENTS: dict[str, Callable[[Sms, Switches], dict[str, Any]]] = {
+    STUUT: lambda sms, switches: {"automated": False},
+    HEYMARKET: lambda sms, switches: {
+        "created_at": sms.printed // switches.unit * switches.unit,
+        "conversation_id": None if switches.sparse else str(sms.conversation),
+    },
+    FONE: lambda sms, switches: {"scheduled_at": sms.scheduled, "segments": None if sms.inbound else 1},
+    TWILIO: lambda sms, switches: {"segments": 1, "media": [_files(sms)] if sms.media else None},
+    TELNYX: lambda sms, switches: {"segments": 1},
+    PLIVO: lambda sms, switches: {"segments": 1},
+}
+"""What a vendor's rows say of a message beside what all say."""
+
+
+def _files(sms: Sms) -> dict[str, Any]:
+    return {"url": f"/2010-04-01/Accounts/{sms.stream}/Messages/{sms.id}/Media.json", "count": sms.media}
+
+
+def _texts(sms: Sms) -> set[str | None]:
+    """All texts that it ever had; Telnyx and Plivo list none."""
+    return {None} if sms.provider in (TELNYX, PLIVO) else {text or None for text in sms.texts}
 
 
 def _current(sms: Sms, contents: dict[str, Any], at: Instant) -> bool:
     """Whether what changes of the contents is what the provider shows now."""
     classified = bool((contents["provider_data"] or {}).get("classifications"))
-    return (contents["text"], classified) == (sms.text_at(at), sms.classified is not None and sms.classified <= at)
+    text = None if sms.provider in (TELNYX, PLIVO) else sms.text_at(at) or None
+    return (contents["text"], classified) == (text, sms.classified is not None and sms.classified <= at)
 
 
 def _standing(sms: Sms, switches: Switches, at: Instant) -> dict[str, Any]:
     """The status fields that the provider shows now."""
     word, (sent, delivered) = sms.status(at), STAMPED[sms.provider]
     status = status_of(sms, word)
+    failing, error = ERRORS.get(sms.provider, ((), None))
+    outbound = not sms.inbound or sms.provider == STUUT
     return {
         "status": status,
-        "provider_status": word,
-        "final": status in ENDS or (word == "Submitted" and not sms.receipt),
-        "sent_at": sms.when(sent, at),
-        "delivered_at": sms.when(delivered, at),
-        "received_at": sms.received if sms.provider == FONE and sms.inbound and switches.filter == "received" else None,
-        "error": None,
+        "provider_status": (word.upper() if switches.shouted and sms.provider == TELNYX else word) or None,
+        "final": status in ENDS or (word == "Submitted" and not sms.receipt) or word == "dlr_timeout",
+        "sent_at": sms.when(sent, at) if outbound and sent is not None else None,
+        "delivered_at": sms.when(delivered, at) if outbound and delivered is not None else None,
+        "received_at": _received(sms, switches),
+        "error": error if word in failing else None,
     }
+
+
+def _received(sms: Sms, switches: Switches) -> Instant | None:
+    """When it came in, where the vendor prints that."""
+    if not sms.inbound:
+        return None
+    return {TWILIO: sms.created, FONE: sms.received if switches.filter == "received" else None}.get(sms.provider)
 
 
 def _one_after_another(sms: Sms, events: list[Published], statuses: list[dict[str, Any]]) -> bool:

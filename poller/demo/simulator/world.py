@@ -9,30 +9,18 @@ from __future__ import annotations
 import random
 
 from ...model import DAY, SECOND, Instant
+from .profiles import FONE, HEYMARKET, PROFILES, STUUT, TWILIO, WORDS
 from .shelf import OTHERS, Shelf, Sms
 from .switches import Switches
 
-STUUT, HEYMARKET, FONE = "stuut", "heymarket", "fonedynamics"
-THREADS = ("thr_1", "thr_2", "thr_3")
-PROPERTIES = ("PR1", "PR2")
-WORDS = ("Your parcel is on its way", "Thanks!", "See you at ten", "Invoice attached", "Please call back", "Yes", "STOP")
-
-
-LIVES = {
-    STUUT: (("pending", "sent", "delivered"), ("pending", "sent", "undelivered"), ("pending", "failed")),
-    HEYMARKET: (("pending", "sent", "delivered"), ("pending", "sent", "delivered", "seen"), ("pending", "failed")),
-    FONE: (("Processing", "Submitted", "Delivered"), ("Processing", "Submitted"), ("Processing", "Failed")),
-}
-OURS = {STUUT: "+14155550100", FONE: "+61400000001"}
-"""The companies' own numbers, where rows print them."""
-
-RECEIVED = {STUUT: "delivered", HEYMARKET: "received", FONE: "Received"}
 IMPORT_ROWS = 40
+SCHEDULED = frozenset({FONE, TWILIO})
+"""The vendors that send at a later time where they are asked to."""
 NEVER = 1 << 62
 
 
 class World:
-    """Three providers with a history, and a future that is invented as time goes on. ``now`` is always our time."""
+    """Providers with a history, and a future that is invented as time goes on. ``now`` is always our time."""
 
     def __init__(
         self,
@@ -50,11 +38,7 @@ class World:
         self.providers = providers
         self._per_second, self._now, self._number = per_second, start, 0
         self._frozen = False
-        self.shelves = {
-            (provider, stream): Shelf()
-            for provider, streams in ((STUUT, THREADS), (HEYMARKET, ("team",)), (FONE, PROPERTIES))
-            for stream in streams
-        }
+        self.shelves = {(provider, stream): Shelf() for provider, profile in PROFILES.items() for stream in profile.streams}
         self._due = start + SECOND // 2
         for age in sorted((self._random.random() * backlog_s for _ in range(backlog)), reverse=True):
             self._invent(start - round(age * SECOND), backlog=True)
@@ -96,7 +80,7 @@ class World:
     def _invent(self, at: Instant, *, backlog: bool) -> None:
         rng, switches = self._random, self.switches
         provider = rng.choice(self.providers)
-        count = rng.randrange(2, switches.tie_rows + 1) if provider != STUUT and rng.random() < switches.ties else 1
+        count = rng.randrange(2, switches.tie_rows + 1) if PROFILES[provider].delayed and rng.random() < switches.ties else 1
         created = self.clock(at)
         stream = rng.choice([stream for of, stream in self.shelves if of == provider])
         for _ in range(count):
@@ -109,11 +93,12 @@ class World:
     def _message(self, provider: str, created: Instant, at: Instant, *, backlog: bool, stream: str | None = None) -> Sms:
         rng, switches = self._random, self.switches
         self._number += 1
+        profile = PROFILES[provider]
         sms = Sms(
-            created // SECOND * SECOND if provider == FONE else created,
-            self._name(provider),
+            created // profile.unit * profile.unit,
+            profile.id.format(self._number),
             provider,
-            stream or {STUUT: rng.choice(THREADS), HEYMARKET: "team", FONE: rng.choice(PROPERTIES)}[provider],
+            stream or rng.choice(profile.streams),
             inbound=rng.random() < 0.4,
             text=rng.choice(WORDS) + f" #{self._number}",
             other=f"+1415555{rng.randrange(10_000):04d}",
@@ -131,39 +116,52 @@ class World:
             sms.visible, sms.away = at, (0, 0)
         elif provider == HEYMARKET and not sms.hole and rng.random() < switches.others:
             sms.kind = rng.choice(OTHERS)
+        if provider == TWILIO:
+            sms.channel = "whatsapp" if rng.random() < switches.channels else "sms"
+            sms.media = rng.randrange(1, 4) if rng.random() < switches.media else 0
         self._live(sms)
         self.shelves[provider, sms.stream].add(sms)
         return sms
 
     def _lateness(self, provider: str) -> Instant:
         rng, switches = self._random, self.switches
-        if provider == STUUT:
+        if not PROFILES[provider].delayed:
             return 0
         if rng.random() < switches.very_late:
             return round(rng.random() * switches.very_late_s * SECOND)
         return round(rng.expovariate(1 / switches.late_s) * SECOND) if rng.random() < switches.late else 0
 
     def _live(self, sms: Sms) -> None:
-        rng, switches = self._random, self.switches
-        life = (RECEIVED[sms.provider],) if sms.inbound else rng.choices(LIVES[sms.provider], (8, 2, 1))[0]
+        rng, switches, profile = self._random, self.switches, PROFILES[sms.provider]
+        life = (profile.received,) if sms.inbound else rng.choices(profile.lives, (8, 2, 1))[0]
         if not sms.inbound and rng.random() < switches.stuck:
             life = life[:1]
         if sms.provider == STUUT and not sms.inbound and rng.random() < switches.drafts:
             life = ("draft", *life) if rng.random() < 0.8 else ("draft",)
+        if sms.channel == "whatsapp" and life[-1] == "delivered":
+            life = (*life, "read")
         sms.receipt = life[-1] == "Delivered" or rng.random() < 0.5
+        waits = 0
+        if sms.provider in SCHEDULED and not sms.inbound and rng.random() < switches.scheduled:
+            waits = round(rng.random() * switches.scheduled_s) * SECOND
+            if profile.scheduled is not None:
+                life = (profile.scheduled, *life) if rng.random() < 0.8 else (profile.scheduled, "canceled")
         sms.scheduled = at = sms.created
         for number, status in enumerate(life):
             sms.steps.append((at, status))
-            if not number and sms.provider == FONE and not sms.inbound and rng.random() < switches.scheduled:
-                sms.scheduled = at = at + round(rng.random() * switches.scheduled_s) * SECOND
+            if not number:
+                sms.scheduled = at = at + waits
             step = round(rng.uniform(0.1, 1.7) * switches.status_s * SECOND)
-            at += max(1, -(-step // SECOND)) * SECOND if sms.provider == FONE else step + 1
+            at += max(1, -(-step // profile.unit)) * profile.unit if profile.unit > 1 else step + 1
+        self._change(sms)
+
+    def _change(self, sms: Sms) -> None:
+        """What becomes of its contents: a text that is another later, or none; a classification; a price."""
+        rng, switches = self._random, self.switches
         if rng.random() < switches.edits:
-            sms.edited = sms.created + round(rng.uniform(0.3, 2) * switches.status_s * SECOND), sms.text + " (edited)"
+            text = "" if sms.provider == TWILIO else sms.text + " (edited)"
+            sms.edited = sms.created + round(rng.uniform(0.3, 2) * switches.status_s * SECOND), text
         if sms.provider == STUUT and rng.random() < switches.classify_later:
             sms.classified = sms.created + round(rng.uniform(0.3, 2) * switches.status_s * SECOND)
-
-    def _name(self, provider: str) -> str:
-        if provider == HEYMARKET:
-            return str(9_000_000 + self._number)
-        return f"sms_{self._number:08d}" if provider == STUUT else f"M{self._number:031d}"
+        if sms.provider == TWILIO:
+            sms.priced = sms.steps[-1][0] + round(rng.uniform(0.3, 2) * switches.price_s * SECOND)

@@ -1,17 +1,96 @@
-"""heymarket."""
+"""Heymarket: a team's messages before a cursor, one conversation's, and a count."""
 
 from __future__ import annotations
 
+import json
+import random
 from functools import partial
 from typing import Any
 
-from ....model import Instant
-from ..shelf import UNREADABLE, Sms
-from .answers import _time
+import jwt
+
+from ....model import SECOND, Instant
+from ....times import parse_rfc3339
+from ..profiles import HEYMARKET
+from ..shelf import UNREADABLE, Shelf, Sms
+from ..world import NEVER
+from .answers import NOT_FOUND, SECRETS, Answer, Call, json_answer, time_text
+
+JWT_LIVES_S = 300
 
 
-def _heymarket_row(sms: Sms, now: Instant, unit: Instant, zone: str, sparse: bool) -> dict[str, Any]:
-    number, time = sms.other.lstrip("+"), partial(_time, unit=unit, zone=zone)
+def authorized(given: str, now: Instant) -> bool:
+    """A JWT that was signed within its life."""
+    issuer = SECRETS["heymarket-id"]
+    key = f"{issuer}||{SECRETS['heymarket-key']}"
+    try:
+        claims = jwt.decode(given.removeprefix("Bearer "), key, ["HS256"], options={"verify_iat": False})
+    except jwt.PyJWTError:
+        return False
+    return claims.get("iss") == issuer and abs(now / SECOND - claims.get("iat", 0)) < JWT_LIVES_S
+
+
+def answer(call: Call) -> Answer:
+    """Inboxes, one conversation, all messages, and their count."""
+    match call.method, *call.path:
+        case "GET", "v1", "inboxes":
+            return json_answer([{"id": 101, "name": "Demo", "phones": ["14155550100"]}])
+        case "GET", "v1", "messages":
+            return _conversation(call)
+        case "POST", "v1", "messages", "all":
+            return _messages(call, json.loads(call.body or b"{}"))
+        case "POST", "v1", "messages", "all", "count":
+            return count(call, json.loads(call.body or b"{}"))
+        case _:
+            return NOT_FOUND
+
+
+def _team(call: Call) -> Shelf:
+    return call.world.shelves[HEYMARKET, "team"]
+
+
+def _messages(call: Call, asked: dict[str, Any]) -> Answer:
+    switches = call.switches
+    if switches.cursor_required and "created_at" not in asked:
+        return Answer(400, b'{"message":"bad_data"}')
+    limit, (since, until) = min(int(asked.get("limit", 30)), switches.limit_max), _range(call, asked)
+    if asked.get("order") == "updated_at":
+        rows = _team(call).changed(since, until, call.now, limit, call.at)
+    else:
+        rows = _team(call).newest(since, until, call.now, limit, call.random)
+    return call.listing(_rows(call, rows), "messages" if switches.envelope else None)
+
+
+def _rows(call: Call, found: list[Sms]) -> list[bytes]:
+    return [call.drawn(sms, _row, call.switches.unit, call.zone, call.switches.sparse) for sms in found]
+
+
+def _range(call: Call, asked: dict[str, Any]) -> tuple[Instant, Instant]:
+    """By the switch's reading of the cursor."""
+    cursor, reading = parse_rfc3339(asked.get("created_at")), call.switches.cursor
+    if cursor is None or reading == "ignored":
+        return 0, NEVER
+    return (cursor.instant, NEVER) if reading == "after" else (0, cursor.instant + (reading == "inclusive"))
+
+
+def count(call: Call, asked: dict[str, Any]) -> Answer:
+    """How many there are, as of some time ago: another part of the most every ten minutes."""
+    most, team = round(call.switches.count_lag_s * SECOND), _team(call)
+    team.settle(call.now - most)
+    lag = random.Random(call.now // (600 * SECOND)).random()
+    found = team.count(*_range(call, asked), call.now - round(lag * most))
+    return json_answer(str(found) if call.switches.count_as_string else found)
+
+
+def _conversation(call: Call) -> Answer:
+    until = int(call.query["timestamp"]) * SECOND if "timestamp" in call.query else NEVER
+    rows = _team(call).between(0, until, call.now)
+    rows = [sms for sms in rows if sms.other == "+" + call.query.get("phoneNumber", "")][-50:]
+    return call.listing(_rows(call, rows[::-1]))
+
+
+def _row(sms: Sms, now: Instant, unit: Instant, zone: str, sparse: bool) -> dict[str, Any]:
+    number, time = sms.other.lstrip("+"), partial(time_text, unit=unit, zone=zone)
     row = {
         "id": int(sms.id), "text": sms.text_at(now), "status": sms.status(now), "date": time(sms.printed), "updated": time(sms.changed(now)),
         "media": "", "flagged": False, "user": 0 if sms.inbound else 55,
