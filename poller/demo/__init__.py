@@ -3,6 +3,7 @@
 Files::
 
     command         ``poller demo``
+    accounts        the simulated vendors' accounts, and what a configuration says of each
     view            the live view
     kafka/          a real Apache Kafka as a child process, and an independent reader
     simulator/      vendors that misbehave on demand, and the judge of what was published

@@ -75,7 +75,7 @@ def test_a_message_scheduled_beyond_the_look_back_gets_its_status() -> None:
         switches = replace_switches(scheduled=0.5, scheduled_s=2 * 3600.0, filter="created", status_s=30.0, late=0.0)
         story = Story(2, switches=switches, crash_s=None, seconds=2.5 * 3600.0, settle_s=1200.0)
         story.defaults = "interval: 1m, overlap: 5m, reconcile: {every: 10m, back: 40m}, status_horizon: 20m, timeout: 5s"
-        story.world._per_second, story.world._providers = 0.02, (FONE,)
+        story.world._per_second, story.world.providers = 0.02, (FONE,)
         original = FoneDynamics.chores
         if chores is not None:
             FoneDynamics.chores = property(lambda self: chores)  # type: ignore[assignment,method-assign]

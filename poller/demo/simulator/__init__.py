@@ -2,6 +2,7 @@
 
 Files::
 
+    profiles        what is invented of each vendor: streams, lives, words
     world           the messages that exist, and how they change; shelf keeps them in order
     switches        every way to misbehave
     vendors/        rows and answers as each vendor words them

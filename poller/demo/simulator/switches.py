@@ -9,6 +9,7 @@ import difflib
 import random
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields, replace
+from functools import partial
 from typing import Annotated, Literal
 
 import msgspec
@@ -201,14 +202,15 @@ HOSTILE = Switches(
 )
 
 
+def _sometimes(rng: random.Random, value: float, chance: float = 0.4) -> float:
+    return value if rng.random() < chance else 0.0
+
+
 def wild(rng: random.Random, *, depth_s: float, hours: float) -> Switches:
     """Every switch at random, most of them off; times in proportion to a look-back of ``depth_s``."""
-
-    def sometimes(value: float, chance: float = 0.4) -> float:
-        return value if rng.random() < chance else 0.0
-
+    sometimes = partial(_sometimes, rng)
     crowd, trouble = rng.choice((5, 5, 5, 40, 150)), rng.choice((0.0, 0.0, 0.02, 0.06))
-    return Switches(
+    found = Switches(
         late=sometimes(0.3, 0.7),
         late_s=rng.choice((5.0, 60.0, 600.0)),
         very_late=sometimes(0.03),
@@ -234,7 +236,6 @@ def wild(rng: random.Random, *, depth_s: float, hours: float) -> Switches:
         cursor=rng.choices(("exclusive", "inclusive", "ignored", "after"), (10, 10, 1, 1))[0],
         order=rng.choice(("ascending", "descending", "random", "shuffled")),
         filter=rng.choice(("created", "scheduled", "received")),
-        **{fault: sometimes(trouble) for fault in FAULTS},
         skew_s=rng.choice((0.0, 0.0, -300.0, 300.0, 45.0)),
         jump_s=sometimes(rng.choice((-240.0, 240.0)), 0.2),
         jump_at_s=rng.uniform(0.1, 0.9) * hours * 3600,
@@ -252,6 +253,15 @@ def wild(rng: random.Random, *, depth_s: float, hours: float) -> Switches:
         nulls=rng.random() < 0.5,
         edits=sometimes(0.05),
         restyled=sometimes(0.3),
+    )
+    return _linked(rng, replace(found, **{fault: sometimes(trouble) for fault in FAULTS}))
+
+
+def _linked(rng: random.Random, switches: Switches) -> Switches:
+    """The switches of Twilio, Telnyx and Plivo at random as well."""
+    sometimes = partial(_sometimes, rng)
+    return replace(
+        switches,
         unsent=rng.choice(("first", "last", "hidden")),
         granularity=rng.choice(("second", "day")),
         price_s=rng.choice((20.0, 3600.0)),

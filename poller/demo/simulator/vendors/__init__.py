@@ -4,5 +4,5 @@ Files::
 
     answers         one answer, and the faults that may befall it
     routes          a request to the vendor that answers it
-    stuut  heymarket  fonedynamics
+    stuut  heymarket  fonedynamics  twilio  telnyx  plivo
 """
