@@ -234,7 +234,7 @@ class Log(_Model):
     """The log."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
-    format: Literal["auto", "json", "console"] = "auto"
+    format: Literal["auto", "json", "console", "ecs"] = "auto"
 
 
 def _threads(value: object) -> tuple[str, ...] | Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from poller.clock import SystemClock
 from poller.model import DAY, HOUR, MINUTE, SECOND
 from poller.telemetry.snapshot import (
     AccountSnapshot,
@@ -133,6 +134,20 @@ def starting() -> WorkerSnapshot:
         shard=3, state="restoring", restored=5, restore_end=9, since=NOW, accounts=(account(0, state="waiting", watermark=None),)
     )
     return worker(shards=(shard,))
+
+
+class Clock(SystemClock):
+    """A clock that a test moves."""
+
+    at = 0.0
+
+    def monotonic(self) -> float:
+        """As set."""
+        return self.at
+
+    def now(self) -> int:
+        """As set."""
+        return NOW + round(self.at * SECOND)
 
 
 class Shown:

@@ -98,4 +98,5 @@ def read(adapter: FoneDynamics, request: Request, response: Response) -> Page:
     whole, tiled, directed = map(set, ids)
     wrong = bool(whole ^ tiled or directed - whole or (directed and whole - directed))
     memo, gaps, said = looks.looked(step["memo"], step["span"], step["now"], wrong=wrong, reason=REASON, halve=False)
-    return Page(page.rows, memo=memo, gaps=(*page.gaps, *gaps), oddities=said)
+    since, until = step["span"]
+    return Page(page.rows, memo=memo, gaps=(*page.gaps, *gaps), proved=() if wrong else ((since, until),), oddities=said)

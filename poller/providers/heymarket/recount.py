@@ -128,7 +128,7 @@ def _verdict(step: Json) -> Page:
     if memo["agreed"]:
         memo |= {"todo": [*memo["todo"], *memo["waiting"]], "waiting": []}
     memo, gaps, said = looks.looked(memo, span, now, wrong=wrong, reason=REASON)
-    return Page([], memo=memo, gaps=gaps, oddities=said)
+    return Page([], memo=memo, gaps=gaps, proved=() if wrong else ((span[0], span[1]),), oddities=said)
 
 
 def _incomparable(memo: Json, span: list[Instant]) -> Page:

@@ -53,4 +53,5 @@ def _capped(memo: Json, rows: list[Row | BadRow]) -> tuple[Gap, ...]:
         return ()
     if memo.get("said") and memo["last"] in {row.id for row in good}:
         return ()
-    return (Gap("list_may_be_capped", memo["oldest"] if memo.get("said") else 0, min(row.created for row in good)),)
+    since = memo["oldest"] if memo.get("said") else 0
+    return (Gap("list_may_be_capped", since, min(row.created for row in good), lasting=True),)
