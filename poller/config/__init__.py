@@ -9,6 +9,8 @@ Files::
     yaml_document   YAML with line numbers
     units           durations, rates, times
     secrets         ``{env: NAME}`` and ``{file: PATH}``
+    certificates    whom TLS trusts
+    proxies         an account's key, and the environment's variables
     references      files and variables that the configuration names
     stream_names    the names of an account's streams
     example         a commented example

@@ -25,8 +25,9 @@ from ..kafka.port import Log, Membership, Ownership
 from ..model import SECOND, Instant
 from ..polling.account import Poller
 from ..polling.client.credentials import Credentials
-from ..polling.client.http import Fetcher, Transport
+from ..polling.client.http import Fetcher
 from ..polling.client.rate_limit import RateLimiter
+from ..polling.client.transport import Transport
 from ..polling.client.vendor import VendorClient
 from ..polling.context import Account
 from ..polling.pictures import no_state

@@ -14,8 +14,8 @@ SOURCES = sorted((ROOT / "poller").rglob("*.py"))
 FOLDERS = sorted({path.parent for path in SOURCES})
 FILE_LINES_MAX, FUNCTION_LINES_MAX = 400, 60
 PLACES = {
-    "httpx": {"polling/client/http.py"},
-    "httpx_aiohttp": {"polling/client/http.py"},
+    "httpx": {"polling/client/http.py", "polling/client/transport.py"},
+    "httpx_aiohttp": {"polling/client/transport.py"},
     "aiokafka": {
         "kafka/client.py",
         "kafka/connection.py",

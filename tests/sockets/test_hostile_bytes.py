@@ -17,8 +17,10 @@ import pytest
 
 from poller.errors import BadPage, ProviderError, Unreachable
 from poller.model import DAY, SECOND, Stream
-from poller.polling.client.http import CONNECTIONS_MAX, HEADERS_BYTES_MAX, RESPONSE_BYTES_MAX
+from poller.polling.client.bodies import RESPONSE_BYTES_MAX
+from poller.polling.client.http import HEADERS_BYTES_MAX
 from poller.polling.client.rate_limit import Go
+from poller.polling.client.transport import CONNECTIONS_MAX
 from poller.providers.contract import Authorization, Request, Window
 from poller.providers.kit.rows import ROWS_MAX
 from poller.providers.registry import PROVIDERS, adapter_of
@@ -78,31 +80,59 @@ def server(answer: Callable[[socket.socket], object]) -> Iterator[str]:
         stop.set()
 
 
-def test_a_request_whose_connection_breaks_is_not_sent_again(tmp_path: Path) -> None:
-    """On a fresh connection or on one that was used: what is sent unasked would be beside the rate limit."""
+def test_a_request_whose_new_connection_breaks_is_not_sent_again(tmp_path: Path) -> None:
+    """What is sent unasked would be beside the rate limit."""
+    sent: list[bytes] = []
+    with server(lambda found: sent.append(b"")) as url, pytest.raises(Unreachable):
+        fetched(url, tmp_path)
+    assert len(sent) == 1
+
+
+@pytest.mark.parametrize("ca", [False, True], ids=["aiohttp", "httpx"])
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_a_kept_connection_that_the_server_closed_is_no_trouble(tmp_path: Path, ca: bool, method: str) -> None:
+    """The request is sent again on a new connection, once, and within the limit; each request only reads."""
     sent: list[bytes] = []
 
     def answer(found: socket.socket) -> None:
-        sent.append(b"")
+        sent.append(b"first of a connection")
         found.sendall(_whole(b"[]"))
-        sent.append(found.recv(65536))
+        while heard := found.recv(65536):
+            if b"HTTP/1.1" in heard:  # a body may come by itself
+                sent.append(b"lost")
+                return
 
-    client = client_of("", tmp_path)
+    async def ask(url: str) -> float:
+        request = Request(method, "/x", body=b"{}" if method == "POST" else None)
+        client = client_of(url, tmp_path, ca_file=_authority(tmp_path) if ca else None)
+        async with client:
+            for _ in range(3):
+                assert (await client.exchange(request)).response.body == b"[]"
+            return client._limiter._next
+
+    with server(answer) as url:
+        used = anyio.run(ask, url)
+    assert sent == [b"first of a connection", b"lost", b"first of a connection", b"lost", b"first of a connection"]
+    assert used > client_of("http://127.0.0.1:9", tmp_path)._limiter._next
+
+
+def test_a_held_account_sends_nothing_again(tmp_path: Path) -> None:
+    """A kept connection that ends while the account waits for its vendor stays a trouble of the stream."""
+
+    def answer(found: socket.socket) -> None:
+        found.sendall(_whole(b"[]"))
+        found.recv(65536)
 
     async def ask(url: str) -> None:
-        client._http._base = url
+        client = client_of(url, tmp_path)
         async with client:
-            assert (await client.exchange(Request("GET", "/x"))).response.body == b"[]"
+            await client.exchange(Request("GET", "/x"))
+            client.hold_until(anyio.current_time() + 60)
             with pytest.raises(Unreachable):
                 await client.exchange(Request("GET", "/x"))
 
     with server(answer) as url:
         anyio.run(ask, url)
-    assert len(sent) == 2
-    sent.clear()
-    with server(lambda found: sent.append(b"")) as url, pytest.raises(Unreachable):
-        fetched(url, tmp_path)
-    assert len(sent) == 1
 
 
 def test_a_request_that_is_asked_again_with_fresh_credentials_waits_for_its_turn(tmp_path: Path) -> None:
@@ -133,13 +163,17 @@ def test_a_request_that_is_asked_again_with_fresh_credentials_waits_for_its_turn
     assert heard == ["asked", "turn", "asked", "asked", "turn"]  # the second time the account waits by then
 
 
+def _authority(folder: Path) -> Path:
+    """A file of some authority: an account that has one is asked by httpx's own transport."""
+    import trustme
+
+    trustme.CA().cert_pem.write_to_path(str(folder / "ca.pem"))
+    return folder / "ca.pem"
+
+
 def fetched(url: str, folder: Path, *, timeout_s: float = 5.0, ca: bool = False) -> bytes:
     """The body of one request; raises what the client raises. ``ca``: by httpx's own transport."""
-    ca_file = folder / "ca.pem"
-    if ca:
-        import trustme
-
-        trustme.CA().cert_pem.write_to_path(str(ca_file))
+    ca_file = _authority(folder)
 
     async def ask() -> bytes:
         async with client_of(url, folder, timeout_s=timeout_s, ca_file=ca_file if ca else None) as client:

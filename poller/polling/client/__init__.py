@@ -4,6 +4,8 @@ Files::
 
     vendor          one account's vendor: what is sent, when, and what its clock says
     http            requests and answers, within limits
+    transport       the connections, as the configuration has them
+    bodies          what an answer holds, unpacked and in UTF-8
     credentials     an account's secrets as headers
     rate_limit      how fast
     provider_clock  the provider's clock, from Date headers

@@ -11,6 +11,7 @@ from types import TracebackType
 from msgspec import Struct
 
 from ...clock import SystemClock
+from ...errors import ConnectionLost
 from ...model import Instant
 from ...providers.contract import Adapter, Request, Response
 from ...providers.kit.answers import RETRY_AFTER_MAX_S, exhausted
@@ -102,7 +103,13 @@ class VendorClient:
     async def _send(self, request: Request, headers: dict[str, str]) -> Exchange:
         """One request over HTTP; what its answer says of the vendor's clock and of the allowance is taken to heart."""
         sent = self._clock.now()
-        fetched = await self._http.send(request, headers)
+        try:
+            fetched = await self._http.send(request, headers)
+        except ConnectionLost:  # servers close what is idle, often just as it is used again: every request only reads
+            if not await self._may_send_again():
+                raise
+            sent = self._clock.now()
+            fetched = await self._http.send(request, headers)
         received = self._clock.now()
         if tells_time(fetched.response):
             self.provider_clock.observe(fetched.date, received)

@@ -1,0 +1,40 @@
+"""Whom TLS trusts: the system's authorities, or those of a file. One context for all who trust the same."""
+
+from __future__ import annotations
+
+import ssl
+from functools import lru_cache
+from pathlib import Path
+
+from ..errors import ConfigError
+
+CONTEXTS_KEPT = 64
+"""TLS contexts that are remembered: each costs 20 ms and 0.8 MiB, and an installation has few authorities."""
+
+Stamp = tuple[int, int, int, int]
+
+
+def stamp_of(path: Path) -> Stamp:
+    """What changes when a file does, also behind a symbolic link that is swapped. Raises OSError."""
+    found = path.stat()
+    return found.st_mtime_ns, found.st_ctime_ns, found.st_ino, found.st_size
+
+
+def tls_context(ca_file: Path | None) -> ssl.SSLContext:
+    """The context for an account or a broker. Raises ConfigError where the file holds no whole certificates."""
+    if ca_file is None:
+        return _context(None, None)
+    try:
+        return _context(ca_file, stamp_of(ca_file))
+    except OSError as error:  # ssl.SSLError is one of them
+        why = "it holds no whole certificates" if isinstance(error, ssl.SSLError) else (error.strerror or "it cannot be read").lower()
+    except ValueError:
+        why = "its name cannot be one"
+    raise ConfigError(
+        [f"the file {ca_file} cannot be used: {why}; expected certificates in PEM form; fix: write it whole, or name another"]
+    )
+
+
+@lru_cache(maxsize=CONTEXTS_KEPT)
+def _context(ca_file: Path | None, stamp: Stamp | None) -> ssl.SSLContext:
+    return ssl.create_default_context(cafile=None if ca_file is None else str(ca_file))
