@@ -8,7 +8,6 @@ import re
 from collections.abc import Mapping
 from importlib.util import find_spec
 from urllib.parse import urlsplit
-from urllib.request import proxy_bypass_environment
 
 from ..errors import ConfigError
 
@@ -54,8 +53,9 @@ def environment_proxy(base_url: str, environment: Mapping[str, str] = os.environ
 
 def _bypassed(host: str, port: int | None, listed: str) -> bool:
     """Whether ``NO_PROXY`` names a host: by its name, its domain, its address, or a network."""
-    if proxy_bypass_environment(f"{host}:{port}" if port else host, {"no": listed}):
-        return True
+    for entry in (each.strip().lower() for each in listed.split(",")):
+        if entry and (entry in ("*", f"{host}:{port}") or f".{host}".endswith(f".{entry.lstrip('.')}")):
+            return True
     try:
         address = ipaddress.ip_address(host)
     except ValueError:
