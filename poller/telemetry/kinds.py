@@ -20,6 +20,7 @@ KINDS: dict[str, Kind] = {
     "bad_page": Kind("answer of a wrong shape", "gets answers of a wrong shape"),
     "cursor_not_honoured": Kind("cursor or filter ignored", "has its cursor or filter ignored by the provider"),
     "endless_pagination": Kind("list without an end", "gets a list without an end"),
+    "client_unusable": Kind("the way to the provider cannot be used", "cannot use its way to the provider"),
     "provider": Kind("no usable answer", "gives no usable answer"),
     "kafka": Kind("Kafka did not do what was asked", "waits for Kafka"),
     "kafka_unavailable": Kind("Kafka cannot be reached", "waits for Kafka"),
