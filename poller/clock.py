@@ -5,12 +5,16 @@ from __future__ import annotations
 import time
 
 import anyio
+import anyio.lowlevel
 
 from .model import SECOND, Instant
 
 
 class SystemClock:
     """Monotonic seconds from the event loop, wall time from the machine."""
+
+    def __init__(self) -> None:
+        self._turns = anyio.Lock()
 
     def monotonic(self) -> float:
         """Seconds; only differences mean anything."""
@@ -24,11 +28,20 @@ class SystemClock:
         """Wait at least ``seconds``."""
         await anyio.sleep(seconds)
 
+    async def turn(self) -> None:
+        """Let the loop turn: what works long asks for a turn after each portion.
+
+        Those who ask go on one by one, each in a turn of its own, so that many hold the loop no longer than one.
+        """
+        async with self._turns:
+            await anyio.lowlevel.checkpoint()
+
 
 class VirtualClock(SystemClock):
     """Wall time that follows the event loop's clock, for histories on virtual time."""
 
     def __init__(self, start: Instant) -> None:
+        super().__init__()
         self.start = start
 
     def now(self) -> Instant:

@@ -140,6 +140,8 @@ class Observation(Struct, frozen=True, kw_only=True):
     """The latest creation-like stamp shown (created, scheduled, received): what forgetting looks at."""
     oddities: tuple[str, ...] = ()
     """Tolerated peculiarities to be counted, e.g. ``time_without_zone``, ``status_unknown``."""
+    raw: bytes = b""
+    """The row's own bytes: what a dead letter holds where the message cannot be published."""
 
 
 class Row(Struct, frozen=True):

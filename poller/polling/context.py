@@ -12,7 +12,6 @@ from ..coverage.lateness import Lateness
 from ..model import Instant
 from ..providers.contract import Adapter
 from ..publishing.commit import Committer
-from ..publishing.events import Publisher
 from ..telemetry.account_facts import AccountFacts
 from .client.provider_clock import ProviderClock
 from .client.vendor import VendorClient
@@ -26,7 +25,6 @@ class Account:
     key: str
     client: VendorClient
     committer: Committer
-    publisher: Publisher
     facts: AccountFacts
     clock: SystemClock
     ladder: Callable[..., tuple[Rung, ...]]

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
+from collections.abc import Iterator
+
+import anyio.to_thread
+from msgspec import Struct
+from msgspec.structs import replace
 
 from ..coverage import cursor as window
 from ..coverage import gaps, ladder, lateness
 from ..coverage.cursor import Cursor
-from ..model import SECOND, BadRow, Gap, Instant, Observation, Row, Stream
+from ..model import SECOND, BadRow, Gap, Instant, Observation, Row
 from ..providers.contract import Page, Request, Skipped
-from ..publishing.diff import PageChanges, PageContext
-from ..publishing.events import RECORD_BYTES_MAX, own_stamp
+from ..publishing.changes import PageChanges
+from ..publishing.diff import PageContext
+from ..publishing.events import RECORD_BYTES_MAX
 from ..telemetry.account_facts import PageFacts
 from ..telemetry.event_types import TYPES
 from ..times import seconds_since
@@ -18,8 +25,41 @@ from .context import Account
 from .streams import StreamPoll
 from .unchanged import page_digest, remembered_page
 
-LARGE_ROW_BYTES = 24 * 1024
-"""Only rows above this can give a record over the limit: at worst privacy makes a hash and a name, some 60 bytes, of a digit and its comma."""
+PORTION_ROWS, PORTION_BYTES = 200, 256 << 10
+"""Rows, and bytes of rows, that are read, compared and encoded in one go: some 40 ms; then everything else has its turn."""
+
+READ_ASIDE_BYTES = 1 << 20
+"""Bytes of an answer that is split into rows by a thread of its own: a larger one would hold the loop for too long."""
+
+
+class Found(Struct):
+    """What a page's rows came to, counted over its portions."""
+
+    events: Counter[str] = Counter()
+    """Published, by kind."""
+    created: list[Instant] = []
+    """Creation instants of messages seen for the first time."""
+    statuses: list[tuple[Instant, Instant]] = []
+    """Creation of the message, and the status's own stamp, of each status published of which the provider says when it began."""
+    changed: int = 0
+    """Messages of which something else is remembered now."""
+    duplicates: int = 0
+    out_of_scope: int = 0
+    rejected: Counter[str] = Counter()
+    dead_letters: Counter[str] = Counter()
+    behind: int = 0
+
+    def add(self, changes: PageChanges) -> None:
+        """One portion more."""
+        self.events.update(event.kind for event in changes.events)
+        self.created += changes.created
+        self.statuses += changes.statuses
+        self.changed += len(changes.adopted)
+        self.duplicates += changes.duplicates
+        self.out_of_scope += changes.below_floor
+        self.rejected.update(changes.rejected)
+        self.dead_letters.update(changes.dead_letters)
+        self.behind += changes.behind
 
 
 async def ask(account: Account, polled: StreamPoll, index: int, request: Request) -> tuple[Page, Instant]:
@@ -28,7 +68,9 @@ async def ask(account: Account, polled: StreamPoll, index: int, request: Request
     account.facts.clocks(account.provider_clock.offset / SECOND)
     mark, last = page_digest(request, answered.response), polled.pages.pop(index, None)
     if last is None or last.mark != mark or polled.is_backfill(index) or not account.known.has_all(last):
-        answer = account.adapter.read_page(request, answered.response)
+        read = account.adapter.read_page
+        aside = len(answered.response.body) > READ_ASIDE_BYTES
+        answer = await anyio.to_thread.run_sync(read, request, answered.response) if aside else read(request, answered.response)
         last = remembered_page(mark, answer)
     else:
         answer = last.page
@@ -51,51 +93,95 @@ def scope_of(
     )
 
 
-def learn(account: Account, polled: StreamPoll, answer: Page, observations: list[Observation], delta: PageChanges) -> None:
-    """Remember the copies that are adopted now (of several copies in one page none is certain), and what is not final."""
-    if polled.lookups is not None:
-        now = account.provider_clock.earliest(account.clock.now())
-        for key, seen in delta.seen.items():
-            polled.lookups.learn(key, seen, now)
-    read = Counter(seen.message.message_id for seen in observations)
-    for row in answer.rows:
-        if isinstance(row, Row) and row.id in read:
-            if read[row.id] == 1 and row.id not in delta.stale:
-                account.known.learn(row)
-            else:
-                account.known.forget(row.id)
+async def compare_page(
+    account: Account, polled: StreamPoll, answer: Page, context: PageContext, *, every: bool = False
+) -> tuple[PageChanges, Found]:
+    """Read a page's rows and compare them with what is known, in portions between which the loop turns.
 
-
-def read_rows(
-    account: Account, polled: StreamPoll, answer: Page, *, every: bool
-) -> tuple[list[Observation], list[BadRow], dict[str, int], int]:
-    """Normalize a page's rows: messages, rows that cannot be, what is left out by choice (counted), and how many need not be read.
-
-    ``every``: what was out of scope for live polling is not for a backfill, so each row is read.
+    All portions but the last are queued when this returns. The last one's changes are the
+    caller's to write, with the stream's cursor, before anything else is awaited. ``every``: what
+    was out of scope for live polling is not for a backfill, so each row is read. What is learned
+    here, before it is durable, is thrown away with the shard's life should its commit fail.
     """
-    unread = answer.unread
+    found, changes = Found(events=Counter(), rejected=Counter(), dead_letters=Counter(), duplicates=answer.unread), None
+    for portion in portions(answer.rows):
+        if changes is not None:
+            await account.committer.write(changes)
+            await account.clock.turn()
+        observations, bad = _read(account, polled, portion, found, every=every)
+        changes = account.committer.shard_state.compare(context, observations, bad)
+        found.add(changes)
+        _learn(account, polled, portion, observations, changes)
+    assert changes is not None, "a page has at least one portion"
+    return changes, found
+
+
+def portions(rows: list[Row | BadRow]) -> Iterator[list[Row | BadRow]]:
+    """The rows in portions, at least one. Copies of one message stay together: of several in one page the highest counts."""
+    if len(rows) <= PORTION_ROWS and sum(len(row.raw) for row in rows) <= PORTION_BYTES:
+        yield rows
+        return
+    groups: dict[str | int, list[Row | BadRow]] = {}
+    for number, row in enumerate(rows):
+        groups.setdefault(number if row.id is None else row.id, []).append(row)
+    portion: list[Row | BadRow] = []
+    size = 0
+    for group in groups.values():
+        if len(portion) >= PORTION_ROWS or size >= PORTION_BYTES:
+            yield portion
+            portion, size = [], 0
+        portion += group
+        size += sum(len(row.raw) for row in group)
+    yield portion
+
+
+def _read(
+    account: Account, polled: StreamPoll, rows: list[Row | BadRow], found: Found, *, every: bool
+) -> tuple[list[Observation], list[BadRow]]:
+    """Normalize rows: messages, and rows that cannot be; what is left out by choice, and what need not be read, is counted."""
     observations: list[Observation] = []
     bad: list[BadRow] = []
-    skipped: dict[str, int] = {}
-    for row in answer.rows:
+    for row in rows:
         if not every and isinstance(row, Row) and account.known.has(row):
-            unread += 1
+            found.duplicates += 1
             continue
-        seen = row if isinstance(row, BadRow) else account.adapter.read_row(row)
-        if isinstance(seen, Observation):
-            seen = _wanted(account, seen)
-        if isinstance(seen, Observation) and isinstance(row, Row) and len(row.raw) > LARGE_ROW_BYTES:
-            seen = _fitting(account, polled.stream, row, seen)
+        seen = row if isinstance(row, BadRow) else _normalized(account, row)
         if isinstance(seen, BadRow):
             bad.append(seen)
         elif isinstance(seen, Skipped):
-            skipped[seen.reason] = skipped.get(seen.reason, 0) + 1
+            found.out_of_scope += 1
         else:
             observations.append(seen)
             for oddity in seen.oddities:
                 account.facts.oddity(polled.stream.id, oddity)
                 polled.note(oddity)
-    return observations, bad, skipped, unread
+    return observations, bad
+
+
+def _normalized(account: Account, row: Row) -> Observation | BadRow | Skipped:
+    """One row as its provider's adapter understands it; whatever it makes fail becomes a dead letter."""
+    if len(row.raw) > RECORD_BYTES_MAX:
+        return BadRow("too_large", "", row.raw, row.id)
+    try:
+        seen = account.adapter.read_row(row)
+    except Exception:
+        return BadRow("unreadable", "", row.raw, row.id)
+    return _wanted(account, replace(seen, raw=row.raw)) if isinstance(seen, Observation) else seen
+
+
+def _learn(account: Account, polled: StreamPoll, rows: list[Row | BadRow], observations: list[Observation], changes: PageChanges) -> None:
+    """Remember the copies that are adopted now (of several copies in one page none is certain), and what is not final."""
+    if polled.lookups is not None:
+        now = account.provider_clock.earliest(account.clock.now())
+        for key, state in changes.adopted.items():
+            polled.lookups.learn(key, state, now)
+    read = Counter(seen.message.message_id for seen in observations)
+    for row in rows:
+        if isinstance(row, Row) and row.id in read:
+            if read[row.id] == 1 and row.id not in changes.stale:
+                account.known.learn(row)
+            else:
+                account.known.forget(row.id)
 
 
 def _wanted(account: Account, seen: Observation) -> Observation | Skipped:
@@ -108,44 +194,34 @@ def _wanted(account: Account, seen: Observation) -> Observation | Skipped:
     return seen
 
 
-def _fitting(account: Account, stream: Stream, row: Row, seen: Observation) -> Observation | BadRow:
-    """A row whose record would be over the limit becomes a dead letter before any transaction."""
-    if account.publisher.size_of(stream, seen) > RECORD_BYTES_MAX:
-        return BadRow("too_large", "", row.raw, row.id)
-    return seen
-
-
-def tell(
-    account: Account, polled: StreamPoll, index: int, answer: Page, cursor: Cursor, delta: PageChanges, skipped: dict[str, int]
-) -> None:
+def tell(account: Account, polled: StreamPoll, index: int, answer: Page, cursor: Cursor, found: Found) -> None:
     """One page's facts, once it is durable."""
     now, stream_id = account.clock.now(), polled.stream.id
     counts = polled.counts[index]
-    counts.pages, counts.rows, counts.events = counts.pages + 1, counts.rows + answer.count, counts.events + len(delta.events)
-    late = [] if polled.is_backfill(index) else _lateness(account, polled, cursor, delta)
+    counts.pages, counts.rows, counts.events = counts.pages + 1, counts.rows + answer.count, counts.events + found.events.total()
+    late = [] if polled.is_backfill(index) else _lateness(account, polled, cursor, found.created)
     polled.late[index] = polled.late.get(index, 0) + len(late)
-    polled.changes[index] = polled.changes.get(index, 0) + len(delta.seen)
-    dead = Counter(event.dead.reason for event in delta.events if event.dead is not None)
-    live = [] if polled.is_backfill(index) else [event for event in delta.events if event.created >= cursor.live_since]
+    polled.changes[index] = polled.changes.get(index, 0) + found.changed
+    since = math.inf if polled.is_backfill(index) else cursor.live_since
     account.facts.page(
         PageFacts(
             fetched=answer.count,
-            duplicate=delta.duplicates,
-            rejected=delta.rejected,
-            out_of_scope=delta.below_floor + sum(skipped.values()),
-            events=Counter(TYPES[event.kind] for event in delta.events),
-            dead=dead,
-            delays_s=[seconds_since(event.created, now) for event in live if event.kind == "created"],
-            status_delays_s=[seconds_since(stamp, now) for event in live if (stamp := own_stamp(event)) is not None],
+            duplicate=found.duplicates,
+            rejected=dict(found.rejected),
+            out_of_scope=found.out_of_scope,
+            events={TYPES[kind]: count for kind, count in found.events.items()},
+            dead=dict(found.dead_letters),
+            delays_s=[seconds_since(created, now) for created in found.created if created >= since],
+            status_delays_s=[seconds_since(stamp, now) for created, stamp in found.statuses if created >= since],
         )
     )
-    account.facts.dead_letters(stream_id, dead)
+    account.facts.dead_letters(stream_id, found.dead_letters)
     if late:
         account.facts.late([age / SECOND for age in late])
     tell_gaps(account, polled)
     for gap in answer.gaps:
         polled.note(gap.reason)
-    for oddity in (*answer.oddities, *["status_with_older_stamp"] * bool(delta.behind)):
+    for oddity in (*answer.oddities, *["status_with_older_stamp"] * bool(found.behind)):
         account.facts.oddity(stream_id, oddity)
         polled.note(oddity)
 
@@ -163,15 +239,15 @@ def tell_gaps(account: Account, polled: StreamPoll) -> None:
         account.facts.gap_closed(polled.stream.id, gap.reason, gap.since, gap.until, proved=gap.until > cursor.floor)
 
 
-def _lateness(account: Account, polled: StreamPoll, cursor: Cursor, delta: PageChanges) -> list[Instant]:
+def _lateness(account: Account, polled: StreamPoll, cursor: Cursor, created: list[Instant]) -> list[Instant]:
     """How late the page's new messages were; what the account's overlap is learned from.
 
     Of one bucket only some rows count until the rung that owns them was swept, whether it lists them or a hint does.
     """
-    if not delta.created or not account.adapter.filtered:
+    if not created or not account.adapter.filtered:
         return []
     now = account.provider_clock.earliest(account.clock.now())
-    found = [window.lateness(polled.rungs, cursor, created, now=now) for created in delta.created]
+    found = [window.lateness(polled.rungs, cursor, instant, now=now) for instant in created]
     fresh: Counter[int] = Counter()
     for late in filter(None, found):
         owner, number = ladder.owner(polled.rungs, late), lateness.bucket(late)

@@ -10,10 +10,9 @@ from msgspec.structs import replace
 
 from ..coverage import gaps
 from ..coverage.cursor import Cursor
-from ..providers.contract import LOOKUP, View
-from ..publishing.diff import PageChanges
+from ..providers.contract import LOOKUP, Page, View
 from .context import Account
-from .page import ask, learn, read_rows, scope_of, tell
+from .page import ask, compare_page, scope_of, tell
 from .streams import Counts, StreamPoll, cursor_of
 
 
@@ -47,7 +46,7 @@ def begin(account: Account, polled: StreamPoll, index: int) -> bool:
 async def page(account: Account, polled: StreamPoll, index: int) -> bool:
     """One request of a chore: what it lists becomes durable like any page, and no mark moves; True when its run is over.
 
-    Raises ProviderError (the request stays in hand, see :func:`wait_s`) and what :meth:`Committer.submit` raises.
+    Raises ProviderError (the request stays in hand, see :func:`wait_s`) and what :meth:`Committer.write` raises.
     """
     shard_state, stream, request = account.committer.shard_state, polled.stream, polled.chores[index]
     number, cursor = polled.chore(index), cursor_of(account, polled)
@@ -55,21 +54,11 @@ async def page(account: Account, polled: StreamPoll, index: int) -> bool:
     polled.counts.setdefault(index, Counts(account.clock.monotonic()))
     requested_at = shard_state.tick()
     answer, received = await ask(account, polled, index, request)
-    observations, bad, skipped, unread = read_rows(account, polled, answer, every=False)
-    scope = scope_of(polled, cursor, requested_at, received)
-
-    def advance(_: PageChanges) -> Cursor:
-        known, now = cursor_of(account, polled), account.provider_clock.earliest(account.clock.now())
-        if not known.gaps and not answer.gaps:
-            return known
-        return replace(known, gaps=gaps.proved(gaps.reported(known.gaps, answer.gaps, now=now, lasting=True), answer.proved))
-
-    delta = await account.committer.submit(scope, observations, bad, advance)
-    delta.duplicates += unread
-    learn(account, polled, answer, observations, delta)
+    changes, found = await compare_page(account, polled, answer, scope_of(polled, cursor, requested_at, received))
+    await account.committer.write(changes, _moved(account, polled, answer))
     if answer.memo is not None:
         shard_state.keep_chore(stream.id, account.adapter.chores[number].name, answer.memo)
-    tell(account, polled, index, answer, cursor, delta, skipped)
+    tell(account, polled, index, answer, cursor, found)
     polled.chore_events[index] = polled.counts[index].events
     polled.chore_tries.pop(index, None)
     if answer.next is None:
@@ -77,3 +66,11 @@ async def page(account: Account, polled: StreamPoll, index: int) -> bool:
         return True
     polled.chores[index] = answer.next
     return False
+
+
+def _moved(account: Account, polled: StreamPoll, answer: Page) -> Cursor:
+    """The stream's cursor with the gaps that the answer reports or closes; nothing else of it moves."""
+    known, now = cursor_of(account, polled), account.provider_clock.earliest(account.clock.now())
+    if not known.gaps and not answer.gaps:
+        return known
+    return replace(known, gaps=gaps.proved(gaps.reported(known.gaps, answer.gaps, now=now, lasting=True), answer.proved))

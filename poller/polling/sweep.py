@@ -15,9 +15,8 @@ from ..coverage.ladder import Rung
 from ..errors import BadPage, EndlessPagination
 from ..model import Instant
 from ..providers.contract import Page, Request, Window
-from ..publishing.diff import PageChanges
 from .context import Account
-from .page import ask, learn, read_rows, scope_of, tell
+from .page import ask, compare_page, scope_of, tell
 from .streams import Counts, StreamPoll, begins_anew, cursor_of
 
 PAGES_MAX = 200_000
@@ -65,7 +64,7 @@ def _backfill_in_hand(account: Account, polled: StreamPoll, cursor: Cursor) -> S
 async def page(account: Account, polled: StreamPoll, index: int) -> bool:
     """Ask for and make durable one page of the rung; True when its sweep came to its end.
 
-    Raises ProviderError (the sweep stays in hand) and what :meth:`Committer.submit` raises.
+    Raises ProviderError (the sweep stays in hand) and what :meth:`Committer.write` raises.
     """
     shard_state, stream = account.committer.shard_state, polled.stream
     cursor = cursor_of(account, polled)
@@ -91,20 +90,15 @@ async def page(account: Account, polled: StreamPoll, index: int) -> bool:
         return False
     started = sweep.started or account.provider_clock.earliest(sent)
     after = replace(sweep, started=started, pages=sweep.pages + 1, rows=sweep.rows + answer.count)
-    observations, bad, skipped, unread = read_rows(account, polled, answer, every=polled.is_backfill(index))
-
-    def advance(delta: PageChanges) -> Cursor:
-        return _advanced(account, polled, index, after, answer, delta)
-
     held = backfill.running(cursor) if polled.is_backfill(index) else None
     admitted = backfill.admitted(cursor, sweep) if held is not None else ()
-    scope = scope_of(polled, cursor, requested_at, received, admitted)
-    delta = await account.committer.submit(scope, observations, bad, advance, always=held is not None or polled.begun)
-    delta.duplicates += unread
+    context = scope_of(polled, cursor, requested_at, received, admitted)
+    changes, found = await compare_page(account, polled, answer, context, every=polled.is_backfill(index))
+    moved = _advanced(account, polled, index, after, answer, found.events.total())
+    await account.committer.write(changes, moved, always=held is not None or polled.begun)
     polled.begun = False
-    learn(account, polled, answer, observations, delta)
     polled.last_success = account.clock.now()
-    tell(account, polled, index, answer, cursor, delta, skipped)
+    tell(account, polled, index, answer, cursor, found)
     return answer.next is None
 
 
@@ -133,12 +127,12 @@ def _passed_over(account: Account, polled: StreamPoll, index: int, cursor: Curso
     return window.complete(polled.rungs, index, cursor, Sweep(now, None, 0, 0, now, _NOTHING, started=now))
 
 
-def _advanced(account: Account, polled: StreamPoll, index: int, after: Sweep, answer: Page, delta: PageChanges) -> Cursor:
+def _advanced(account: Account, polled: StreamPoll, index: int, after: Sweep, answer: Page, events: int) -> Cursor:
     """The cursor once this page is durable: the sweep goes on, or the rung is complete."""
     cursor, now = cursor_of(account, polled), account.provider_clock.earliest(account.clock.now())
     if answer.memo is not None:
         cursor = replace(cursor, memo=answer.memo)
-    if delta.events:
+    if events:
         cursor = replace(cursor, changed=max(cursor.changed, now))
     if cursor.gaps or answer.gaps:
         cursor = replace(cursor, gaps=_gaps(cursor, after, answer, now))
@@ -147,7 +141,7 @@ def _advanced(account: Account, polled: StreamPoll, index: int, after: Sweep, an
     elif answer.next is not None:
         after = replace(after, request=answer.next)
     if polled.is_backfill(index):
-        return backfill.page(cursor, after, ended=answer.next is None, rows=answer.count, events=len(delta.events))
+        return backfill.page(cursor, after, ended=answer.next is None, rows=answer.count, events=events)
     if answer.next is None:
         return window.complete(polled.rungs, index, cursor, after)
     return replace(cursor, sweeps={**cursor.sweeps, index: after})

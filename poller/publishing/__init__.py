@@ -11,6 +11,7 @@ Files::
     events          a change as Kafka records
     event_schemas   what the public topics hold, described
     state_records   state as Kafka records
+    changes         what pages add, waiting for its transaction
     shard_state     one shard's state, with what is queued
     commit          group commit
     cache           the local copy of the state (RocksDB), which may vanish

@@ -1,14 +1,16 @@
 """Group commit: the only writer of Kafka and of the cache.
 
-Pages of many streams ride in one transaction. A finished page is committed at once if the
-shard's last commit is old enough, else at that mark or when enough changes wait; so batches
-grow with the load by themselves. The cache is written only after the commit.
+Changes of many streams ride in one transaction, in the order in which they were queued. A
+transaction is closed by size, or by time: what waits is committed at once if the shard's last
+commit is old enough, else at that mark; so batches grow with the load by themselves. The
+cache is written only after the commit.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections import deque
+from typing import NamedTuple
 
 import anyio
 from msgspec.structs import replace
@@ -17,24 +19,42 @@ from ..clock import SystemClock
 from ..coverage.cursor import Cursor
 from ..errors import CommitUncertain, Fenced, KafkaError
 from ..kafka.port import Writer
-from ..model import BadRow, Observation
 from ..telemetry.facts import Telemetry
 from .cache import Position, ShardCache
-from .diff import Event, PageChanges, PageContext
-from .events import Publisher
-from .shard_state import Entry, ShardState
+from .changes import Entry, PageChanges
+from .events import Encoded, in_transaction
+from .shard_state import ShardState
 from .state_records import META_KEY, encode_state, state_record
 
 COMMIT_EVERY_S = 0.1
-CHANGES_MAX = 500
-"""A transaction is closed at so many changes, even before its time."""
+"""Seconds between two commits of a shard, unless one is full."""
+
+CHANGES_MAX = 2_000
+"""State records of one transaction; what is full is committed before its time."""
+
+BYTES_MAX = 8 << 20
+"""Bytes of one transaction, about."""
+
+QUEUED_CHANGES_MAX, QUEUED_BYTES_MAX = 2 * CHANGES_MAX, 2 * BYTES_MAX
+"""What may wait for its transaction; who writes more waits until there is room."""
 
 CURSORS_EVERY_S = 60.0
 """Cursors that no change carries along are written this often."""
 
 CURSORS_MAX = 500
+"""Cursors, waits and memos of one entry."""
+
 COMMIT_TIMEOUT_S = 20.0
 STOP_TIMEOUT_S = 10.0
+
+
+class Queued(NamedTuple):
+    """An entry that waits for its transaction."""
+
+    entry: Entry
+    size: int
+    done: anyio.Event
+    """Set when the entry is committed and applied."""
 
 
 class Committer:
@@ -48,40 +68,46 @@ class Committer:
         writer: Writer,
         rows: ShardCache,
         cluster: str,
-        publisher: Publisher,
         clock: SystemClock,
         telemetry: Telemetry,
     ) -> None:
         self.shard_state, self._shard, self._writer, self._rows, self._cluster = shard_state, shard, writer, rows, cluster
-        self._publisher, self._clock, self._telemetry = publisher, clock, telemetry
-        self._queue: list[tuple[Entry, anyio.Event]] = []
-        self._changes = 0
-        self._wake = anyio.Event()
+        self._clock, self._telemetry = clock, telemetry
+        self._queue: deque[Queued] = deque()
+        self._changes = self._bytes = 0
+        self._wake, self._full, self._room = anyio.Event(), anyio.Event(), anyio.Event()
         self._last = -math.inf
         self._flushed = clock.monotonic()
 
-    async def submit(
-        self,
-        scope: PageContext,
-        observations: list[Observation],
-        bad: list[BadRow],
-        advance: Callable[[PageChanges], Cursor],
-        *,
-        always: bool = False,
-    ) -> PageChanges:
-        """Make a page durable with its cursor; returns at once when it changed nothing (unless ``always``)."""
-        delta, entry = self.shard_state.page(scope, observations, bad, advance, always=always)
-        if entry is not None:
+    async def write(self, changes: PageChanges, cursor: Cursor | None = None, *, always: bool = False) -> None:
+        """Queue changes, at once, with the cursor that stands for them and for everything of their stream before them.
+
+        With a cursor it returns when all of it is durable; at once where nothing changed (unless
+        ``always``). Without one, for a portion of a page, it returns when there is room for more.
+        """
+        entry = self.shard_state.queue(changes, cursor, always=always)
+        if entry is None:
+            return
+        if cursor is not None:
             await self.durable(entry)
-        return delta
+            return
+        self._put(entry)
+        while self._changes > QUEUED_CHANGES_MAX or self._bytes > QUEUED_BYTES_MAX:
+            await self._room.wait()
 
     async def durable(self, entry: Entry) -> None:
         """Queue an entry and wait until it is committed and applied."""
-        done = anyio.Event()
-        self._queue.append((entry, done))
+        await self._put(entry).wait()
+
+    def _put(self, entry: Entry) -> anyio.Event:
+        queued = Queued(entry, entry.size, anyio.Event())
+        self._queue.append(queued)
         self._changes += len(entry.rows)
+        self._bytes += queued.size
         self._wake.set()
-        await done.wait()
+        if self._changes >= CHANGES_MAX or self._bytes >= BYTES_MAX:
+            self._full.set()
+        return queued.done
 
     async def run(self) -> None:
         """Commit until cancelled; raises what ended the writer (then the shard starts anew)."""
@@ -90,60 +116,68 @@ class Committer:
             with anyio.move_on_after(max(0.0, flush_in)):
                 await self._wake.wait()
             wait = self._last + COMMIT_EVERY_S - self._clock.monotonic()
-            if wait > 0 and self._changes < CHANGES_MAX:
-                await self._clock.sleep(wait)
+            with anyio.move_on_after(max(0.0, wait)):
+                await self._full.wait()
+            if self._clock.monotonic() >= self._flushed + CURSORS_EVERY_S:
+                self._flush()
             await self._commit(COMMIT_TIMEOUT_S)
 
     async def drain(self) -> None:
         """At a clean stop: what is queued, and every cursor, in bounded time."""
         with anyio.fail_after(STOP_TIMEOUT_S, shield=True):
-            self._flushed = -math.inf
-            while await self._commit(STOP_TIMEOUT_S):
-                self._flushed = -math.inf
+            while self._flush() or self._queue:
+                await self._commit(STOP_TIMEOUT_S)
 
-    async def _commit(self, timeout_s: float) -> bool:
-        """One transaction of what waits; False when nothing did."""
+    def _flush(self) -> bool:
+        """Queue cursors that no change carried along, behind everything that waits; False where there are none."""
+        entry = self.shard_state.take_dirty(CURSORS_MAX)
+        if entry is None or len(entry.rows) < CURSORS_MAX:
+            self._flushed = self._clock.monotonic()
+        if entry is not None:
+            self._put(entry)
+        return entry is not None
+
+    async def _commit(self, timeout_s: float) -> None:
+        """One transaction of what waits, if anything does."""
         batch = self._take()
         rows: dict[bytes, bytes | None] = {}
-        events: list[Event] = []
-        for entry, _ in batch:
+        events: list[Encoded] = []
+        for entry, _, _ in batch:
             rows |= entry.rows
             events += entry.events
-        due = self._clock.monotonic() >= self._flushed + CURSORS_EVERY_S
-        dirty = self.shard_state.take_dirty(CURSORS_MAX if due else 0)
-        if due:
-            rows |= dirty.rows
-            if len(dirty.rows) < CURSORS_MAX:
-                self._flushed = self._clock.monotonic()
-        if not rows:
-            return False
+        if not batch:
+            return
         await self._transaction(events, rows, timeout_s)
-        self.shard_state.applied(dirty)
-        for entry, done in batch:
+        for entry, size, done in batch:
             self.shard_state.applied(entry)
+            self._changes -= len(entry.rows)
+            self._bytes -= size
             done.set()
-        return True
+        self._room.set()
+        self._room = anyio.Event()
+        if self._changes < CHANGES_MAX and self._bytes < BYTES_MAX:
+            self._full = anyio.Event()
 
-    def _take(self) -> list[tuple[Entry, anyio.Event]]:
+    def _take(self) -> list[Queued]:
         """The entries of the next transaction, in their order."""
-        taken, changes = 0, 0
-        while taken < len(self._queue) and (not taken or changes < CHANGES_MAX):
-            changes += len(self._queue[taken][0].rows)
-            taken += 1
-        batch, self._queue = self._queue[:taken], self._queue[taken:]
-        self._changes -= changes
+        batch: list[Queued] = []
+        changes = size = 0
+        while self._queue and (not batch or (changes < CHANGES_MAX and size < BYTES_MAX)):
+            batch.append(self._queue.popleft())
+            changes += len(batch[-1].entry.rows)
+            size += batch[-1].size
         if not self._queue:
             self._wake = anyio.Event()
         return batch
 
-    async def _transaction(self, events: list[Event], rows: dict[bytes, bytes | None], timeout_s: float) -> None:
+    async def _transaction(self, events: list[Encoded], rows: dict[bytes, bytes | None], timeout_s: float) -> None:
         """Events and state in one Kafka transaction; then, and only then, the cache."""
         old = self.shard_state.meta
         sequence = old.sequence + bool(events)
         meta = replace(old, clock=self.shard_state.tick(), sequence=sequence, size=len(events))
         state = {META_KEY: encode_state(meta), **rows}
         records = [state_record(self._shard, key, value) for key, value in state.items()]
-        records += self._publisher.records(events, shard=self._shard, sequence=sequence)
+        records += in_transaction(events, shard=self._shard, sequence=sequence)
         began = self._clock.monotonic()
         try:
             offset = await self._writer.commit(records, timeout_s=timeout_s)

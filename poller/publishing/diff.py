@@ -9,48 +9,96 @@ can set it back, and a hand-over, a restart and a reshard keep it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import ClassVar, NamedTuple
 
 from msgspec import Struct
 
 from ..model import CONTENT_FIELDS, DAY, SECOND, STATUS_RANK, BadRow, Instant, Message, Observation, Stream
 from .fingerprints import Fingerprints, differing
-from .message_state import DeadMark, MessageState, digest, message_key, stream_tag
+from .message_state import MessageState, digest, message_key, stream_tag
 
 RULES = 1
 """The number of today's fingerprint rules; raise it when a normalization changes what is compared."""
 
-
 NOT_FINAL_KEPT: Instant = 400 * DAY
 """A message that is not final is kept this long: an old draft may be sent tomorrow."""
 
-STATUSES: tuple[str, ...] = tuple(STATUS_RANK)
 
+class Created(Struct, frozen=True):
+    """A message is seen for the first time."""
 
-class Event(Struct, frozen=True):
-    """One thing to publish. ``kind`` is created, updated, status or dead."""
-
-    kind: str
+    kind: ClassVar[str] = "created"
     stream: Stream
     observed: Instant
-    message: Message | None = None
-    revision: int = 0
+    """Our wall clock when the page came."""
+    message: Message
+    revision: int = 1
+
+
+class StatusChanged(Struct, frozen=True):
+    """The status of a message changed, or is told for the first time (then ``previous_status`` is None)."""
+
+    kind: ClassVar[str] = "status"
+    stream: Stream
+    observed: Instant
+    message: Message
+    revision: int
     previous_status: str | None = None
-    changed: tuple[str, ...] = ()
-    created: Instant = 0
-    dead: BadRow | None = None
 
 
-class PageChanges(Struct):
-    """What one page adds: events to publish, state to change, and what was counted."""
+class Updated(Struct, frozen=True):
+    """Fields of a message changed; ``changed`` names them, sorted."""
 
-    events: list[Event] = []
-    seen: dict[bytes, MessageState] = {}
-    dead: dict[bytes, DeadMark] = {}
-    duplicates: int = 0
+    kind: ClassVar[str] = "updated"
+    stream: Stream
+    observed: Instant
+    message: Message
+    revision: int
+    changed: tuple[str, ...]
+
+
+class DeadLetter(Struct, frozen=True):
+    """A row that cannot be published as a message."""
+
+    kind: ClassVar[str] = "dead"
+    stream: Stream
+    observed: Instant
+    row: BadRow
+    sha256: str
+    """Of the row's bytes, in hex."""
+
+
+MessageEvent = Created | StatusChanged | Updated
+Event = MessageEvent | DeadLetter
+
+
+class Copy(NamedTuple):
+    """One listed copy of a message, with what the comparison needs of it."""
+
+    observation: Observation
+    key: str
+    """The key of the message's public records."""
+    present: int
+    prints: bytes
+
+
+class MessageChange(NamedTuple):
+    """What one copy adds: events in their order, and what is remembered of the message from then on."""
+
+    digest: bytes
+    """What the message's state is kept under."""
+    copy: Copy
+    events: tuple[MessageEvent, ...]
+    state: MessageState
+    new: bool
+    """The message is seen for the first time."""
+
+
+class Difference(Struct):
+    """What the copies of one page add to what is known, and what was counted."""
+
+    changes: list[MessageChange] = []
     below_floor: int = 0
-    created: list[Instant] = []
-    """Creation instants of messages seen for the first time."""
-    rejected: dict[str, int] = {}
     stale: set[str] = set()
     """Ids of which an older copy was shown."""
     behind: int = 0
@@ -76,126 +124,105 @@ class PageContext(Struct, frozen=True):
         return position >= self.floor or any(low <= position and created < high for low, high in self.admitted)
 
 
-def newest_copies(observations: Iterable[Observation], prints: Fingerprints) -> dict[str, tuple[Observation, int, bytes]]:
-    """One copy per message id: of several in one page the highest version, whatever their order."""
-    best: dict[str, tuple[tuple[int, int, bytes], Observation, int, bytes]] = {}
-    for seen in observations:
-        present, marks = prints(seen.message)
-        rank = (seen.stamp, STATUS_RANK[seen.message.status], present.to_bytes(2, "big") + marks)
-        held = best.get(seen.message.message_id)
-        if held is None or rank > held[0]:
-            best[seen.message.message_id] = (rank, seen, present, marks)
-    return {id_: (seen, present, marks) for id_, (_, seen, present, marks) in best.items()}
+def newest_copies(
+    observations: Iterable[Observation], account_key: str, prints: Fingerprints
+) -> tuple[dict[bytes, Copy], list[Observation]]:
+    """One copy per message, by the digest of its key: of several in one page the highest version, whatever their order.
 
-
-def diff(known: Mapping[bytes, MessageState], observations: list[Observation], scope: PageContext, prints: Fingerprints) -> PageChanges:
-    """The events and state changes that one page adds to what is known.
-
-    ``known`` holds what the state has for the page's messages (see :func:`keys`). Replaying the
-    page after applying the delta gives an empty delta.
+    With the observations that cannot be compared, because what they hold cannot be written down.
     """
-    delta = PageChanges(seen={}, dead={}, events=[], created=[], rejected={}, stale=set())
-    prefix = scope.stream.account_key
-    delta.duplicates = len(observations)
-    for id_, (seen, present, marks) in newest_copies(observations, prints).items():
-        key = digest(message_key(prefix, id_))
-        old = known.get(key)
-        if old is None and not scope.covers(seen.created, seen.position):
-            delta.below_floor += 1
-            delta.duplicates -= 1
+    best: dict[bytes, tuple[tuple[int, int, bytes], Copy]] = {}
+    unreadable: list[Observation] = []
+    for observation in observations:
+        message = observation.message
+        try:
+            key = message_key(account_key, message.message_id)
+            present, marks = prints(message)
+            rank = (observation.stamp, STATUS_RANK[message.status], present.to_bytes(2, "big") + marks)
+        except Exception:
+            unreadable.append(observation)
             continue
-        if old is not None and not _newer(seen, old, scope):
-            delta.stale.add(id_)
-            delta.behind += STATUS_RANK[seen.message.status] > STATUS_RANK[old.status]
-            continue
-        events, new = _observe(old, seen, present, marks, scope, prints)
-        if events:
-            delta.duplicates -= 1
-            delta.events += events
-        if new != old:
-            delta.seen[key] = new
-        if old is None:
-            delta.created.append(seen.created)
-    return delta
+        under = digest(key)
+        held = best.get(under)
+        if held is None or rank > held[0]:
+            best[under] = rank, Copy(observation, key, present, marks)
+    return {under: copy for under, (_, copy) in best.items()}, unreadable
 
 
-def keys(observations: list[Observation], account_key: str) -> list[bytes]:
-    """The state keys that :func:`diff` will ask for."""
-    return [digest(message_key(account_key, seen.message.message_id)) for seen in observations]
+def diff(known: Mapping[bytes, MessageState], copies: Mapping[bytes, Copy], context: PageContext, prints: Fingerprints) -> Difference:
+    """The events and state changes that one page's copies add to what is known of their messages.
+
+    Replaying the page after applying the difference gives an empty one.
+    """
+    found = Difference(changes=[], stale=set())
+    for under, copy in copies.items():
+        observation, old = copy.observation, known.get(under)
+        if old is None and not context.covers(observation.created, observation.position):
+            found.below_floor += 1
+        elif old is not None and not _newer(observation, old, context):
+            found.stale.add(observation.message.message_id)
+            found.behind += STATUS_RANK[observation.message.status] > STATUS_RANK[old.status]
+        else:
+            events, new = _first(copy, context, prints.number) if old is None else _again(old, copy, context, prints)
+            if new != old:
+                found.changes.append(MessageChange(under, copy, events, new, old is None))
+    return found
 
 
-def _observe(
-    old: MessageState | None, seen: Observation, present: int, marks: bytes, scope: PageContext, prints: Fingerprints
-) -> tuple[list[Event], MessageState]:
-    """What one copy adds to what is remembered of its message."""
-    key = prints.number
-    if old is None:
-        return _first(seen, present, marks, scope, key)
-    message, same_key = seen.message, prints.under(old.key)
+def _again(old: MessageState, copy: Copy, context: PageContext, prints: Fingerprints) -> tuple[tuple[MessageEvent, ...], MessageState]:
+    """What a newer copy adds to what is remembered of its message."""
+    message, same_key = copy.observation.message, prints.under(old.key)
     comparable = old.rules == RULES and same_key is not None
-    fields = differing(old, *((present, marks) if same_key in (prints, None) else same_key(message))) if comparable else []
+    fields = differing(old, *((copy.present, copy.prints) if same_key in (prints, None) else same_key(message))) if comparable else []
     moved = message.status != old.status if comparable else message.provider_status != old.raw_status
     moved = moved and message.status != old.status
     changed = [name for name in fields if name in _CONTENT or not moved]
     if comparable and not moved:
         changed += ["provider_status"] * (message.provider_status != old.raw_status) + ["final"] * (message.final != old.final)
-    events: list[Event] = []
+    events: list[MessageEvent] = []
     if moved:
-        events.append(_event("status", seen, scope, old.revision + 1, previous=old.status))
+        events.append(StatusChanged(context.stream, context.observed, message, old.revision + 1, old.status))
     if changed:
-        events.append(_event("updated", seen, scope, old.revision + 1 + len(events), changed=tuple(sorted(changed))))
-    position = max(old.position, seen.position // SECOND)
-    same = comparable and not events and (seen.stamp, position) == (old.stamp, old.position)
-    if same:
-        return [], old
-    return events, _remember(seen, present, marks, scope, key, old.revision + len(events), position)
+        revision = old.revision + 1 + len(events)
+        events.append(Updated(context.stream, context.observed, message, revision, tuple(sorted(changed))))
+    position = max(old.position, copy.observation.position // SECOND)
+    if comparable and not events and (copy.observation.stamp, position) == (old.stamp, old.position):
+        return (), old
+    return tuple(events), _remember(copy, context, prints.number, old.revision + len(events), position)
 
 
 _CONTENT = frozenset(CONTENT_FIELDS)
 
 
-def _newer(seen: Observation, old: MessageState, scope: PageContext) -> bool:
+def _newer(observation: Observation, old: MessageState, context: PageContext) -> bool:
     """Whether this copy's version is above the remembered one."""
-    version = seen.stamp, STATUS_RANK[seen.message.status], scope.requested_at
+    version = observation.stamp, STATUS_RANK[observation.message.status], context.requested_at
     return version > (old.stamp, STATUS_RANK[old.status], old.requested_at)
 
 
-def _first(seen: Observation, present: int, marks: bytes, scope: PageContext, key: int) -> tuple[list[Event], MessageState]:
-    events = [_event("created", seen, scope, 1)]
-    if seen.message.direction != "inbound":
-        events.append(_event("status", seen, scope, 2))
-    return events, _remember(seen, present, marks, scope, key, len(events), seen.position // SECOND)
+def _first(copy: Copy, context: PageContext, key: int) -> tuple[tuple[MessageEvent, ...], MessageState]:
+    """A message that is new: it is created, and its first status is told unless it is inbound."""
+    message = copy.observation.message
+    events: tuple[MessageEvent, ...] = (Created(context.stream, context.observed, message),)
+    if message.direction != "inbound":
+        events += (StatusChanged(context.stream, context.observed, message, 2),)
+    return events, _remember(copy, context, key, len(events), copy.observation.position // SECOND)
 
 
-def _remember(seen: Observation, present: int, marks: bytes, scope: PageContext, key: int, revision: int, position: int) -> MessageState:
-    message = seen.message
+def _remember(copy: Copy, context: PageContext, key: int, revision: int, position: int) -> MessageState:
+    message = copy.observation.message
     return MessageState(
         revision=revision,
         status=message.status,
         raw_status=message.provider_status,
         final=message.final,
-        stamp=seen.stamp,
-        requested_at=scope.requested_at,
+        stamp=copy.observation.stamp,
+        requested_at=context.requested_at,
         position=position,
-        stream=stream_tag(scope.stream.id),
+        stream=stream_tag(context.stream.id),
         rules=RULES,
         key=key,
-        present=present,
-        prints=marks,
-        id=message.message_id if scope.keep_ids and not message.final else None,
-    )
-
-
-def _event(
-    kind: str, seen: Observation, scope: PageContext, revision: int, *, previous: str | None = None, changed: tuple[str, ...] = ()
-) -> Event:
-    return Event(
-        kind=kind,
-        stream=scope.stream,
-        observed=scope.observed,
-        message=seen.message,
-        revision=revision,
-        previous_status=previous,
-        changed=changed,
-        created=seen.created,
+        present=copy.present,
+        prints=copy.prints,
+        id=message.message_id if context.keep_ids and not message.final else None,
     )

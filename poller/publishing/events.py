@@ -1,33 +1,35 @@
-"""events."""
+"""A change as the bytes of public records: CloudEvents 1.0 in the Kafka binding's binary mode.
+
+Whatever a row's content makes fail (privacy, encoding, size) fails here, while the row can still
+become a dead letter; a transaction adds only its own three headers.
+"""
 
 from __future__ import annotations
 
-import hashlib
+from typing import NamedTuple
 
 import msgspec
 from msgspec import Struct
 
 from ..kafka.partitioner import partition_of
 from ..kafka.port import DEAD_LETTERS, MESSAGES, STATUS, Record
-from ..model import Instant, Message, Observation, Problem, Stream
+from ..model import Instant, Message, Problem
 from ..telemetry.event_types import TYPES
 from ..times import format_rfc3339, parse_rfc3339
-from .diff import Event
+from .diff import Created, DeadLetter, MessageChange, MessageEvent, StatusChanged
 from .message_state import message_key
 from .privacy import Privacy
 
 RECORD_BYTES_MAX = 900 * 1024
-"""A row whose event is larger becomes a dead letter: one giant row must never stop a shard."""
-
+"""Bytes of a record's key and value. A row whose event is larger becomes a dead letter: one giant row must never stop a shard."""
 
 DEAD_BYTES_MAX = 256 * 1024
-
+"""Bytes of a row that a dead letter keeps."""
 
 HEADERS_BYTES = 1024
-
+"""Bytes that the headers of a record take at most beside the message id, which they hold twice."""
 
 _TOPICS = {"created": MESSAGES, "updated": MESSAGES, "status": STATUS, "dead": DEAD_LETTERS}
-
 
 _OWN_STAMP = {"sent": "sent_at", "delivered": "delivered_at", "received": "received_at"}
 
@@ -71,33 +73,119 @@ class _Full(Message, frozen=True, kw_only=True):
 _json = msgspec.json.Encoder().encode
 
 
-def occurred(event: Event) -> str:
-    """``ce_time``: created_at for created; else the status's own stamp, else updated_at, else observed_at."""
+class Unpublishable(Exception):
+    """No record can be made of a message; ``reason`` is that of its dead letter."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class Encoded(NamedTuple):
+    """One event as bytes: a public record without the headers of its transaction."""
+
+    kind: str
+    topic: str
+    """A role, as in :class:`poller.kafka.port.Record`."""
+    partition: int
+    key: bytes | None
+    value: bytes
+    headers: tuple[tuple[str, bytes], ...]
+
+    @property
+    def size(self) -> int:
+        """Bytes that the record takes, about."""
+        return len(self.value) + 3 * len(self.key or b"") + HEADERS_BYTES
+
+
+def in_transaction(events: list[Encoded], *, shard: int, sequence: int) -> list[Record]:
+    """The records of one transaction, each saying which one of the shard it belongs to and how many there are."""
+    tail = (
+        ("ce_pollershard", b"%d" % shard),
+        ("ce_pollertxn", b"%d" % sequence),
+        ("ce_pollertxnsize", b"%d" % len(events)),
+    )
+    return [Record(event.topic, event.partition, event.key, event.value, event.headers + tail) for event in events]
+
+
+def occurred(event: MessageEvent) -> str | None:
+    """``ce_time``: created_at for created; else the status's own stamp, else updated_at; None where the provider does not say."""
     message = event.message
-    if message is None:
-        return format_rfc3339(event.observed)
-    if event.kind == "created":
+    if isinstance(event, Created):
         return message.created_at
-    own = _OWN_STAMP.get(message.status) if event.kind == "status" else None
-    return (own and getattr(message, own)) or message.updated_at or format_rfc3339(event.observed)
+    own = _OWN_STAMP.get(message.status) if isinstance(event, StatusChanged) else None
+    return (own and getattr(message, own)) or message.updated_at
 
 
-def own_stamp(event: Event) -> Instant | None:
+def own_stamp(event: MessageEvent) -> Instant | None:
     """When a status began by its own stamp, where the provider gives one."""
-    message = event.message
-    own = _OWN_STAMP.get(message.status) if message is not None and event.kind == "status" else None
-    time = parse_rfc3339(getattr(message, own)) if own else None
+    own = _OWN_STAMP.get(event.message.status) if isinstance(event, StatusChanged) else None
+    time = parse_rfc3339(getattr(event.message, own)) if own else None
     return None if time is None else time.instant
 
 
-def event_value(event: Event, privacy: Privacy) -> bytes:
-    """The JSON value of an event, privacy applied."""
-    if event.dead is not None:
-        return privacy.dead_letter(event.dead.raw)[:DEAD_BYTES_MAX]
-    assert event.message is not None
-    stream, message = event.stream, privacy.apply(event.message)
-    if event.kind == "status":
+class Publisher:
+    """Events to the bytes of public records. Pure: the same event gives the same bytes."""
+
+    def __init__(self, *, partitions: int, privacy: Privacy, record_bytes_max: int = RECORD_BYTES_MAX) -> None:
+        """``record_bytes_max``: what the topics take, should it be less than our own limit."""
+        self._partitions, self._privacy = partitions, privacy
+        self._bytes_max = min(record_bytes_max, RECORD_BYTES_MAX)
+        self._dead_bytes_max = min(DEAD_BYTES_MAX, self._bytes_max // 2)
+
+    def records(self, change: MessageChange) -> list[Encoded]:
+        """The events of one message. Raises Unpublishable, and whatever a row's content makes a library raise."""
+        if not change.events:
+            return []
+        text = change.copy.key
+        key = text.encode()
+        partition = partition_of(key, self._partitions)
+        message = self._privacy.apply(change.copy.observation.message)
+        encoded = [
+            Encoded(event.kind, _TOPICS[event.kind], partition, key, _value(event, message), _headers(event, text))
+            for event in change.events
+        ]
+        if max(event.size for event in encoded) > self._bytes_max:
+            raise Unpublishable("too_large")
+        return encoded
+
+    def dead_letter(self, event: DeadLetter) -> Encoded:
+        """A row that cannot be published as a message. Never raises, for any bytes."""
+        row, source = event.row, event.stream.account_key
+        value = self._privacy.dead_letter(row.raw)
+        cut = value[: self._dead_bytes_max]
+        key = None if row.id is None else message_key(source, row.id).encode()
+        if key is not None and 3 * len(key) + HEADERS_BYTES > self._bytes_max - self._dead_bytes_max:
+            key = None  # an id that no record can carry
+        headers = (
+            ("ce_specversion", "1.0"),
+            ("ce_type", TYPES[event.kind]),
+            ("ce_source", f"/poller/{source}"),
+            ("content-type", "application/json" if _is_json(cut) else "application/octet-stream"),
+            ("ce_id", f"{source}/dead/{event.sha256[:32]}"),
+            ("ce_subject", event.stream.id),
+            ("poller_reason", row.reason),
+            ("poller_field", row.field),
+            ("poller_truncated", "true" if len(cut) < len(value) else "false"),
+        )
+        partition = 0 if key is None else partition_of(key, self._partitions)
+        return Encoded(event.kind, DEAD_LETTERS, partition, key, cut, _utf8(headers))
+
+
+def _is_json(value: bytes) -> bool:
+    """Whether a dead letter's value is whole JSON."""
+    try:
+        msgspec.json.decode(value)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
+    return True
+
+
+def _value(event: MessageEvent, message: Message) -> bytes:
+    """The JSON value of an event; privacy has been applied to ``message``."""
+    if isinstance(event, StatusChanged):
         return _json(_status_change(event, message))
+    stream = event.stream
     fields = {name: getattr(message, name) for name in Message.__struct_fields__}
     return _json(
         _Full(
@@ -106,13 +194,13 @@ def event_value(event: Event, privacy: Privacy) -> bytes:
             stream=stream.id,
             revision=event.revision,
             observed_at=format_rfc3339(event.observed),
-            changed=event.changed or None,
+            changed=None if isinstance(event, Created) else event.changed,
             **fields,
         )
     )
 
 
-def _status_change(event: Event, message: Message) -> StatusChange:
+def _status_change(event: StatusChanged, message: Message) -> StatusChange:
     stream = event.stream
     return StatusChange(
         provider=stream.provider,
@@ -135,55 +223,20 @@ def _status_change(event: Event, message: Message) -> StatusChange:
     )
 
 
-class Publisher:
-    """Events of one transaction to records of the public topics."""
-
-    def __init__(self, *, partitions: int, privacy: Privacy) -> None:
-        self._partitions = partitions
-        self._privacy = privacy
-
-    def records(self, events: list[Event], *, shard: int, sequence: int) -> list[Record]:
-        """One record an event, each saying which transaction of the shard it belongs to and how many there are."""
-        tail = (
-            ("ce_pollershard", str(shard).encode()),
-            ("ce_pollertxn", str(sequence).encode()),
-            ("ce_pollertxnsize", str(len(events)).encode()),
+def _headers(event: MessageEvent, key: str) -> tuple[tuple[str, bytes], ...]:
+    return _utf8(
+        (
+            ("ce_specversion", "1.0"),
+            ("ce_type", TYPES[event.kind]),
+            ("ce_source", f"/poller/{event.stream.account_key}"),
+            ("ce_time", occurred(event)),
+            ("content-type", "application/json"),
+            ("ce_id", f"{key}:{event.revision}"),
+            ("ce_subject", event.message.message_id),
         )
-        return [self._record(event, tail) for event in events]
-
-    def size_of(self, stream: Stream, seen: Observation) -> int:
-        """Bytes that a record of the full message takes."""
-        event = Event("updated", stream, 0, message=seen.message, changed=tuple(Message.__struct_fields__))
-        return len(event_value(event, self._privacy)) + HEADERS_BYTES
-
-    def _record(self, event: Event, tail: tuple[tuple[str, bytes], ...]) -> Record:
-        stream = event.stream
-        id_ = event.dead.id if event.dead is not None else event.message and event.message.message_id
-        key = None if id_ is None else message_key(stream.account_key, id_)
-        partition = 0 if key is None else partition_of(key.encode(), self._partitions)
-        headers = _headers(event, key, id_) + tail
-        value = event_value(event, self._privacy)
-        return Record(_TOPICS[event.kind], partition, None if key is None else key.encode(), value, headers)
+    )
 
 
-def _headers(event: Event, key: str | None, id_: str | None) -> tuple[tuple[str, bytes], ...]:
-    source = event.stream.account_key
-    headers = [
-        ("ce_specversion", "1.0"),
-        ("ce_type", TYPES[event.kind]),
-        ("ce_source", f"/poller/{source}"),
-        ("ce_time", occurred(event)),
-        ("content-type", "application/json"),
-    ]
-    if event.dead is None:
-        headers += [("ce_id", f"{key}:{event.revision}"), ("ce_subject", id_ or "")]
-    else:
-        raw = event.dead.raw
-        headers += [
-            ("ce_id", f"{source}/dead/{hashlib.sha256(raw).hexdigest()[:32]}"),
-            ("ce_subject", event.stream.id),
-            ("poller_reason", event.dead.reason),
-            ("poller_field", event.dead.field),
-            ("poller_truncated", "true" if len(raw) > DEAD_BYTES_MAX else "false"),
-        ]
-    return tuple((name, value.encode("utf-8", "replace")) for name, value in headers)
+def _utf8(headers: tuple[tuple[str, str | None], ...]) -> tuple[tuple[str, bytes], ...]:
+    """As they are written; None leaves a header out."""
+    return tuple((name, value.encode("utf-8", "replace")) for name, value in headers if value is not None)

@@ -19,6 +19,9 @@ from ..model import Message, Problem
 
 Mode = Literal["plain", "mask", "hash", "drop"]
 
+SHAPED_BYTES_MAX = 1 << 20
+"""Bytes of the largest row whose shape is told; to read a larger one would hold up every other stream."""
+
 _FIELD_NAME = re.compile(r"[A-Za-z_]{1,40}")
 _NUMBER_LIKE = re.compile(r"\d{5}")
 
@@ -92,12 +95,14 @@ class Privacy(Struct, frozen=True):
         return "hmac-sha256:" + mac.hexdigest()[:32]
 
     def dead_letter(self, raw: bytes) -> bytes:
-        """The bytes of a row that could not be normalized: as they came, or only their shape."""
+        """The bytes of a row that could not be normalized: as they came, or only their shape. Never raises, for any bytes."""
         if self.original_dead_letters:
             return raw
+        if len(raw) > SHAPED_BYTES_MAX:
+            return b"[%d bytes]" % len(raw)
         try:
             return msgspec.json.encode(_shape(msgspec.json.decode(raw)))
-        except (msgspec.DecodeError, RecursionError):
+        except Exception:  # not UTF-8, not JSON, too deep, a number without an end: whatever it is, its size is all that is told
             return b"[%d bytes]" % len(raw)
 
 

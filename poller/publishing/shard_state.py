@@ -8,12 +8,12 @@ nothing of it was durable, and the next sweep finds it again.
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Iterable
 from typing import Any
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from ..coverage.backfill import running
@@ -22,7 +22,9 @@ from ..coverage.lateness import Lateness
 from ..errors import Refused
 from ..model import DAY, HOUR, SECOND, BadRow, Instant, Observation
 from .cache import ShardCache
-from .diff import NOT_FINAL_KEPT, Event, PageChanges, PageContext, diff, keys
+from .changes import Entry, PageChanges
+from .diff import NOT_FINAL_KEPT, DeadLetter, MessageChange, PageContext, diff, newest_copies
+from .events import Encoded, Publisher, Unpublishable, own_stamp
 from .fingerprints import Fingerprints
 from .message_state import DeadMark, MessageState, stream_tag
 from .state_records import (
@@ -49,13 +51,6 @@ DEAD_KEPT: Instant = 30 * DAY
 """A dead letter not listed for so long is forgotten."""
 
 
-class Entry(Struct, frozen=True):
-    """What one page, or one step of forgetting, adds to the log."""
-
-    events: list[Event]
-    rows: dict[bytes, bytes | None]
-
-
 def claim(meta: Meta | None, *, group: str, shards: int) -> Meta:
     """The shard's meta record, checked, or a new one for an empty log.
 
@@ -79,8 +74,8 @@ def claim(meta: Meta | None, *, group: str, shards: int) -> Meta:
 class ShardState:
     """The state of one shard, as the next page must see it."""
 
-    def __init__(self, rows: ShardCache, meta: Meta, *, key: bytes = b"") -> None:
-        self._rows = rows
+    def __init__(self, rows: ShardCache, meta: Meta, publisher: Publisher, *, key: bytes = b"") -> None:
+        self._rows, self._publisher = rows, publisher
         self.meta = meta
         self._clock = meta.clock
         self._prints = Fingerprints(key or meta.key, (meta.key, *meta.keys))
@@ -92,8 +87,6 @@ class ShardState:
         """Messages in state, by stream tag."""
         self.waiting: dict[int, dict[bytes, MessageState]] = {}
         """Messages that are not final and have an id, by stream tag, as the first scan found them."""
-        self.adopted = 0
-        """Counts changes of remembered messages: what was concluded from older copies may be stale after one."""
 
     def tick(self) -> int:
         """The next reading of the shard's logical clock; every request and every transaction takes one.
@@ -144,33 +137,60 @@ class ShardState:
         if waits is not None or self._raw(key) is not None:
             self._dirty[key] = None if waits is None else encode_state(waits)
 
-    def page(
-        self,
-        scope: PageContext,
-        observations: list[Observation],
-        bad: list[BadRow],
-        advance: Callable[[PageChanges], Cursor],
-        *,
-        always: bool = False,
-    ) -> tuple[PageChanges, Entry | None]:
-        """Compare a page, and move its stream's cursor to what ``advance`` makes of the difference.
+    def compare(self, context: PageContext, observations: list[Observation], bad: Iterable[BadRow]) -> PageChanges:
+        """What a page's rows add to what is durable and to what is queued.
 
-        The entry must be queued for a transaction; it is None when nothing changed (unless ``always``).
+        The changes must be queued (:meth:`queue`) before anything else is awaited: the next
+        comparison would not know of them. Whatever a row's content makes fail, fails here, and
+        the row becomes a dead letter.
         """
-        known = self.cursor(scope.stream.id)
-        if known is not None and known.floor > scope.floor:  # it rose while the page was in flight, and ids below it are forgotten
-            scope = replace(scope, floor=known.floor)
-        delta = diff(self._seen(keys(observations, scope.stream.account_key)), observations, scope, self._prints)
-        self._reject(scope, bad, delta)
-        cursor = advance(delta)
-        rows: dict[bytes, bytes | None] = {seen_key(digest): encode_state(seen) for digest, seen in delta.seen.items()}
-        rows |= {key: encode_state(mark) for key, mark in delta.dead.items()}
-        self.adopted += len(delta.seen) - len(delta.created)
-        self.messages[stream_tag(scope.stream.id)] += len(delta.created)
-        if not rows and not always:
-            self.keep_cursor(scope.stream.id, cursor)
-            return delta, None
-        return delta, self._entry(delta.events, rows, {scope.stream.id: cursor})
+        known = self.cursor(context.stream.id)
+        if known is not None and known.floor > context.floor:  # it rose while the page was in flight, and ids below it are forgotten
+            context = replace(context, floor=known.floor)
+        copies, unreadable = newest_copies(observations, context.stream.account_key, self._prints)
+        found = diff(self._known(list(copies)), copies, context, self._prints)
+        changes = PageChanges(context.stream, below_floor=found.below_floor, stale=found.stale, behind=found.behind)
+        refused = [BadRow("unencodable", "", row.raw, row.message.message_id) for row in unreadable]
+        for change in found.changes:
+            dead = self._adopt(change, changes)
+            if dead is not None:
+                refused.append(dead)
+        changes.stale.update(row.id for row in refused if row.id is not None)
+        created_or_changed = sum(bool(change.events) for change in found.changes)
+        changes.duplicates = len(observations) - len(refused) - found.below_floor - created_or_changed
+        for row in (*bad, *refused):
+            self._reject(context, row, changes)
+        return changes
+
+    def _adopt(self, change: MessageChange, changes: PageChanges) -> BadRow | None:
+        """Add one message's change as bytes; a row whose events cannot be written comes back as a dead letter."""
+        try:
+            events = self._publisher.records(change)
+        except Exception as error:
+            reason = error.reason if isinstance(error, Unpublishable) else "unencodable"
+            observation = change.copy.observation
+            return BadRow(reason, "", observation.raw, observation.message.message_id)
+        changes.events += events
+        changes.rows[seen_key(change.digest)] = encode_state(change.state)
+        changes.adopted[change.digest] = change.state
+        created = change.copy.observation.created
+        changes.statuses += [(created, stamp) for event in change.events if (stamp := own_stamp(event)) is not None]
+        if change.new:
+            changes.created.append(created)
+        return None
+
+    def queue(self, changes: PageChanges, cursor: Cursor | None = None, *, always: bool = False) -> Entry | None:
+        """Take the changes into what the next comparison knows, with the cursor that stands for them and for all before them.
+
+        The entry must be queued for a transaction. It is None when nothing changed (unless
+        ``always``); a cursor that moved without any change then rides on a later transaction.
+        """
+        self.messages[stream_tag(changes.stream.id)] += len(changes.created)
+        if not changes.rows and not changes.events and not always:
+            if cursor is not None:
+                self.keep_cursor(changes.stream.id, cursor)
+            return None
+        return self._entry(changes.events, changes.rows, {} if cursor is None else {changes.stream.id: cursor})
 
     def forget(self, step: list[tuple[bytes, bytes]], bounds: dict[int, tuple[str, Instant]], now: Instant) -> Entry | None:
         """Tombstones for one step of a scan, and in the same entry the floors that make them safe.
@@ -180,14 +200,14 @@ class ShardState:
         rows: dict[bytes, bytes | None] = {}
         cursors: dict[str, Cursor] = {}
         for key, raw in step:
-            seen = decode_seen(raw)
-            bound = bounds.get(seen.stream)
-            position = (seen.position + 1) * SECOND
-            if bound is None or key in self._queued or position > bound[1] or self._backfilled(bound[0], seen.position * SECOND):
+            state = decode_seen(raw)
+            bound = bounds.get(state.stream)
+            position = (state.position + 1) * SECOND
+            if bound is None or key in self._queued or position > bound[1] or self._backfilled(bound[0], state.position * SECOND):
                 continue
-            if seen.final or position < now - NOT_FINAL_KEPT:
+            if state.final or position < now - NOT_FINAL_KEPT:
                 rows[key] = None
-                self.messages[seen.stream] -= 1
+                self.messages[state.stream] -= 1
                 cursor = self.cursor(bound[0])
                 assert cursor is not None, "a bound comes from a cursor"
                 cursors[bound[0]] = replace(cursor, floor=max(cursor.floor, bound[1]))
@@ -201,21 +221,24 @@ class ShardState:
     def count(self, step: list[tuple[bytes, bytes]]) -> None:
         """Count the messages of one step of the first scan, and remember which can be looked up by id."""
         for key, raw in step:
-            seen = decode_seen(raw)
-            self.messages[seen.stream] += 1
-            if seen.id is not None:
-                self.waiting.setdefault(seen.stream, {})[key[1:]] = seen
+            state = decode_seen(raw)
+            self.messages[state.stream] += 1
+            if state.id is not None:
+                self.waiting.setdefault(state.stream, {})[key[1:]] = state
 
     def forget_dead(self, step: list[tuple[bytes, bytes]], _: object, now: Instant) -> Entry | None:
         """Tombstones for dead letters that are no longer listed."""
         rows: dict[bytes, bytes | None] = {k: None for k, raw in step if decode_state(k, raw).listed < now - DEAD_KEPT}
         return self._entry([], rows, {}) if rows else None
 
-    def take_dirty(self, most: int) -> Entry:
-        """Cursors, waits and memos that no entry carries."""
+    def take_dirty(self, most: int) -> Entry | None:
+        """Cursors, waits and memos that no entry carries, as an entry of their own; None where there are none.
+
+        It must be queued after every entry before it: then no cursor precedes what it stands for.
+        """
         taken = {key: self._dirty.pop(key) for key in list(self._dirty)[:most]}
         self._queued |= taken
-        return Entry([], taken)
+        return Entry([], taken) if taken else None
 
     def applied(self, entry: Entry) -> None:
         """The entry's rows are in the cache now."""
@@ -223,7 +246,7 @@ class ShardState:
             if key in self._queued and self._queued[key] is value:
                 del self._queued[key]
 
-    def _entry(self, events: list[Event], rows: dict[bytes, bytes | None], cursors: dict[str, Cursor]) -> Entry:
+    def _entry(self, events: list[Encoded], rows: dict[bytes, bytes | None], cursors: dict[str, Cursor]) -> Entry:
         for stream_id, cursor in cursors.items():
             self._cursors[stream_id] = cursor
             key = cursor_key(stream_id)
@@ -242,29 +265,29 @@ class ShardState:
         raw = self._raw(key)
         return None if raw is None else decode_state(key, raw)
 
-    def _seen(self, digests: list[bytes]) -> dict[bytes, MessageState]:
-        wanted = [b"m" + digest for digest in digests]
+    def _known(self, digests: list[bytes]) -> dict[bytes, MessageState]:
+        wanted = [seen_key(digest) for digest in digests]
         cached = self._rows.get_many(wanted)
         if self._queued:
             cached = [self._queued.get(key, raw) for key, raw in zip(wanted, cached, strict=True)]
         return {digest: decode_seen(raw) for digest, raw in zip(digests, cached, strict=True) if raw is not None}
 
-    def _reject(self, scope: PageContext, bad: list[BadRow], delta: PageChanges) -> None:
-        """Rows that cannot be normalized: a dead letter once per content while listed, within the stream's budget."""
-        mark = DeadMark(stream_tag(scope.stream.id), scope.observed)
-        for row in bad:
-            delta.rejected[row.reason] = delta.rejected.get(row.reason, 0) + 1
-            key = dead_key(scope.stream.account_key, row.raw)
-            old: DeadMark | None = self._get(key)
-            if old is None and key not in delta.dead and self._may_publish_dead(scope):
-                delta.dead[key] = mark
-                delta.events.append(Event(kind="dead", stream=scope.stream, observed=scope.observed, dead=row))
-            elif old is not None and scope.observed - old.listed > DEAD_RENEWED:
-                delta.dead[key] = mark
+    def _reject(self, context: PageContext, row: BadRow, changes: PageChanges) -> None:
+        """A row that cannot be published: a dead letter once per content while listed, within the stream's budget."""
+        changes.rejected[row.reason] = changes.rejected.get(row.reason, 0) + 1
+        sha256 = hashlib.sha256(row.raw)
+        key, mark = dead_key(context.stream.account_key, sha256.digest()), DeadMark(stream_tag(context.stream.id), context.observed)
+        old: DeadMark | None = self._get(key)
+        if old is None and key not in changes.rows and self._may_publish_dead(context):
+            changes.rows[key] = encode_state(mark)
+            changes.events.append(self._publisher.dead_letter(DeadLetter(context.stream, context.observed, row, sha256.hexdigest())))
+            changes.dead_letters[row.reason] = changes.dead_letters.get(row.reason, 0) + 1
+        elif old is not None and context.observed - old.listed > DEAD_RENEWED:
+            changes.rows[key] = encode_state(mark)
 
-    def _may_publish_dead(self, scope: PageContext) -> bool:
-        hour = scope.observed // HOUR
-        last, used = self._dead_budget.get(scope.stream.id, (hour, 0))
+    def _may_publish_dead(self, context: PageContext) -> bool:
+        hour = context.observed // HOUR
+        last, used = self._dead_budget.get(context.stream.id, (hour, 0))
         used = used + 1 if last == hour else 1
-        self._dead_budget[scope.stream.id] = (hour, used)
+        self._dead_budget[context.stream.id] = (hour, used)
         return used <= DEAD_PER_HOUR_MAX

@@ -1,13 +1,13 @@
-"""The only bytes: events to records, state to records and back.
+"""State as the bytes of records of the state topic, and back.
 
-Events are CloudEvents 1.0 in the Kafka binding's binary mode. State records are one format
-byte and MessagePack; a worker that meets a higher format leaves that shard alone.
+A key is one byte that tells the kind, and a name. A value is one byte that tells the format, and
+MessagePack; a worker that meets a higher format leaves that shard alone.
 """
 
 from __future__ import annotations
 
 import hashlib
-from datetime import UTC, datetime
+from enum import Enum
 from typing import Any
 
 import msgspec
@@ -57,54 +57,68 @@ class StoredBackoff(Struct, frozen=True):
     until: Instant
 
 
-META_KEY = b"x"
-_KINDS: dict[bytes, Any] = {
-    b"m": MessageState,
-    b"c": Cursor,
-    b"d": DeadMark,
-    b"a": StoredBackoff,
-    b"l": Lateness,
-    b"b": BackfillRequest,
-    b"h": dict,
-    b"x": Meta,
+class Kind(bytes, Enum):
+    """The kinds of state records: the first byte of their keys."""
+
+    MESSAGE = b"m"
+    CURSOR = b"c"
+    DEAD_LETTER = b"d"
+    BACKOFF = b"a"
+    LATENESS = b"l"
+    SIDE_QUERY = b"h"
+    REQUEST = b"b"
+    """A backfill that a command asked for. The first release wrote requests here; today they have a topic of their own."""
+    META = b"x"
+
+
+META_KEY: bytes = Kind.META.value
+_TYPES: dict[bytes, Any] = {
+    Kind.MESSAGE: MessageState,
+    Kind.CURSOR: Cursor,
+    Kind.DEAD_LETTER: DeadMark,
+    Kind.BACKOFF: StoredBackoff,
+    Kind.LATENESS: Lateness,
+    Kind.SIDE_QUERY: dict,
+    Kind.REQUEST: BackfillRequest,
+    Kind.META: Meta,
 }
 _pack = msgspec.msgpack.Encoder().encode
-_unpackers = {kind: msgspec.msgpack.Decoder(type_) for kind, type_ in _KINDS.items()}
+_unpackers = {kind: msgspec.msgpack.Decoder(type_) for kind, type_ in _TYPES.items()}
 
 
 def seen_key(digest: bytes) -> bytes:
     """State key of a message."""
-    return b"m" + digest
+    return Kind.MESSAGE + digest
 
 
 def cursor_key(stream_id: str) -> bytes:
     """State key of a stream."""
-    return b"c" + stream_id.encode()
+    return Kind.CURSOR + stream_id.encode()
 
 
 def asked_key(stream_id: str) -> bytes:
     """State key of a request for a backfill; written by the command, never by a worker."""
-    return b"b" + stream_id.encode()
+    return Kind.REQUEST + stream_id.encode()
 
 
 def account_state_key(account_key: str) -> bytes:
     """State key of an account."""
-    return b"a" + account_key.encode()
+    return Kind.BACKOFF + account_key.encode()
 
 
 def chore_key(stream_id: str, chore: str) -> bytes:
     """State key of what a chore of a stream remembers; no stream id holds a ``#``."""
-    return b"h" + f"{stream_id}#{chore}".encode()
+    return Kind.SIDE_QUERY + f"{stream_id}#{chore}".encode()
 
 
 def lateness_key(account_key: str) -> bytes:
     """State key of what an account's lateness taught."""
-    return b"l" + account_key.encode()
+    return Kind.LATENESS + account_key.encode()
 
 
-def dead_key(account_key: str, raw: bytes) -> bytes:
-    """State key of a dead letter: once per account and content."""
-    return b"d" + hashlib.blake2b(account_key.encode() + b"\0" + hashlib.sha256(raw).digest(), digest_size=16).digest()
+def dead_key(account_key: str, sha256: bytes) -> bytes:
+    """State key of a dead letter, by the digest of its row: once per account and content."""
+    return Kind.DEAD_LETTER + hashlib.blake2b(account_key.encode() + b"\0" + sha256, digest_size=16).digest()
 
 
 def encode_state(value: MessageState | Cursor | DeadMark | StoredBackoff | Lateness | BackfillRequest | Meta | dict[str, Any]) -> bytes:
@@ -117,11 +131,11 @@ def decode_state(key: bytes, value: bytes) -> Any:
 
     Raises Refused for a format of a newer release, CorruptState for nonsense.
     """
-    if value[0] > FORMAT:
+    if value[:1] > bytes((FORMAT,)):
         raise Refused("the state was written by a newer release of poller", fix="upgrade this worker")
     try:
         return _unpackers[key[:1]].decode(memoryview(value)[1:])
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError, KeyError):
         raise CorruptState from None
 
 
@@ -129,12 +143,9 @@ def decode_seen(value: bytes) -> MessageState:
     """As :func:`decode_state`, for the hot path."""
     if value[0] > FORMAT:
         raise Refused("the state was written by a newer release of poller", fix="upgrade this worker")
-    return _unpackers[b"m"].decode(memoryview(value)[1:])
+    return _unpackers[Kind.MESSAGE].decode(memoryview(value)[1:])
 
 
 def state_record(shard: int, key: bytes, value: bytes | None) -> Record:
     """A record of the state topic; None forgets."""
     return Record(STATE, shard, key, value)
-
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

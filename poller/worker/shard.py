@@ -157,7 +157,7 @@ class Shard:
             progress=self._progress,
         )
         shared.telemetry.restored(self.number, self._restored, shared.clock.monotonic() - began)
-        shard_state = ShardState(self._rows, claim(meta, group=shared.group, shards=shared.shards), key=shared.key)
+        shard_state = ShardState(self._rows, claim(meta, group=shared.group, shards=shared.shards), shared.publisher, key=shared.key)
         after = b""
         while step := self._rows.scan(b"m", after):
             after = step[-1][0]
@@ -169,7 +169,6 @@ class Shard:
             writer=writer,
             rows=self._rows,
             cluster=cluster,
-            publisher=shared.publisher,
             clock=shared.clock,
             telemetry=shared.telemetry,
         )

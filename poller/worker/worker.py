@@ -188,7 +188,6 @@ class Worker:
             key=config.key,
             client=VendorClient(adapter, http, Credentials(adapter, config.credentials), limiter, self._clock),
             committer=committer,
-            publisher=self._publisher,
             facts=facts,
             clock=self._clock,
             ladder=partial(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,11 @@ import pytest
 
 from poller.commands import schemas
 from poller.model import SECOND, BadRow, Message, Problem, Stream
-from poller.publishing.diff import Event
-from poller.publishing.events import Publisher, StatusChange, _Full
+from poller.publishing.diff import Created, DeadLetter, StatusChanged, Updated
+from poller.publishing.events import Publisher, StatusChange, _Full, in_transaction
 from poller.publishing.privacy import Privacy
 from poller.telemetry.event_types import TYPES
+from tests.support.rows import change
 from tests.support.schema_tools import FOLDER, validate
 from tests.support.story import Story
 
@@ -30,15 +32,17 @@ STREAM = Stream("fonedynamics", "sydney", "PR1")
 def examples() -> dict[str, dict[str, Any]]:
     """One golden event of each type, from the code."""
     observed = 1_795_166_110 * SECOND
+    publisher, row = Publisher(partitions=16, privacy=Privacy()), BadRow("missing", "Created", b'{"MessageSid":"MBROKEN"}', "MBROKEN")
+    letter = DeadLetter(STREAM, observed, row, hashlib.sha256(row.raw).hexdigest())
     events = {
-        "created": Event("created", STREAM, observed, message=MESSAGE, revision=1),
-        "status": Event("status", STREAM, observed, message=MESSAGE, revision=3, previous_status="sent"),
-        "updated": Event("updated", STREAM, observed, message=MESSAGE, revision=4, changed=("segments", "text")),
-        "dead": Event("dead", STREAM, observed, dead=BadRow("missing", "Created", b'{"MessageSid":"MBROKEN"}', "MBROKEN")),
+        "created": publisher.records(change(Created(STREAM, observed, MESSAGE))),
+        "status": publisher.records(change(StatusChanged(STREAM, observed, MESSAGE, 3, "sent"))),
+        "updated": publisher.records(change(Updated(STREAM, observed, MESSAGE, 4, ("segments", "text")))),
+        "dead": [publisher.dead_letter(letter)],
     }
     found = {}
-    for name, event in events.items():
-        [record] = Publisher(partitions=16, privacy=Privacy()).records([event], shard=3, sequence=41)
+    for name, encoded in events.items():
+        [record] = in_transaction(encoded, shard=3, sequence=41)
         headers = {header: value.decode() for header, value in record.headers}
         found[TYPES[name]] = {"key": (record.key or b"").decode(), "headers": headers, "value": json.loads(record.value or b"null")}
     return found

@@ -20,12 +20,9 @@ from poller.model import DAY
 from poller.publishing import restore as restoring
 from poller.publishing.cache import CacheDirectory
 from poller.publishing.commit import Committer
-from poller.publishing.diff import PageChanges
-from poller.publishing.events import Publisher
-from poller.publishing.privacy import Privacy
 from poller.publishing.shard_state import ShardState, claim
 from poller.telemetry.facts import Telemetry
-from tests.support.rows import observation, scope
+from tests.support.rows import PUBLISHER, observation, scope
 
 pytestmark = pytest.mark.anyio
 SHARD = 1
@@ -51,22 +48,18 @@ class Owner:
         meta, cluster = await restoring.restore(
             self.kafka, SHARD, self.rows, now=clock.now(), retention=DAY, progress=lambda done, end: None
         )
-        shard_state = ShardState(self.rows, claim(meta, group="g", shards=4))
+        shard_state = ShardState(self.rows, claim(meta, group="g", shards=4), PUBLISHER)
         assert self.writer is not None or self.committer is None
         self.committer = Committer(
             shard_state, shard=SHARD, writer=self.writer, rows=self.rows, cluster=cluster,  # pyright: ignore[reportArgumentType]
-            publisher=Publisher(partitions=4, privacy=Privacy()), clock=clock, telemetry=Telemetry(version="x", level="critical", form="json"),
+            clock=clock, telemetry=Telemetry(version="x", level="critical", form="json"),
         )  # fmt: skip
 
     async def publish(self) -> None:
         """The same page, whoever reads it."""
         assert self.committer is not None
-        cursor = Cursor(0, 0, (), 0, 0)
-
-        def advance(_: PageChanges) -> Cursor:
-            return cursor
-
-        _, entry = self.committer.shard_state.page(scope(self.committer.shard_state.tick()), [observation()], [], advance)
+        shard_state = self.committer.shard_state
+        entry = shard_state.queue(shard_state.compare(scope(shard_state.tick()), [observation()], []), Cursor(0, 0, (), 0, 0))
         if entry is not None:
             await self.committer._transaction(entry.events, entry.rows, 20.0)
 

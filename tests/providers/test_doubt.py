@@ -18,10 +18,10 @@ from poller.providers.fonedynamics.message import row_of
 from poller.providers.fonedynamics.provider import FoneDynamics
 from poller.providers.fonedynamics.slices import SECOND_IDS_MAX
 from poller.providers.stuut.provider import Stuut
-from poller.publishing.diff import PageContext, diff
-from poller.publishing.fingerprints import Fingerprints
+from poller.publishing.diff import PageContext
 from poller.publishing.message_state import MessageState
 from tests.providers.test_walks import NOW, Team, ordinary, walked
+from tests.support.rows import compared
 
 T = NOW // SECOND
 PROPERTY = Stream("fonedynamics", "a", "P")
@@ -270,8 +270,8 @@ def test_neighbouring_backfills_publish_each_message_once_whichever_date_the_pro
                     stream=PROPERTY, floor=cursor.floor, requested_at=1, observed=now, admitted=backfill.admitted(cursor, part)
                 )
                 known: dict[bytes, MessageState] = {}  # forgotten between any two
-                delta = diff(known, listed, scope, Fingerprints(b"k" * 32))
-                published += [event.message.message_id for event in delta.events if event.kind == "created" and event.message]
+                delta = compared(known, listed, scope)
+                published += [event.message.message_id for event in delta.events if event.kind == "created"]
                 cursor = backfill.page(cursor, part, ended=True, rows=len(listed), events=len(delta.events))
         expected = [f"M{n}" for n in range(4) if stamp == "Created" or n != 3]  # what lies above the start is live polling's
         assert sorted(published) == expected, stamp

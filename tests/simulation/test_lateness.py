@@ -21,7 +21,6 @@ from poller.model import DAY, HOUR, MINUTE, SECOND, Stream
 from poller.polling import page as reading
 from poller.polling.streams import StreamPoll
 from poller.providers.heymarket.provider import Heymarket
-from poller.publishing.diff import PageChanges
 from tests.support.fake_kafka import FakeCluster
 from tests.support.story import START, Story
 
@@ -114,8 +113,8 @@ def test_what_hints_list_of_an_import_counts_with_the_sweep_of_its_age() -> None
     counted = []
     for marks in (cursor.marks, tuple(replace(mark, complete=NOW + SECOND) for mark in cursor.marks)):
         for page in range(20):
-            delta = PageChanges(created=[NOW - 3 * HOUR - page * MINUTE - n * SECOND for n in range(50)])
-            assert len(reading._lateness(account, polled, replace(cursor, marks=marks), delta)) == 50
+            created = [NOW - 3 * HOUR - page * MINUTE - n * SECOND for n in range(50)]
+            assert len(reading._lateness(account, polled, replace(cursor, marks=marks), created)) == 50
         counted.append(sum(account.lateness.late))
     assert counted == [10.0, 20.0]
 

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from hypothesis import strategies as st
 
 from poller.model import SECOND, Message, Observation, Problem, Stream
-from poller.publishing.diff import PageContext
+from poller.publishing.diff import Copy, MessageChange, MessageEvent, PageContext, diff, newest_copies
+from poller.publishing.events import Publisher
+from poller.publishing.fingerprints import Fingerprints
+from poller.publishing.message_state import MessageState, message_key
+from poller.publishing.privacy import Privacy
 
 STREAM = Stream("heymarket", "main", "team")
 NOW = 1_790_000_000 * SECOND
@@ -29,6 +35,38 @@ def observation(
 def scope(asked: int = 0, *, floor: int = 0) -> PageContext:
     """Where and when a page was read."""
     return PageContext(stream=STREAM, floor=floor, requested_at=asked, observed=NOW)
+
+
+PRINTS = Fingerprints(b"k" * 32)
+PUBLISHER = Publisher(partitions=4, privacy=Privacy())
+
+
+def change(*events: MessageEvent) -> MessageChange:
+    """The change of a message that gave these events."""
+    message, account_key = events[0].message, events[0].stream.account_key
+    copy = Copy(Observation(message=message, created=0, stamp=0, position=0), message_key(account_key, message.message_id), 0, b"")
+    state = MessageState(1, "", None, False, 0, 0, 0, 0, 0, 0, 0, b"")
+    return MessageChange(b"", copy, events, state, True)
+
+
+class Compared(NamedTuple):
+    """What a page adds to what is known."""
+
+    events: list[MessageEvent]
+    states: dict[bytes, MessageState]
+    below_floor: int
+    behind: int
+
+
+def compared(
+    known: dict[bytes, MessageState], observations: list[Observation], context: PageContext, prints: Fingerprints = PRINTS
+) -> Compared:
+    """Compare a page; ``known`` stays as it is."""
+    copies, unreadable = newest_copies(observations, context.stream.account_key, prints)
+    assert not unreadable
+    found = diff(known, copies, context, prints)
+    events = [event for change in found.changes for event in change.events]
+    return Compared(events, {change.digest: change.state for change in found.changes}, found.below_floor, found.behind)
 
 
 STATUSES = st.sampled_from(["queued", "sent", "delivered", "failed", "read", "unknown"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -25,14 +24,13 @@ from poller.polling.streams import StreamPoll
 from poller.providers.contract import Page
 from poller.providers.stuut.provider import Stuut
 from poller.publishing.cache import CacheDirectory, Position, ShardCache
+from poller.publishing.changes import Entry, PageChanges
 from poller.publishing.commit import Committer
-from poller.publishing.diff import PageChanges, PageContext
-from poller.publishing.events import Publisher
+from poller.publishing.diff import PageContext
 from poller.publishing.message_state import stream_tag
-from poller.publishing.privacy import Privacy
-from poller.publishing.shard_state import Entry, ShardState, claim
+from poller.publishing.shard_state import ShardState, claim
 from poller.telemetry.facts import Telemetry
-from tests.support.rows import NOW, observation
+from tests.support.rows import NOW, PUBLISHER, observation
 
 pytestmark = pytest.mark.anyio
 STREAM = Stream("stuut", "a", "t")
@@ -71,16 +69,16 @@ async def test_a_bad_page_in_flight_lowers_no_floor(tmp_path: Path, monkeypatch:
     """Ids are forgotten and the floor rises while the request is away: what was forgotten is not published again."""
     with CacheDirectory(tmp_path) as store:
         rows = store.shard(0)
-        shard_state = ShardState(rows, claim(None, group="g", shards=1))
+        shard_state = ShardState(rows, claim(None, group="g", shards=1), PUBLISHER)
         began = Cursor(floor=NOW - 20 * DAY, start=NOW - 20 * DAY, marks=(Mark(0, 7 * DAY, NOW),), watermark=NOW, changed=NOW)
         shard_state.keep_cursor(STREAM.id, began)
         polled = StreamPoll(STREAM, LADDER)
         old = [observation(position=NOW - 8 * DAY, status="delivered", final=True)]
 
-        def listed() -> tuple[PageChanges, Entry | None]:
+        def listed() -> PageChanges:
             cursor = shard_state.cursor(STREAM.id)
             assert cursor is not None
-            return shard_state.page(PageContext(stream=STREAM, floor=cursor.floor, requested_at=1, observed=NOW), old, [], lambda _: cursor)
+            return shard_state.compare(PageContext(stream=STREAM, floor=cursor.floor, requested_at=1, observed=NOW), old, [])
 
         async def bad() -> None:
             bound = window.oldest(LADDER, began, slack=ladder.SLACK)
@@ -88,20 +86,20 @@ async def test_a_bad_page_in_flight_lowers_no_floor(tmp_path: Path, monkeypatch:
                 applied(shard_state, rows, shard_state.forget(rows.scan(b"m", b""), {stream_tag(STREAM.id): (STREAM.id, bound)}, NOW))
             raise BadPage("not a list")
 
-        first, entry = listed()
-        applied(shard_state, rows, entry)
+        first = listed()
+        applied(shard_state, rows, shard_state.queue(first, shard_state.cursor(STREAM.id)))
         assert first.created
         answering(monkeypatch, bad)
         for _ in range(3):
             with pytest.raises(BadPage):
                 await sweep.page(account(shard_state), polled, 0)
-        assert (listed()[0].events, polled.notes) == ([], {"sweep_begun_anew": 1})
+        assert (listed().events, polled.notes) == ([], {"sweep_begun_anew": 1})
 
 
 async def test_a_sweep_in_hand_survives_bad_pages_until_one_comes_again_and_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Or a long sweep would never end where one answer in a hundred is of another shape."""
     with CacheDirectory(tmp_path) as store:
-        shard_state = ShardState(store.shard(0), claim(None, group="g", shards=1))
+        shard_state = ShardState(store.shard(0), claim(None, group="g", shards=1), PUBLISHER)
         polled, mine = StreamPoll(STREAM, LADDER), account(shard_state)
         asked = Stuut().first_page(STREAM, window.Window(NOW - DAY, NOW, NOW), {})
         held = Sweep(NOW - DAY, NOW, 0, 7 * DAY, NOW, asked, started=NOW, pages=400)
@@ -126,7 +124,7 @@ async def test_a_sweep_in_hand_survives_bad_pages_until_one_comes_again_and_agai
 async def test_a_stream_begins_by_the_providers_clock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A host whose clock is two days ahead begins where it was told to, once enough answers agree on the provider's time."""
     with CacheDirectory(tmp_path) as store:
-        shard_state = ShardState(store.shard(0), claim(None, group="g", shards=1))
+        shard_state = ShardState(store.shard(0), claim(None, group="g", shards=1), PUBLISHER)
         polled, mine = StreamPoll(STREAM, LADDER), account(shard_state)
 
         async def first() -> tuple[Page, int]:
@@ -146,7 +144,7 @@ async def test_what_a_chore_remembers_is_known_during_the_commit(tmp_path: Path)
     """Or an audit that begins just then would say the same gap twice."""
     with CacheDirectory(tmp_path) as store:
         rows = store.shard(0)
-        shard_state = ShardState(rows, claim(None, group="g", shards=1))
+        shard_state = ShardState(rows, claim(None, group="g", shards=1), PUBLISHER)
         known: list[Any] = []
 
         async def commit(*_: Any, **__: Any) -> int:
@@ -155,13 +153,13 @@ async def test_what_a_chore_remembers_is_known_during_the_commit(tmp_path: Path)
 
         writer: Any = SimpleNamespace(commit=commit)
         committer = Committer(
-            shard_state, shard=0, writer=writer, rows=rows, cluster="cluster", publisher=Publisher(partitions=4, privacy=Privacy()),
+            shard_state, shard=0, writer=writer, rows=rows, cluster="cluster",
             clock=SystemClock(), telemetry=Telemetry(version="x", level="critical", form="json"),
         )  # fmt: skip
         for raised in (0, 1):
             shard_state.keep_chore(STREAM.id, "audit", {"raised": raised})
-            committer._flushed = -math.inf
-            assert await committer._commit(5.0)
+            assert committer._flush()
+            await committer._commit(5.0)
         assert known == [{"raised": 0}, {"raised": 1}]
         assert shard_state.chore(STREAM.id, "audit") == {"raised": 1}
         assert not shard_state._queued, "what is committed is held no longer"
@@ -186,7 +184,7 @@ def test_all_backfills_of_an_account_share_one_part_of_its_rate_limit() -> None:
 async def test_a_clock_that_jumps_later_begins_no_stream_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Only before its first page is durable may a stream begin again: afterwards ids are forgotten and ranges are done."""
     with CacheDirectory(tmp_path) as store:
-        shard_state = ShardState(store.shard(0), claim(None, group="g", shards=1))
+        shard_state = ShardState(store.shard(0), claim(None, group="g", shards=1), PUBLISHER)
         polled, mine = StreamPoll(STREAM, LADDER), account(shard_state)
         begun = streams.begin(mine, polled)
         polled.begun = False
@@ -195,10 +193,10 @@ async def test_a_clock_that_jumps_later_begins_no_stream_anew(tmp_path: Path, mo
             mine.provider_clock.observe(NOW - 2 * DAY, NOW)
             return Page([]), NOW
 
-        async def submit(*_: Any, **__: Any) -> PageChanges:
-            return PageChanges()
+        async def write(changes: PageChanges, cursor: Cursor, **_: Any) -> None:
+            shard_state.queue(changes, cursor)
 
-        mine.committer.submit = submit
+        mine.committer.write = write
         monkeypatch.setattr(sweep, "tell", lambda *_: None)
         answering(monkeypatch, later)
         assert polled.guessed
@@ -210,12 +208,12 @@ def test_what_a_backfill_may_list_again_is_not_forgotten(tmp_path: Path) -> None
     """Also where its latest date lies behind the range: the provider may list it by another one."""
     with CacheDirectory(tmp_path) as store:
         rows = store.shard(0)
-        shard_state = ShardState(rows, claim(None, group="g", shards=1))
+        shard_state = ShardState(rows, claim(None, group="g", shards=1), PUBLISHER)
         began = Cursor(floor=NOW - 20 * DAY, start=NOW - 20 * DAY, marks=(Mark(0, 7 * DAY, NOW),), watermark=NOW, changed=NOW)
         began = backfill.begin(began, BackfillRequest("a", NOW - 30 * DAY, NOW - 10 * DAY))
         scheduled = [observation(position=NOW - 9 * DAY, status="delivered", final=True)]
         scope = PageContext(stream=STREAM, floor=began.floor, requested_at=1, observed=NOW)
-        applied(shard_state, rows, shard_state.page(scope, scheduled, [], lambda _: began)[1])
+        applied(shard_state, rows, shard_state.queue(shard_state.compare(scope, scheduled, []), began))
         bounds = {stream_tag(STREAM.id): (STREAM.id, NOW - 8 * DAY)}
         assert shard_state.forget(rows.scan(b"m", b""), bounds, NOW) is None
         shard_state.keep_cursor(STREAM.id, window.replace(began, backfill=None))

@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+from typing import Literal
 
 import pytest
 from aiokafka.partitioner import murmur2 as reference
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from poller.coverage.cursor import Cursor, Mark, Sweep
 from poller.errors import CorruptState, Refused
 from poller.kafka import partitioner
 from poller.kafka.partitioner import partition_of
-from poller.model import SECOND, BadRow, Instant, Message, Observation, Problem, Row, Stream
-from poller.polling.page import LARGE_ROW_BYTES
+from poller.model import SECOND, BadRow, Instant, Message, Problem, Stream
 from poller.providers.contract import Request
-from poller.providers.registry import adapter_of
 from poller.publishing import events
-from poller.publishing.diff import Event
-from poller.publishing.events import RECORD_BYTES_MAX, Publisher
+from poller.publishing.diff import Created, DeadLetter, MessageEvent, StatusChanged
+from poller.publishing.events import RECORD_BYTES_MAX, Publisher, Unpublishable, in_transaction
 from poller.publishing.message_state import DeadMark, MessageState
 from poller.publishing.privacy import Privacy
 from poller.publishing.state_records import Meta, StoredBackoff, decode_state, encode_state
 from poller.times import format_rfc3339
+from tests.support.rows import change
 
 STREAM = Stream("stuut", "collections", "thr/1")
 OBSERVED: Instant = 1_790_000_000 * SECOND + 112_000
@@ -45,15 +47,16 @@ MESSAGE = Message(
 )
 
 
-def published(event: Event, privacy: Privacy | None = None) -> tuple[dict[str, str], object]:
+def published(event: MessageEvent, privacy: Privacy | None = None) -> tuple[dict[str, str], object]:
     """Headers and value of the one record of an event."""
-    [record] = Publisher(partitions=16, privacy=privacy or Privacy()).records([event], shard=3, sequence=7)
+    encoded = Publisher(partitions=16, privacy=privacy or Privacy()).records(change(event))
+    [record] = in_transaction(encoded, shard=3, sequence=7)
     return {name: value.decode() for name, value in record.headers}, json.loads(record.value or b"null")
 
 
-def event(kind: str, **fields: object) -> Event:
-    """An event of the sample message."""
-    return Event(kind=kind, stream=STREAM, observed=OBSERVED, message=MESSAGE, revision=2, **fields)  # pyright: ignore[reportArgumentType]
+def created() -> Created:
+    """The sample message is new; its revision is not the first one, so that it shows."""
+    return Created(STREAM, OBSERVED, MESSAGE, 2)
 
 
 @given(st.binary(max_size=64))
@@ -69,7 +72,7 @@ def test_the_partition_is_the_java_clients() -> None:
 
 def test_a_created_event_is_a_cloudevent_with_the_full_message() -> None:
     """Headers and value follow the public contract, unknown fields are absent, never null."""
-    headers, value = published(event("created"))
+    headers, value = published(created())
     assert headers == {
         "ce_specversion": "1.0",
         "ce_type": "sms.message.created.v1",
@@ -92,22 +95,25 @@ def test_a_created_event_is_a_cloudevent_with_the_full_message() -> None:
 
 
 def test_a_status_event_says_when_it_happened() -> None:
-    """The status's own stamp, else updated_at, else observed_at."""
-    headers, value = published(event("status", previous_status="sent"))
+    """The status's own stamp, else updated_at; where the provider does not say, nothing is said."""
+    headers, value = published(StatusChanged(STREAM, OBSERVED, MESSAGE, 2, "sent"))
     assert headers["ce_time"] == "2026-09-21T14:13:09Z"
     assert isinstance(value, dict)
     assert (value["occurred_at"], value["previous_status"], value["status"]) == (headers["ce_time"], "sent", "delivered")
     assert "text" not in value
     bare = Message(message_id="1", status="queued", created_at="2026-01-01T00:00:00Z")
-    assert events.occurred(Event(kind="status", stream=STREAM, observed=OBSERVED, message=bare)) == format_rfc3339(OBSERVED)
+    assert events.occurred(StatusChanged(STREAM, OBSERVED, bare, 2)) is None
+    headers, value = published(StatusChanged(STREAM, OBSERVED, bare, 2))
+    assert "ce_time" not in headers
+    assert isinstance(value, dict)
+    assert "occurred_at" not in value
 
 
 def test_a_dead_letter_carries_the_rows_bytes_and_why() -> None:
     """The value is the row itself, cut at its limit; the headers say the reason, never a value."""
     row = BadRow("missing", "created_at", b'{"id":"x","pad":"' + b"z" * events.DEAD_BYTES_MAX + b'"}', "x")
-    [record] = Publisher(partitions=16, privacy=Privacy()).records(
-        [Event(kind="dead", stream=STREAM, observed=OBSERVED, dead=row)], shard=0, sequence=1
-    )
+    letter = DeadLetter(STREAM, OBSERVED, row, "5" * 64)
+    [record] = in_transaction([Publisher(partitions=16, privacy=Privacy()).dead_letter(letter)], shard=0, sequence=1)
     headers = dict(record.headers)
     assert record.value == row.raw[: events.DEAD_BYTES_MAX]
     assert record.key == b"stuut/collections/x"
@@ -116,7 +122,9 @@ def test_a_dead_letter_carries_the_rows_bytes_and_why() -> None:
         b"true",
         b"stuut/collections/thr%2F1",
     )
-    assert headers["ce_id"].startswith(b"stuut/collections/dead/")
+    assert headers["ce_id"] == b"stuut/collections/dead/" + b"5" * 32
+    assert headers["content-type"] == b"application/octet-stream", "what is cut is not whole JSON"
+    assert "ce_time" not in headers
 
 
 STATES = [
@@ -170,15 +178,15 @@ def test_state_of_a_message_holds_no_text_and_fits_its_budget() -> None:
 
 def test_privacy_masks_hashes_and_drops() -> None:
     """Numbers and texts are hidden everywhere they occur, ids and statuses stay."""
-    masked = published(event("created"), Privacy(numbers="mask", text="mask"))[1]
+    masked = published(created(), Privacy(numbers="mask", text="mask"))[1]
     assert isinstance(masked, dict)
     assert (masked["from"], masked["to"], masked["text"]) == ("…00", ["…23"], "[2 characters]")
     assert masked["provider_data"] == {"a": ["[1 characters]", "[1 characters]"]}
     assert masked["error"] == {"code": "1", "message": "[5 characters]"}
-    dropped = published(event("created"), Privacy(numbers="drop", text="drop"))[1]
+    dropped = published(created(), Privacy(numbers="drop", text="drop"))[1]
     assert isinstance(dropped, dict)
     assert {"from", "to", "text", "provider_data"}.isdisjoint(dropped)
-    hashed = published(event("created"), Privacy(numbers="hash", text="plain", key=b"key"))[1]
+    hashed = published(created(), Privacy(numbers="hash", text="plain", key=b"key"))[1]
     assert isinstance(hashed, dict)
     assert hashed["from"].startswith("hmac-sha256:")
     assert len(hashed["from"]) == len("hmac-sha256:") + 32
@@ -186,15 +194,21 @@ def test_privacy_masks_hashes_and_drops() -> None:
 
 
 @pytest.mark.parametrize("kind", ["plain", "mask", "hash"])
-@pytest.mark.parametrize("item", ["1", "1e9", '"\\u0001"', "[]", '{"a":1}'])
-def test_a_row_that_is_not_measured_gives_no_record_over_the_limit(kind: str, item: str) -> None:
-    """Whatever privacy makes of it: the smallest members grow most."""
-    head = '{"id":"a","created_at":"2026-09-21T14:13:20Z","body":"x","direction":"outbound","status":"sent","classifications":['
-    raw = (head + ",".join([item] * ((LARGE_ROW_BYTES - len(head)) // (len(item) + 1))) + "]}").encode()
-    seen = adapter_of("stuut").read_row(Row("a", 0, raw))
-    assert isinstance(seen, Observation)
-    publisher = Publisher(partitions=1, privacy=Privacy(numbers=kind, text=kind, key=b"key"))
-    assert publisher.size_of(Stream("stuut", "a", "t"), seen) <= RECORD_BYTES_MAX
+@pytest.mark.parametrize("item", [1, 1e9, "\x01", [], {"a": 1}])
+def test_no_record_is_over_the_limit(kind: Literal["plain", "mask", "hash"], item: object) -> None:
+    """Whatever privacy makes of a row, and whatever the topics take: a record fits, or its row becomes a dead letter that fits."""
+    fitted: set[int] = set()
+    for bytes_max in (RECORD_BYTES_MAX, 64 << 10):
+        publisher = Publisher(partitions=1, privacy=Privacy(numbers=kind, text=kind, key=b"key"), record_bytes_max=bytes_max)
+        for count in (1, 3_000, 30_000, 300_000):
+            message = replace(MESSAGE, provider_data={"classifications": [item] * count})
+            row = BadRow("too_large", "", json.dumps(message.provider_data).encode(), "i" * 100_000)
+            sizes = [publisher.dead_letter(DeadLetter(STREAM, OBSERVED, row, "0" * 64)).size]
+            with contextlib.suppress(Unpublishable):
+                sizes += [record.size for record in publisher.records(change(Created(STREAM, OBSERVED, message)))]
+                fitted.add(count)
+            assert max(sizes) <= bytes_max
+    assert {1, 3_000} <= fitted <= {1, 3_000, 30_000}
 
 
 def test_redacted_dead_letters_keep_only_their_shape() -> None:

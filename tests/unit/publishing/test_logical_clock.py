@@ -13,19 +13,14 @@ from hypothesis import strategies as st
 from poller.clock import SystemClock
 from poller.publishing.cache import CacheDirectory, ShardCache
 from poller.publishing.commit import Committer
-from poller.publishing.diff import diff
-from poller.publishing.events import Publisher
-from poller.publishing.fingerprints import Fingerprints
 from poller.publishing.message_state import MessageState
-from poller.publishing.privacy import Privacy
 from poller.publishing.restore import meta_of
 from poller.publishing.shard_state import ShardState, claim
 from poller.publishing.state_records import META_KEY, decode_state
 from poller.telemetry.facts import Telemetry
-from tests.support.rows import observation, scope
+from tests.support.rows import PUBLISHER, compared, observation, scope
 
 pytestmark = pytest.mark.anyio
-PRINTS = Fingerprints(b"k" * 32)
 FIRST_RELEASE = bytes.fromhex(
     "0189a567726f7570a170a673686172647301a56e6f6e6365a16ea36b6579c4016ba6636f6d6d6974cd0101a873657175656e636504a473697a6502a46b65797390a77265746972656480"
 )
@@ -41,21 +36,21 @@ def committer(rows: ShardCache, shard_state: ShardState) -> Committer:
 
     writer: Any = SimpleNamespace(commit=commit)
     return Committer(
-        shard_state, shard=0, writer=writer, rows=rows, cluster="cluster", publisher=Publisher(partitions=4, privacy=Privacy()),
+        shard_state, shard=0, writer=writer, rows=rows, cluster="cluster",
         clock=SystemClock(), telemetry=Telemetry(version="x", level="critical", form="json"),
     )  # fmt: skip
 
 
 def lives_on(rows: ShardCache) -> ShardState:
     """The shard's next life: what a restart or another worker restores."""
-    return ShardState(rows, claim(meta_of(rows), group="g", shards=1))
+    return ShardState(rows, claim(meta_of(rows), group="g", shards=1), PUBLISHER)
 
 
 async def test_what_a_later_life_requests_comes_after_all_that_is_durable(tmp_path: Path) -> None:
     """However many requests were made for one transaction: the meta record keeps the clock, not the number of the transaction."""
     with CacheDirectory(tmp_path) as store:
         rows = store.shard(0)
-        shard_state = ShardState(rows, claim(None, group="g", shards=1))
+        shard_state = ShardState(rows, claim(None, group="g", shards=1), PUBLISHER)
         last = 0
         for _ in range(1000):
             last = shard_state.tick()
@@ -68,7 +63,7 @@ def test_every_reading_is_new(lives: list[int]) -> None:
     """The clock never stands still and never goes back, over any number of lives with any number of requests each."""
     meta, readings = claim(None, group="g", shards=1), [0]
     for requests in lives:
-        shard_state = ShardState(SimpleNamespace(), meta)  # type: ignore[arg-type]
+        shard_state = ShardState(SimpleNamespace(), meta, PUBLISHER)  # type: ignore[arg-type]
         readings += [shard_state.tick() for _ in range(requests)]
         meta = claim(type(meta)(meta.group, meta.shards, meta.nonce, meta.key, readings[-1]), group="g", shards=1)
     assert readings == sorted(set(readings))
@@ -78,14 +73,14 @@ def test_the_clock_goes_on_from_the_first_releases_count_of_transactions() -> No
     """Its meta records have no clock: nothing it kept was requested after its last transaction."""
     meta = decode_state(META_KEY, FIRST_RELEASE)
     assert meta.clock == 257
-    assert ShardState(SimpleNamespace(), meta).tick() > 257  # type: ignore[arg-type]
+    assert ShardState(SimpleNamespace(), meta, PUBLISHER).tick() > 257  # type: ignore[arg-type]
 
 
 def test_an_answer_that_comes_late_never_undoes_a_newer_one(tmp_path: Path) -> None:
     """Two requests overlap and no transaction lies between them: the second one's copy stays, whichever answer comes first."""
     with CacheDirectory(tmp_path) as store:
-        shard_state = ShardState(store.shard(0), claim(None, group="g", shards=1))
+        shard_state = ShardState(store.shard(0), claim(None, group="g", shards=1), PUBLISHER)
         early, late = shard_state.tick(), shard_state.tick()
         known: dict[bytes, MessageState] = {}
-        known |= diff(known, [observation(text="new")], scope(late), PRINTS).seen
-        assert not diff(known, [observation(text="old")], scope(early), PRINTS).events
+        known |= compared(known, [observation(text="new")], scope(late)).states
+        assert not compared(known, [observation(text="old")], scope(early)).events

@@ -11,10 +11,11 @@ from poller.errors import RateLimited
 from poller.model import DAY, HOUR, MINUTE, SECOND, Stream
 from poller.polling.backoff import Backoffs
 from poller.publishing.cache import CacheDirectory, Position, ShardCache
-from poller.publishing.diff import PageChanges, PageContext
+from poller.publishing.changes import Entry
+from poller.publishing.diff import PageContext
 from poller.publishing.message_state import stream_tag
-from poller.publishing.shard_state import Entry, ShardState, claim
-from tests.support.rows import NOW, observation
+from poller.publishing.shard_state import ShardState, claim
+from tests.support.rows import NOW, PUBLISHER, observation
 
 STREAM = Stream("stuut", "a", "t")
 LADDER = ladder.build(interval=15 * SECOND, overlap=10 * MINUTE, status_horizon=3 * DAY, every=6 * HOUR, back=7 * DAY, filtered=False)
@@ -36,21 +37,16 @@ def test_a_floor_that_rises_while_a_page_is_in_flight_doubles_nothing(tmp_path: 
     """The page was asked under the old floor and lists a message that was forgotten meanwhile: it is out of scope, not new."""
     with CacheDirectory(tmp_path) as store:
         rows = store.shard(0)
-        shard_state = ShardState(rows, claim(None, group="g", shards=1))
+        shard_state = ShardState(rows, claim(None, group="g", shards=1), PUBLISHER)
         before = Cursor(floor=NOW - 20 * DAY, start=NOW - 20 * DAY, marks=(Mark(0, 7 * DAY, NOW),), watermark=NOW, changed=NOW)
         shard_state.keep_cursor(STREAM.id, before)
         old = [observation(position=NOW - 8 * DAY, status="delivered", final=True)]
 
-        def stays(_: PageChanges) -> Cursor:
-            found = shard_state.cursor(STREAM.id)
-            assert found is not None
-            return found
-
-        first, entry = shard_state.page(scope(before, 1), old, [], stays)
-        applied(shard_state, rows, entry)
+        first = shard_state.compare(scope(before, 1), old, [])
+        applied(shard_state, rows, shard_state.queue(first, shard_state.cursor(STREAM.id)))
         bound = window.oldest(LADDER, before, slack=ladder.SLACK)
         applied(shard_state, rows, shard_state.forget(rows.scan(b"m", b""), {stream_tag(STREAM.id): (STREAM.id, bound)}, NOW))
-        second, _ = shard_state.page(scope(before, 2), old, [], stays)
+        second = shard_state.compare(scope(before, 2), old, [])
     assert first.created
     assert (second.events, second.below_floor) == ([], 1)
 
@@ -73,7 +69,7 @@ def test_an_answer_that_was_in_flight_ends_no_wait(tmp_path: Path) -> None:
     """429 with ten minutes to wait; a page of another stream that was asked before succeeds: the account waits all the same."""
     with CacheDirectory(tmp_path) as store:
         clock = StoppedClock()
-        troubles = Backoffs(ShardState(store.shard(0), claim(None, group="g", shards=1)), "stuut/a", clock, 15.0)  # type: ignore[arg-type]
+        troubles = Backoffs(ShardState(store.shard(0), claim(None, group="g", shards=1), PUBLISHER), "stuut/a", clock, 15.0)  # type: ignore[arg-type]
         troubles.failed(STREAM.id, RateLimited(600.0))
         troubles.over("stuut/a/other")
         assert troubles.account is not None
