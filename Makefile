@@ -6,7 +6,7 @@ SECONDS ?= 60
 comma := ,
 RECORDS ?= 300000
 
-.PHONY: help demo test lint chaos kills chaos-sim soak mutants failover brokers fuzz bench bench-restore bench-scale sbom supply deploy docs asyncapi lock clean
+.PHONY: help demo test test-unit test-simulation test-kafka house lint chaos kills chaos-sim soak mutants failover brokers fuzz bench bench-restore bench-scale sbom supply deploy docs asyncapi lock clean
 
 help:  ## say what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -31,9 +31,21 @@ demo: .venv/demo  ## everything at once: providers, Kafka, daemon, a kill, and t
 	@exec $(BIN)/poller demo --seconds $(SECONDS)
 
 # the order of sets is part of a history that a seed decides
-test: export PYTHONHASHSEED := 0
+test test-unit test-simulation test-kafka mutants: export PYTHONHASHSEED := 0
 test: .venv/ready  ## the whole suite, with a real Kafka: one process for its tests, one for all others
 	@exec $(BIN)/python -m pytest -n 2 --dist loadgroup
+
+test-unit: .venv/ready  ## parts by themselves, adapters against case files, the form of the house: seconds
+	@exec $(BIN)/python -m pytest tests/unit tests/providers tests/house
+
+test-simulation: .venv/ready  ## whole workers on virtual time
+	@exec $(BIN)/python -m pytest -n 2 tests/simulation
+
+test-kafka: .venv/ready  ## a real Kafka, and real sockets
+	@exec $(BIN)/python -m pytest -n 2 --dist loadgroup tests/kafka tests/sockets
+
+house: .venv/ready  ## the rooms with their lines, the arrows between them, the longest file and function
+	@exec $(BIN)/python -m tests.house.rooms
 
 lint: .venv/ready  ## style, types, layers
 	@$(BIN)/ruff check poller tests deploy docs examples

@@ -206,11 +206,11 @@ def forgets_at_depth() -> None:
 
 
 LAWS: dict[str, tuple[Callable[[], None], str]] = {
-    "mark_at_the_end": (mark_at_the_end, "tests/test_marks.py"),
-    "mark_of_a_part": (mark_of_a_part, "tests/test_marks.py"),
-    "mark_from_rows": (mark_from_rows, "tests/test_marks.py"),
-    "hands_down_unasked": (hands_down_unasked, "tests/test_window.py"),
-    "forgets_at_depth": (forgets_at_depth, "tests/test_window.py"),
-    "deep_first": (deep_first, "tests/test_agenda.py"),
-    "position_from_updated": (position_from_updated, "tests/test_providers_exam.py"),
+    "mark_at_the_end": (mark_at_the_end, "tests/simulation/test_marks.py"),
+    "mark_of_a_part": (mark_of_a_part, "tests/simulation/test_marks.py"),
+    "mark_from_rows": (mark_from_rows, "tests/simulation/test_marks.py"),
+    "hands_down_unasked": (hands_down_unasked, "tests/unit/coverage/test_window.py"),
+    "forgets_at_depth": (forgets_at_depth, "tests/unit/coverage/test_window.py"),
+    "deep_first": (deep_first, "tests/unit/polling/test_schedule.py"),
+    "position_from_updated": (position_from_updated, "tests/providers/test_exam.py"),
 }

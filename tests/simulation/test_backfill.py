@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import signal
-import subprocess
 from collections import Counter
 from collections.abc import AsyncIterator
 from functools import partial
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -25,7 +22,6 @@ from poller.coverage import backfill, ladder
 from poller.coverage import cursor as window
 from poller.coverage.backfill import BackfillRequest
 from poller.coverage.cursor import Backfill, Cursor, Sweep
-from poller.demo.kafka.broker import Cluster
 from poller.demo.simulator.profiles import PROPERTIES, THREADS
 from poller.demo.simulator.switches import Switches
 from poller.demo.simulator.vendors.answers import Answer
@@ -43,8 +39,7 @@ from poller.publishing.state_records import StoredBackoff, account_state_key, as
 from poller.telemetry.account_facts import AccountFacts, SweepFacts
 from poller.telemetry.facts import Telemetry
 from tests.support.story import START, Story
-from tests.support.trial import Trial, faults
-from tests.unit.commands.test_cli import poller
+from tests.support.trial import faults
 
 LADDER = ladder.build(interval=15 * SECOND, overlap=10 * MINUTE, status_horizon=3 * DAY, every=6 * HOUR, back=7 * DAY)
 STREAMS = ["heymarket/main/team", *(f"fonedynamics/sydney/{p}" for p in PROPERTIES), *(f"stuut/collections/{t}" for t in THREADS)]
@@ -368,39 +363,3 @@ def test_a_backfill_over_which_the_floor_rose_is_done() -> None:
     risen = replace(begun, floor=70 * DAY)
     assert sweep.in_hand(account, polled, len(LADDER), risen) is None
     assert backfill.running(sweep._passed_over(account, polled, len(LADDER), risen)) is None
-
-
-@pytest.mark.anyio
-async def test_the_command_asks_the_running_worker(kafka: Cluster, names: dict[str, str], tmp_path: Path) -> None:
-    """Every stream is backfilled by command; run twice it adds nothing; an unknown stream is refused; --dry-run asks nothing."""
-    trial = Trial(tmp_path, kafka.bootstrap, names, seed=9)
-    trial.start_from = "1h"
-    async with trial.providers():
-        process = trial.start()
-        while trial.commits() < 5:
-            await anyio.sleep(0.1)
-
-        async def command(stream: str, *more: str):  # type: ignore[no-untyped-def]
-            arguments = ("backfill", "--config", str(trial.config()), stream, "--from", "24h", "--to", "10m", *more)
-            return await anyio.to_thread.run_sync(lambda: poller(*arguments))
-
-        dry = await command(STREAMS[0], "--dry-run")
-        assert dry.stdout.startswith("would begin with POST /v1/messages/all"), dry
-        assert (await command("heymarket/main/nobody")).returncode == 2
-        first: list[subprocess.CompletedProcess[str]] = []
-
-        async def fill(stream: str) -> None:
-            first.append(await command(stream))
-
-        async with anyio.create_task_group() as tasks:
-            for stream in STREAMS:
-                tasks.start_soon(fill, stream)
-        assert not any(done.returncode for done in first), first
-        assert sum(int(done.stdout.split()[4]) for done in first) > 30
-        again = await command(STREAMS[0])
-        assert again.stdout.endswith(" 0 events that had never been published\n"), again
-        process.send_signal(signal.SIGTERM)
-        assert await anyio.to_thread.run_sync(process.wait, 25) == 0
-        verdict = await trial.settle()
-    assert verdict.good, verdict
-    assert not faults(trial.events)
