@@ -95,6 +95,12 @@ def format_rfc3339(instant: Instant) -> str:
     return (text.rstrip("0") if "." in text else text) + "Z"
 
 
+def instant(text: str | None) -> Instant | None:
+    """The instant of a time as text; None where it is absent or no time."""
+    found = parse_rfc3339(text)
+    return None if found is None else found.instant
+
+
 def seconds_since(created: Instant, observed: Instant) -> float:
     """How old a message was when it was observed, in seconds; never negative."""
     return max(0, observed - created) / SECOND

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterable
 
 import anyio
+from msgspec.structs import replace
 
 from ..clock import SystemClock
 from ..config.load import Account, Config
@@ -26,8 +27,8 @@ from ..kafka.partitioner import shard_of
 from ..kafka.port import STATE
 from ..kafka.public_topics import places_of
 from ..model import MINUTE, SECOND, Instant, Stream
-from ..providers.contract import Adapter, Window
-from ..providers.registry import adapter_of
+from ..providers.contract import Provider, Window, recalled
+from ..providers.registry import provider_of
 from ..publishing.state_records import StoredBackoff, account_state_key, asked_key, cursor_key, decode_state, encode_state
 from ..signals import until_signal
 from ..times import format_rfc3339
@@ -50,6 +51,7 @@ async def backfill(config: Config, stream_id: str, since: Instant, until: Instan
     """Ask, wait and report. Raises Misused for a stream that is not configured, Unavailable, Refused; Unauthorized, Unreachable by the provider."""
     quiet()
     account, stream = _configured(config, stream_id)
+    provider = provider_of(account.provider, account.options)
     if since >= until:
         raise Misused(f"--from {format_rfc3339(since)} is not before --to {format_rfc3339(until)}", fix="exchange them")
     kafka = Kafka(connection_of(config))
@@ -61,12 +63,12 @@ async def backfill(config: Config, stream_id: str, since: Instant, until: Instan
     _say(f"never published completely: {_ranges(missing(cursor, since, until)) if cursor else 'not known, the stream was never polled'}")
     if dry_run:
         left = ((since, until),) if cursor is None else parts(cursor, Backfill("", since, until))
-        print(_first(adapter_of(account.provider, params_in=account.params_in), stream, left))
+        print(_first(provider, stream, left))
         return 0
     result: Backfill | None = None
     patience_s = max(STALLED_S, 5 * len(list(stream_names(account)())) / (per_minute / 60))  # all streams may have one at once
     async with until_signal():
-        result = await _done(watch, BackfillRequest(secrets.token_hex(8), since, until), patience_s)
+        result = await _done(watch, BackfillRequest(secrets.token_hex(8), since, until), provider, patience_s)
     if result is None:
         _say("no longer watched; the worker goes on with it" if watch.taken else "no worker has taken it up yet: ask again")
     else:
@@ -74,12 +76,12 @@ async def backfill(config: Config, stream_id: str, since: Instant, until: Instan
     return 0
 
 
-def _first(adapter: Adapter, stream: Stream, left: tuple[Range, ...]) -> str:
+def _first(provider: Provider, stream: Stream, left: tuple[Range, ...]) -> str:
     """What would be asked first, for people."""
     if not left:
         return "nothing would be asked: all of it was published"
     since, until = left[-1]
-    request = adapter.first_page(stream, Window(since, until, SystemClock().now()), {})
+    request = provider.first_page(stream, Window(since, until, SystemClock().now()), None)
     query = "?" + "&".join(f"{name}={value}" for name, value in request.query) if request.query else ""
     return f"would begin with {request.method} {request.path}{query}{' ' + request.body.decode() if request.body else ''}"
 
@@ -143,7 +145,7 @@ class _Watch:
         await self._kafka.tell(self._shard, asked_key(self._stream.id), encode_state(asked))
 
 
-async def _done(watch: _Watch, asked: BackfillRequest, patience_s: float = STALLED_S) -> Backfill:
+async def _done(watch: _Watch, asked: BackfillRequest, provider: Provider, patience_s: float = STALLED_S) -> Backfill:
     """Ask until it is taken up, then show progress until it is done. Raises Unauthorized, Unreachable."""
     began, asked_at, said = anyio.current_time(), -AGAIN_S, ""
     moved, sick = began, 0
@@ -154,7 +156,7 @@ async def _done(watch: _Watch, asked: BackfillRequest, patience_s: float = STALL
         if held is not None and held.id == asked.id:
             if held.done:
                 return held
-            progress, watch.taken = progress or _Progress(held, now), True
+            progress, watch.taken = progress or _Progress(provider, held, now), True
             moved, line = max(moved, progress.moved(held, now)), progress.line(held, now)
         elif held is not None and not held.done:
             moved, line = now, "another backfill of this stream is under way; this one follows it"
@@ -182,8 +184,9 @@ async def _done(watch: _Watch, asked: BackfillRequest, patience_s: float = STALL
 class _Progress:
     """How far a backfill is, how fast, and how long it may still take: by what happened since it was first looked at (seconds)."""
 
-    def __init__(self, held: Backfill, now: float) -> None:
-        self._pages, self._behind, self._now = held.pages, _behind(held), now
+    def __init__(self, provider: Provider, held: Backfill, now: float) -> None:
+        self._provider = provider
+        self._pages, self._behind, self._now = held.pages, _behind(provider, held), now
         self._last = held.pages, now
 
     def moved(self, held: Backfill, now: float) -> float:
@@ -194,7 +197,11 @@ class _Progress:
 
     def line(self, held: Backfill, now: float) -> str:
         """For people."""
-        said, behind, seconds = f"{held.pages} pages, {held.rows} rows, {held.events} events", _behind(held), now - self._now
+        said, behind, seconds = (
+            f"{held.pages} pages, {held.rows} rows, {held.events} events",
+            _behind(self._provider, held),
+            now - self._now,
+        )
         if behind > 0:
             said += f"; {behind:.0%}"
         if held.pages > self._pages and seconds > 0:
@@ -204,13 +211,13 @@ class _Progress:
         return said
 
 
-def _behind(held: Backfill) -> float:
+def _behind(provider: Provider, held: Backfill) -> float:
     """Which part of the range is behind it, between 0 and 1; where the provider reads from newest to oldest."""
-    step = held.sweep.request.step if held.sweep is not None else {}
-    reached = step.get("cursor") or (step["slice"][1] * SECOND if "slice" in step else None)
-    if reached is None:
+    if held.sweep is None:
         return 0.0
-    return min(1.0, max(0.0, (held.until - reached) / (held.until - held.since)))
+    continuation = recalled(provider.Continuation, held.sweep.request.continuation)
+    reached = provider.reached(replace(held.sweep.request, continuation=continuation)) if continuation else None
+    return 0.0 if reached is None else min(1.0, max(0.0, (held.until - reached) / (held.until - held.since)))
 
 
 def _ranges(parts: Iterable[Range]) -> str:

@@ -21,7 +21,7 @@ from ..polling.client.rate_limit import RateLimiter
 from ..polling.client.vendor import VendorClient
 from ..polling.demand import round_s
 from ..providers.kit.answers import accept
-from ..providers.registry import adapter_of
+from ..providers.registry import provider_of
 from . import rebuild as rebuilding
 from . import reshard as resharding
 
@@ -81,7 +81,7 @@ async def _forgotten(config: Config, kafka: Kafka, found: list[tuple[int, str]])
 
 
 async def _account(account: Account, found: list[tuple[int, str]]) -> None:
-    adapter, clock = adapter_of(account.provider, params_in=account.params_in), SystemClock()
+    provider, clock = provider_of(account.provider, account.options), SystemClock()
     name = next(iter(stream_names(account)()), "")
     http = Fetcher(
         account.base_url,
@@ -92,10 +92,10 @@ async def _account(account: Account, found: list[tuple[int, str]]) -> None:
         ca_file=account.ca_file,
     )
     limiter = RateLimiter(account.rate_count, account.rate_seconds, burst=account.burst, now=clock.monotonic())
-    client = VendorClient(adapter, http, Credentials(adapter, account.credentials), limiter, clock)
+    client = VendorClient(provider, http, Credentials(provider, account.credentials), limiter, clock)
     try:
         async with client:
-            request = adapter.probe(Stream(account.provider, account.name, name), clock.now())
+            request = provider.probe(Stream(account.provider, account.name, name), clock.now())
             answer = await client.exchange(request)
             accept(answer.response)
         found.append((0, f"{account.key}: good"))

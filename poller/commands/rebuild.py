@@ -21,7 +21,8 @@ from ..kafka.client import Kafka
 from ..kafka.partitioner import shard_of
 from ..kafka.port import DEAD_LETTERS
 from ..kafka.public_topics import read, stretches
-from ..model import SECOND, Instant
+from ..model import SECOND, Instant, Message
+from ..providers.registry import provider_of
 from ..publishing.message_state import MessageState, digest, stream_tag
 from ..publishing.state_records import META_KEY, Meta, encode_state, seen_key
 from ..times import parse_rfc3339
@@ -45,15 +46,8 @@ class Told(Struct):
 
     def learn(self, event: dict[str, Any]) -> None:
         """One event; the highest revision has the last word on the status."""
-        times = {
-            name: _instant(event, name) for name in ("created_at", "updated_at", "scheduled_at", "received_at", "sent_at", "delivered_at")
-        }
-        changed = (
-            times["updated_at"]
-            if self.account.partition("/")[0] != "fonedynamics"
-            else max(times[name] for name in ("created_at", "sent_at", "delivered_at", "received_at"))
-        )
-        self.stamp = max(self.stamp, changed)
+        times = {name: _instant(event, name) for name in ("created_at", "scheduled_at", "received_at")}
+        self.stamp = max(self.stamp, provider_of(event["provider"]).change_stamp(_as_far_as_told(event)) or 0)
         self.position = max(self.position, times["created_at"], times["scheduled_at"], times["received_at"])
         if event["revision"] > self.revision:
             self.revision, self.status, self.final = event["revision"], event["status"], event.get("final", False)
@@ -119,6 +113,12 @@ def _seen(message: Told) -> MessageState:
         present=0,
         prints=b"",
     )
+
+
+def _as_far_as_told(event: dict[str, Any]) -> Message:
+    """The message of an event: of a status event, with the times that it has."""
+    times: dict[str, Any] = {name: event.get(name) for name in ("updated_at", "sent_at", "delivered_at", "received_at", "scheduled_at")}
+    return Message(message_id=event["message_id"], status=event["status"], created_at=event.get("created_at", ""), **times)
 
 
 def _instant(event: dict[str, Any], name: str) -> Instant:

@@ -11,6 +11,7 @@ Files::
     secrets         ``{env: NAME}`` and ``{file: PATH}``
     certificates    whom TLS trusts
     proxies         an account's key, and the environment's variables
+    provider_keys   the keys of an account that only its provider knows
     references      files and variables that the configuration names
     stream_names    the names of an account's streams
     example         a commented example

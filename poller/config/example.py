@@ -66,9 +66,25 @@ def schema() -> str:
 
 
 def _model(model: Any) -> dict[str, Any]:
+    from .file import AccountFile
+
     fields = {name: _field(name, field) for name, field in model.model_fields.items()}
+    if model is AccountFile:
+        fields |= _of_providers()
     required = [name for name, field in model.model_fields.items() if field.is_required()]
     return {"type": "object", "additionalProperties": False, "required": required, "properties": fields, "description": model.__doc__}
+
+
+def _of_providers() -> dict[str, Any]:
+    """The names of the providers, and their own keys of an account."""
+    from .provider_keys import all_own_keys, streams_key
+
+    found: dict[str, Any] = {"provider": {"enum": []}}
+    for provider, keys in all_own_keys():
+        found["provider"]["enum"].append(provider.name)
+        types = {field.encode_name: field.type for field in msgspec.structs.fields(provider.Options)}
+        found |= {key: {} if key == streams_key(provider) else msgspec.json.schema(types[key]) for key in keys}
+    return found
 
 
 def _field(name: str, field: Any) -> dict[str, Any]:

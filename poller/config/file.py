@@ -11,6 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 from pydantic_core import PydanticCustomError
 
 from ..model import DAY, HOUR, MINUTE, SECOND, Instant, addressable
+from ..providers import registry
 from .secrets import SecretRef
 from .units import duration, moment, rate
 
@@ -237,7 +238,8 @@ class Log(_Model):
     format: Literal["auto", "json", "console", "ecs"] = "auto"
 
 
-def _threads(value: object) -> tuple[str, ...] | Path:
+def stream_ids(value: object) -> tuple[str, ...] | Path:
+    """A list of streams as it is written: ids, or the file of them. Raises ValueError with a whole sentence."""
     if isinstance(value, dict) and list(value) == ["file"] and isinstance(value["file"], str):
         return Path(value["file"])
     if isinstance(value, list) and value and all(isinstance(each, str) for each in value):
@@ -251,18 +253,21 @@ def _threads(value: object) -> tuple[str, ...] | Path:
     )
 
 
-Ids = Annotated[Any, _said(_threads)]
+def _provider(value: object) -> str:
+    if isinstance(value, str) and value in registry.names():
+        return value
+    raise ValueError(registry.unknown(value if isinstance(value, str) else ""))
 
 
 class AccountFile(_Model):
-    """One account as it is written."""
+    """One account as it is written. The provider's own keys are in ``model_extra``; :mod:`.provider_keys` checks them."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, strict=True, arbitrary_types_allowed=True)
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
-    provider: Literal["stuut", "heymarket", "fonedynamics"]
+    provider: Annotated[str, _said(_provider)]
     credentials: dict[str, Secret]
     base_url: str | None = None
-    threads: Ids = None
-    properties: Ids = None
     rate_limit: Rate | None = None
     burst: Annotated[int, Field(ge=1, le=1000)] = 1
     proxy: str | None = None
@@ -270,7 +275,6 @@ class AccountFile(_Model):
     enabled: bool = True
     drafts: Literal["publish", "ignore"] = "publish"
     channels: list[Literal["sms", "mms", "email"]] = ["sms", "mms"]
-    params_in: Literal["query", "body"] = "query"
     interval: Duration | None = None
     overlap: Annotated[Instant | Literal["auto"] | None, _said(lambda v: "auto" if v == "auto" else duration(v))] = None
     start_from: Annotated[StartFrom | None, _said(_start_from)] = None

@@ -10,12 +10,15 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from msgspec import Struct
 from pydantic import BaseModel, ValidationError
 
 from ..errors import ConfigError
 from ..model import Instant
-from ..providers.registry import adapter_of
+from ..providers.contract import Provider
+from ..providers.registry import provider_of
 from .file import AccountFile, Admin, ConfigFile, Defaults, Kafka, Log, PrivacyConfig, StartFrom
+from .provider_keys import options, streams, unknown_keys
 from .references import SECURITY_SECRETS, missing
 from .secrets import SecretRef
 from .yaml_document import Document, Place
@@ -50,7 +53,8 @@ class Account:
     enabled: bool
     drafts: str
     channels: tuple[str, ...]
-    params_in: str
+    options: Struct
+    """The provider's own keys: an instance of its ``Options``."""
 
     @property
     def key(self) -> str:
@@ -215,14 +219,14 @@ def _keys(place: Place) -> list[str]:
 
 def _resolve(errors: _Errors, number: int, account: AccountFile, defaults: Defaults, path: Path) -> Account:
     place: Place = ("accounts", number)
-    adapter = adapter_of(account.provider)
+    provider = provider_of(account.provider)
     reconcile = account.reconcile or defaults.reconcile
     overlap = defaults.overlap if account.overlap is None else None if account.overlap == "auto" else account.overlap
-    base_url = account.base_url or adapter.base_url or ""
+    base_url = account.base_url or provider.base_url or ""
     _check_url(errors, place, base_url)
-    _check_credentials(errors, place, account, adapter.credential_sets)
-    names = _streams(errors, place, account)
-    count, seconds = account.rate_limit or adapter.rate_limit
+    _check_credentials(errors, place, account, provider.credentials)
+    own, names = _own(errors, place, provider, account)
+    count, seconds = account.rate_limit or provider.rate_limit
     for secret in account.credentials.values():
         _anchor(secret, path)
     resolved = Account(
@@ -247,7 +251,7 @@ def _resolve(errors: _Errors, number: int, account: AccountFile, defaults: Defau
         enabled=account.enabled,
         drafts=account.drafts,
         channels=tuple(account.channels),
-        params_in=account.params_in,
+        options=own,
     )
     _check_times(errors, place, account, resolved)
     return resolved
@@ -289,21 +293,19 @@ def _check_url(errors: _Errors, place: Place, url: str) -> None:
         errors.add((*place, "base_url"), "plain http would show the credentials to everybody; expected https; fix: write https://")
 
 
-def _check_credentials(errors: _Errors, place: Place, account: AccountFile, sets: tuple[tuple[str, ...], ...]) -> None:
-    if not any(set(each) == set(account.credentials) for each in sets):
-        wanted = " or ".join("{" + ", ".join(each) + "}" for each in sets)
+def _check_credentials(errors: _Errors, place: Place, account: AccountFile, sets: tuple[frozenset[str], ...]) -> None:
+    if set(account.credentials) not in sets:
+        wanted = " or ".join("{" + ", ".join(sorted(each)) + "}" for each in sets)
         errors.add((*place, "credentials"), f"not the credentials of {account.provider}; expected {wanted}; fix: give exactly these")
 
 
-def _streams(errors: _Errors, place: Place, account: AccountFile) -> tuple[str, ...] | Path:
-    wanted = {"stuut": "threads", "fonedynamics": "properties"}.get(account.provider)
-    for name in ("threads", "properties"):
-        given = getattr(account, name)
-        if given is not None and name != wanted:
-            errors.add((*place, name), f"not a key of {account.provider}; expected no {name} here; fix: remove it")
-        elif given is None and name == wanted:
-            errors.add((*place, name), f"missing; expected the {name} to poll; fix: list their ids")
-    return (getattr(account, wanted) or ()) if wanted else ("team",)
+def _own(errors: _Errors, place: Place, provider: Provider, account: AccountFile) -> tuple[Struct, tuple[str, ...] | Path]:
+    """The provider's options, and its streams or the file that lists them."""
+    made, wrong = options(provider, account)
+    names, absent = streams(provider, account)
+    for where, what in (*unknown_keys(provider, account), *wrong, *absent):
+        errors.add((*place, *where), what)
+    return made, names
 
 
 def _unique(errors: _Errors, accounts: dict[int, Account]) -> None:
@@ -321,16 +323,17 @@ def _unique(errors: _Errors, accounts: dict[int, Account]) -> None:
 
 
 def _identity(account: Account) -> tuple[str, ...] | None:
-    """What two accounts may not share. Resolved values where they can be read, else where they come from."""
-    names = {"stuut": ("token",), "fonedynamics": ("account_sid",), "heymarket": ("secret_id", "api_key")}[account.provider]
-    secret = next((account.credentials[name] for name in names if name in account.credentials), None)
-    if secret is None:
+    """What two accounts may not share: as the provider says, by values where they can be read, else by where they come from."""
+    values: dict[str, str] = {}
+    for name, secret in account.credentials.items():
+        try:
+            values[name] = secret.read()
+        except ConfigError:
+            values[name] = repr(secret)
+    provider = provider_of(account.provider, account.options)
+    if values.keys() not in provider.credentials:
         return None
-    try:
-        value = secret.read()
-    except ConfigError:
-        value = repr(secret)
-    return account.provider, account.base_url.rstrip("/"), value
+    return account.provider, account.base_url.rstrip("/"), provider.identity(values)
 
 
 def _anchor(secret: SecretRef | None, path: Path) -> None:

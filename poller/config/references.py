@@ -14,6 +14,7 @@ from pydantic_core import PydanticCustomError
 
 from ..errors import ConfigError
 from .file import secret_at
+from .provider_keys import all_own_keys, streams_key
 from .yaml_document import Place
 
 SECURITY_SECRETS = ("password", "token", "key_password")
@@ -58,7 +59,7 @@ def _secrets(document: dict[str, Any]) -> Iterator[tuple[Place, Any]]:
 
 def _files(document: dict[str, Any]) -> Iterator[tuple[Place, Any]]:
     for place, account in _accounts(document):
-        for name in ("threads", "properties"):
+        for name in {key for provider, _ in all_own_keys() if (key := streams_key(provider)) is not None}:
             yield (*place, name, "file"), _inside(account, name, "file")
         yield (*place, "ca_file"), _inside(account, "ca_file")
     for name in SECURITY_FILES:

@@ -15,11 +15,13 @@ among the marks whose ages it takes over, with the wider of both bounds.
 
 from __future__ import annotations
 
-from msgspec import Struct
+from typing import Any
+
+from msgspec import Struct, field
 from msgspec.structs import replace
 
 from ..model import Instant
-from ..providers.contract import Json, Request, Window
+from ..providers.contract import Request, Window
 from .gaps import Gaps
 from .ladder import SLACK, Rung, _bounds, live
 
@@ -85,7 +87,8 @@ class Cursor(Struct, frozen=True):
     """Query time at which the newest change of this stream was seen."""
     sweeps: dict[int, Sweep] = {}
     debts: dict[int, Range] = {}
-    memo: Json = {}
+    learned: Any = field(default_factory=dict, name="memo")
+    """What the provider learned for later sweeps: its ``Learned``, as plain values where it comes from state."""
     waits: tuple[str, int, Instant] | None = None
     backfill: Backfill | None = None
     complete: tuple[Range, ...] = ()

@@ -119,7 +119,7 @@ class Poller:
         wanted = {
             stream.id: stream
             for name in self._streams()
-            for stream in [Stream(self.account.adapter.name, self.account.key.partition("/")[2], name)]
+            for stream in [Stream(self.account.provider.name, self.account.key.partition("/")[2], name)]
         }
         for gone in self._polled.keys() - wanted.keys():
             self._schedule.remove(gone)
@@ -153,8 +153,8 @@ class Poller:
                 account.committer.shard_state.keep_cursor(stream_id, adopted)
             due = due_from_marks(account.rungs, adopted, provider_now=account.provider_clock.earliest(account.clock.now()), now=now)
         due.append(now if backfill.running(cursor) else math.inf)
-        due += [now + jobs.period_s(account, number, self._interval_s) for number in range(len(account.adapter.chores))]
-        for by_index in (polled.chores, polled.chore_tries, polled.failures, polled.chore_events, polled.bad_pages, polled.fleeting):
+        due += [now + jobs.period_s(account, number, self._interval_s) for number in range(len(account.provider.side_queries))]
+        for by_index in (polled.chores, polled.chore_tries, polled.failures, polled.chore_events, polled.bad_pages, polled.unkept):
             by_index.clear()
         trouble = self._backoffs.of(stream_id)
         self._demand.forget(stream_id)
@@ -216,10 +216,10 @@ class Poller:
         All streams of the account share the budget, and it shrinks as the look-back stretches.
         """
         now, counts = self.account.clock.monotonic(), polled.counts[go.rung]
-        share = self.account.adapter.chores[chore].share / len(self._polled)
+        share = self.account.provider.side_queries[chore].share / len(self._polled)
         due = now + self._demand.stretch / (share * self._demand.rate)
         if ended:
-            lookup = polled.lookups is not None and self.account.adapter.chores[chore].name == LOOKUP
+            lookup = polled.lookups is not None and self.account.provider.side_queries[chore].name == LOOKUP
             due = due if lookup else max(due, counts.began + jobs.period_s(self.account, chore, self._interval_s))
             del polled.counts[go.rung]
             polled.failures.pop(go.rung, None)
@@ -284,7 +284,7 @@ class Poller:
         """Seconds between two sweeps; a provider without filters is spaced by the age of its last change."""
         account, ladder = self.account, self.account.rungs
         cursor = account.committer.shard_state.cursor(stream.id)
-        if account.adapter.filtered or cursor is None:
+        if account.by_time or cursor is None:
             return ladder[rung].period / SECOND
         quiet = (account.provider_clock.earliest(account.clock.now()) - cursor.changed) / SECOND
         return quiet_period(
@@ -307,7 +307,7 @@ class Poller:
     def _learn(self) -> None:
         """Where overlap is auto: follow what the lateness of rows teaches."""
         account = self.account
-        if account.overlap is not None or not account.adapter.filtered:
+        if account.overlap is not None or not account.by_time:
             return
         now, interval = account.provider_clock.earliest(account.clock.now()), round(self._interval_s * SECOND)
         chosen = lateness.choose(account.lateness, now=now, interval=interval, live_share=self._demand.live / self._demand.rate)
@@ -346,7 +346,7 @@ class Poller:
         polled = self._polled[go.stream]
         chore = polled.chore(go.rung)
         if chore is not None:
-            return self.account.adapter.chores[chore].name
+            return self.account.provider.side_queries[chore].name
         return "backfill" if polled.is_backfill(go.rung) else ladder.name(polled.rungs[go.rung])
 
     def bounds(self) -> dict[int, tuple[str, Instant]]:

@@ -10,7 +10,7 @@ from ..coverage import ladder
 from ..coverage.ladder import Rung
 from ..coverage.lateness import Lateness
 from ..model import Instant
-from ..providers.contract import Adapter
+from ..providers.contract import ByTime, Provider
 from ..publishing.commit import Committer
 from ..telemetry.account_facts import AccountFacts
 from .client.provider_clock import ProviderClock
@@ -20,7 +20,7 @@ from .unchanged import UnchangedRows
 
 @dataclass
 class Account:
-    """What every sweep of one account needs: its adapter, its clients, its ladder."""
+    """What every sweep of one account needs: its provider, its clients, its ladder."""
 
     key: str
     client: VendorClient
@@ -43,9 +43,14 @@ class Account:
     """Today's ladder; each stream takes it over when none of its pages is in flight."""
 
     @property
-    def adapter(self) -> Adapter:
+    def provider(self) -> Provider:
         """The account's provider."""
         return self.client.provider
+
+    @property
+    def by_time(self) -> bool:
+        """Whether the provider filters by time; else each sweep reads everything."""
+        return isinstance(self.provider.listing, ByTime)
 
     @property
     def provider_clock(self) -> ProviderClock:

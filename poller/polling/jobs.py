@@ -10,7 +10,7 @@ from .streams import StreamPoll
 
 def period_s(account: Account, number: int, interval_s: float) -> float:
     """Seconds from one run to the next."""
-    return account.adapter.chores[number].period / SECOND or interval_s
+    return account.provider.side_queries[number].period / SECOND or interval_s
 
 
 def wait_s(account: Account, polled: StreamPoll, index: int, interval_s: float) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import anyio.to_thread
 from msgspec import Struct
@@ -14,7 +14,7 @@ from ..coverage import cursor as window
 from ..coverage import gaps, ladder, lateness
 from ..coverage.cursor import Cursor
 from ..model import SECOND, BadRow, Gap, Instant, Observation, Row
-from ..providers.contract import Page, Request, Skipped
+from ..providers.contract import Page, Request, Response, Skipped
 from ..publishing.changes import PageChanges
 from ..publishing.diff import PageContext
 from ..publishing.events import RECORD_BYTES_MAX
@@ -62,13 +62,14 @@ class Found(Struct):
         self.behind += changes.behind
 
 
-async def ask(account: Account, polled: StreamPoll, index: int, request: Request) -> tuple[Page, Instant]:
-    """One answer as the adapter reads it, and when it came; a page that is the one before, byte for byte, is not read again."""
+async def ask(
+    account: Account, polled: StreamPoll, index: int, request: Request, read: Callable[[Request, Response], Page]
+) -> tuple[Page, Instant]:
+    """One answer as its reader reads it, and when it came; a page that is the one before, byte for byte, is not read again."""
     answered = await account.client.exchange(request)
     account.facts.clocks(account.provider_clock.offset / SECOND)
     mark, last = page_digest(request, answered.response), polled.pages.pop(index, None)
     if last is None or last.mark != mark or polled.is_backfill(index) or not account.known.has_all(last):
-        read = account.adapter.read_page
         aside = len(answered.response.body) > READ_ASIDE_BYTES
         answer = await anyio.to_thread.run_sync(read, request, answered.response) if aside else read(request, answered.response)
         last = remembered_page(mark, answer)
@@ -159,11 +160,11 @@ def _read(
 
 
 def _normalized(account: Account, row: Row) -> Observation | BadRow | Skipped:
-    """One row as its provider's adapter understands it; whatever it makes fail becomes a dead letter."""
+    """One row as its provider understands it; whatever it makes fail becomes a dead letter."""
     if len(row.raw) > RECORD_BYTES_MAX:
         return BadRow("too_large", "", row.raw, row.id)
     try:
-        seen = account.adapter.read_row(row)
+        seen = account.provider.read_row(row)
     except Exception:
         return BadRow("unreadable", "", row.raw, row.id)
     return _wanted(account, replace(seen, raw=row.raw)) if isinstance(seen, Observation) else seen
@@ -244,7 +245,7 @@ def _lateness(account: Account, polled: StreamPoll, cursor: Cursor, created: lis
 
     Of one bucket only some rows count until the rung that owns them was swept, whether it lists them or a hint does.
     """
-    if not created or not account.adapter.filtered:
+    if not created or not account.by_time:
         return []
     now = account.provider_clock.earliest(account.clock.now())
     found = [window.lateness(polled.rungs, cursor, instant, now=now) for instant in created]

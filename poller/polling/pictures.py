@@ -85,7 +85,7 @@ class AccountPictures:
             state = WAITING
         messages = account.committer.shard_state.messages
         return AccountSnapshot(
-            provider=account.adapter.name,
+            provider=account.provider.name,
             account=account.key.partition("/")[2],
             shard=shard,
             state=state,
@@ -95,10 +95,10 @@ class AccountPictures:
             watermark=census.oldest(),
             last_success=facts.last_success,
             last_error=facts.last_error,
-            overlap_s=account.rungs[ladder.live(account.rungs)].reach / SECOND if account.adapter.filtered else 0.0,
+            overlap_s=account.rungs[ladder.live(account.rungs)].reach / SECOND if account.by_time else 0.0,
             overlap_reason=self._overlap_reason(),
             stretch=max(self._demand.stretch, self._demand.live_stretch),
-            freshness_s=None if account.adapter.filtered else self._freshness_s(),
+            freshness_s=None if account.by_time else self._freshness_s(),
             limit_used=min(1.0, facts.requests.total() / (self._demand.rate * SPAN_S)),
             messages_per_minute=float(facts.messages.total()),
             messages=sum(map(messages.__getitem__, self._tags.values())),
@@ -149,7 +149,7 @@ class AccountPictures:
 
     def _overlap_reason(self) -> str:
         account = self._account
-        if not account.adapter.filtered:
+        if not account.by_time:
             return "read whole"
         return "configured" if account.overlap is not None else lateness.reason(account.lateness, now=account.clock.now())
 

@@ -1,7 +1,7 @@
 """What is asked beside the sweeps: hints, look-ups by id, audits. They only hurry; no mark moves, and their failures are their own.
 
-Each adapter says which chores it has (see :class:`poller.providers.SideQuery`); the engine gives each
-a share of the rate limit and remembers between two runs what the adapter wants to know again.
+Each provider says which side queries it has (see :class:`poller.providers.contract.SideQuery`); the engine gives each
+a share of the rate limit and remembers between two runs what the provider wants to know again.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from ..coverage import gaps
 from ..coverage.cursor import Cursor
-from ..providers.contract import LOOKUP, Page, View
+from ..providers.contract import LOOKUP, Page, View, recalled
 from .context import Account
 from .page import ask, compare_page, scope_of, tell
 from .streams import Counts, StreamPoll, cursor_of
@@ -22,7 +22,7 @@ def begin(account: Account, polled: StreamPoll, index: int) -> bool:
     assert number is not None, "only a chore begins here"
     if index in polled.chores:
         return True
-    cursor, chore = account.committer.shard_state.cursor(polled.stream.id), account.adapter.chores[number]
+    cursor, chore = account.committer.shard_state.cursor(polled.stream.id), account.provider.side_queries[number]
     if cursor is None:
         return False
     now, deepest = account.provider_clock.earliest(account.clock.now()), polled.rungs[-1]
@@ -31,12 +31,12 @@ def begin(account: Account, polled: StreamPoll, index: int) -> bool:
         floor=cursor.floor,
         depth=deepest.reach,
         every=deepest.period,
-        memo=account.committer.shard_state.chore(polled.stream.id, chore.name),
-        learned=cursor.memo,
+        remembered=recalled(chore.Learned, account.committer.shard_state.chore(polled.stream.id, chore.name)),
+        learned=recalled(account.provider.Learned, cursor.learned),
         events=polled.chore_events.get(index, 0),
         message_id=polled.lookups.due(now) if chore.name == LOOKUP and polled.lookups is not None else None,
     )
-    request = account.adapter.begin(chore.name, polled.stream, view)
+    request = chore.begin(polled.stream, view)
     if request is None:
         return False
     polled.chores[index] = request
@@ -52,12 +52,12 @@ async def page(account: Account, polled: StreamPoll, index: int) -> bool:
     number, cursor = polled.chore(index), cursor_of(account, polled)
     assert number is not None, "only a chore is asked here"
     polled.counts.setdefault(index, Counts(account.clock.monotonic()))
-    requested_at = shard_state.tick()
-    answer, received = await ask(account, polled, index, request)
+    chore, requested_at = account.provider.side_queries[number], shard_state.tick()
+    answer, received = await ask(account, polled, index, request, chore.read)
     changes, found = await compare_page(account, polled, answer, scope_of(polled, cursor, requested_at, received))
     await account.committer.write(changes, _moved(account, polled, answer))
-    if answer.memo is not None:
-        shard_state.keep_chore(stream.id, account.adapter.chores[number].name, answer.memo)
+    if answer.learned is not None:
+        shard_state.keep_chore(stream.id, chore.name, answer.learned)
     tell(account, polled, index, answer, cursor, found)
     polled.chore_events[index] = polled.counts[index].events
     polled.chore_tries.pop(index, None)

@@ -64,7 +64,7 @@ class StreamPoll:
     """Failures of the live rung in a row."""
     chore_events: dict[int, int] = field(default_factory=dict)
     """What the last run of a chore gave."""
-    fleeting: dict[int, Request] = field(default_factory=dict)
+    unkept: dict[int, Request] = field(default_factory=dict)
     """What a sweep asks next that may not be kept."""
     pages: dict[int, RememberedPage] = field(default_factory=dict)
     """The last page of each index."""
@@ -154,7 +154,7 @@ def begins_anew(account: Account, polled: StreamPoll) -> bool:
 
 def remember(account: Account, polled: StreamPoll, interval: Instant) -> None:
     """Where single messages can be asked for: those that are not final, as the state has them."""
-    if polled.lookups is not None or not any(chore.name == LOOKUP for chore in account.adapter.chores):
+    if polled.lookups is not None or not any(chore.name == LOOKUP for chore in account.provider.side_queries):
         return
     polled.lookups = Lookups(interval=interval, horizon=account.status_horizon)
     now, cursor = account.provider_clock.earliest(account.clock.now()), account.committer.shard_state.cursor(polled.stream.id)

@@ -14,7 +14,7 @@ from ..coverage.cursor import Cursor, Sweep
 from ..coverage.ladder import Rung
 from ..errors import BadPage, EndlessPagination
 from ..model import Instant
-from ..providers.contract import Page, Request, Window
+from ..providers.contract import Page, Request, Window, recalled
 from .context import Account
 from .page import ask, compare_page, scope_of, tell
 from .streams import Counts, StreamPoll, begins_anew, cursor_of
@@ -34,7 +34,7 @@ def in_hand(account: Account, polled: StreamPoll, index: int, cursor: Cursor) ->
         return _backfill_in_hand(account, polled, cursor)
     held = cursor.sweeps.get(index)
     if held is not None:
-        return held
+        return _resumed(account, polled, cursor, held)
     at = account.clock.now()
     earliest, latest = account.provider_clock.earliest(at), account.provider_clock.latest(at)
     chosen = window.window(polled.rungs, index, cursor, earliest=earliest, latest=latest, slack=account.slack)
@@ -42,7 +42,7 @@ def in_hand(account: Account, polled: StreamPoll, index: int, cursor: Cursor) ->
         return None
     span, handed = chosen
     rung = polled.rungs[index]
-    request = account.adapter.first_page(polled.stream, span, cursor.memo)
+    request = _first(account, polled, cursor, span)
     return Sweep(span.since, span.until, rung.inner, rung.reach, latest, request, handed=handed)
 
 
@@ -52,13 +52,32 @@ def _backfill_in_hand(account: Account, polled: StreamPoll, cursor: Cursor) -> S
     if held is None:
         return None
     if held.sweep is not None:
-        return held.sweep
+        return _resumed(account, polled, cursor, held.sweep)
     left = backfill.parts(cursor, held)
     if not left:  # the floor rose over it
         return None
     since, until = left[-1]
     now = account.provider_clock.latest(account.clock.now())
-    return Sweep(since, until, 0, 0, now, account.adapter.first_page(polled.stream, Window(since, until, now), cursor.memo))
+    return Sweep(since, until, 0, 0, now, _first(account, polled, cursor, Window(since, until, now)))
+
+
+def _first(account: Account, polled: StreamPoll, cursor: Cursor, span: Window) -> Request:
+    """The request that begins a sweep of a window."""
+    return account.provider.first_page(polled.stream, span, recalled(account.provider.Learned, cursor.learned))
+
+
+def _resumed(account: Account, polled: StreamPoll, cursor: Cursor, sweep: Sweep) -> Sweep:
+    """A sweep in hand, with its continuation as the provider's type.
+
+    A continuation that cannot be read (an older release wrote it) begins the sweep anew at its window: nothing is lost.
+    """
+    stored = sweep.request.continuation
+    if not stored:
+        return sweep
+    continuation = recalled(account.provider.Continuation, stored)
+    if continuation is None:
+        return replace(sweep, request=_first(account, polled, cursor, Window(sweep.since, sweep.until, sweep.now)))
+    return sweep if continuation is stored else replace(sweep, request=replace(sweep.request, continuation=continuation))
 
 
 async def page(account: Account, polled: StreamPoll, index: int) -> bool:
@@ -80,11 +99,11 @@ async def page(account: Account, polled: StreamPoll, index: int) -> bool:
         raise EndlessPagination(f"a sweep did not end within {PAGES_MAX} pages")
     requested_at, sent = shard_state.tick(), account.clock.now()
     try:
-        answer, received = await ask(account, polled, index, polled.fleeting.get(index, sweep.request))
+        answer, received = await ask(account, polled, index, polled.unkept.get(index, sweep.request), account.provider.read_page)
     except BadPage:
         _answered_badly(account, polled, index)
         raise
-    polled.fleeting.pop(index, None)
+    polled.unkept.pop(index, None)
     polled.bad_pages.pop(index, None)
     if begins_anew(account, polled):
         return False
@@ -107,7 +126,7 @@ def _answered_badly(account: Account, polled: StreamPoll, index: int) -> None:
     polled.bad_pages[index] = polled.bad_pages.get(index, 0) + 1
     if polled.bad_pages[index] >= BAD_PAGES_MAX:
         polled.bad_pages.pop(index)
-        polled.fleeting.pop(index, None)
+        polled.unkept.pop(index, None)
         account.committer.shard_state.keep_cursor(polled.stream.id, _without(cursor_of(account, polled), index))
         polled.note("sweep_begun_anew")
 
@@ -130,14 +149,14 @@ def _passed_over(account: Account, polled: StreamPoll, index: int, cursor: Curso
 def _advanced(account: Account, polled: StreamPoll, index: int, after: Sweep, answer: Page, events: int) -> Cursor:
     """The cursor once this page is durable: the sweep goes on, or the rung is complete."""
     cursor, now = cursor_of(account, polled), account.provider_clock.earliest(account.clock.now())
-    if answer.memo is not None:
-        cursor = replace(cursor, memo=answer.memo)
+    if answer.learned is not None:
+        cursor = replace(cursor, learned=answer.learned)
     if events:
         cursor = replace(cursor, changed=max(cursor.changed, now))
     if cursor.gaps or answer.gaps:
         cursor = replace(cursor, gaps=_gaps(cursor, after, answer, now))
-    if answer.next is not None and answer.next.fleeting:
-        polled.fleeting[index] = answer.next
+    if answer.next is not None and not answer.next.resumable:
+        polled.unkept[index] = answer.next
     elif answer.next is not None:
         after = replace(after, request=answer.next)
     if polled.is_backfill(index):

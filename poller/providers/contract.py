@@ -1,21 +1,29 @@
-"""What an adapter is: pure functions from requests to values, no I/O, no clock, no logging.
+"""What a provider is: pure functions from requests to values. No I/O, no clock, no logging.
 
-A sweep is ``first_page`` → (fetch) → ``read_page`` → next request → ... until ``Page.next`` is
-None. Everything an adapter must remember between two pages is in ``Request.step``; everything
-it learned about the provider for later sweeps is in ``Page.memo``. Both are plain JSON values
-(dict, list, str, int, float, bool, None) because they are kept in the state topic, so that another
-worker can go on with the sweep in hand.
+A sweep is :meth:`Provider.first_page`, one HTTP exchange, :meth:`Provider.read_page`, the next request, and so on
+until ``Page.next`` is None. What a provider must remember between two pages is ``Request.continuation``; what it
+learned about the vendor for later sweeps is ``Page.learned``. Both are tagged Structs of the provider's own types.
+They are kept in the state topic, so that another worker goes on with the sweep in hand, and are given back as
+those types (see :func:`recalled`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Protocol
 
+import msgspec
 from msgspec import Struct, field
 
-from ..model import BadRow, Gap, Instant, Observation, Row, Stream
+from ..model import BadRow, Gap, Instant, Message, Observation, Row, Stream
 
 Json = dict[str, Any]
+
+Secrets = dict[str, str]
+"""The account's credentials by their keys in the configuration, and the secret options by their dotted names."""
+
+Rate = tuple[int, float]
+"""Requests, and the seconds in which at most that many may be started: ``(400, 60.0)``."""
 
 
 class Window(Struct, frozen=True):
@@ -30,17 +38,31 @@ class Window(Struct, frozen=True):
 
 
 class Request(Struct, frozen=True, omit_defaults=True):
-    """One HTTP request, relative to the account's base_url, and what its reader must know."""
+    """One HTTP request, and what its reader must know.
+
+    ``{name}`` in the path or in a query value is replaced by ``Headers.fill`` when the request is sent, so that an
+    account's own id or a phone number never gets into state.
+    """
 
     method: str
     path: str
-    """Percent-encoded, begins with ``/``."""
+    """Relative to the account's base_url, percent-encoded, begins with ``/``."""
     query: tuple[tuple[str, str], ...] = ()
     body: bytes | None = None
     """JSON, sent with ``content-type: application/json``."""
-    step: Json = {}
-    fleeting: bool = False
-    """It holds what no state may (a phone number): it is never kept, and after a restart the request before it is asked again."""
+    continuation: Any = field(default=None, name="step")
+    """A Struct of the provider's ``Continuation``. It must be of a size that state can hold, unless ``resumable`` is False."""
+    resumable: bool = True
+    """False: the request holds what no state may or need keep (a page token, a phone number, a long list of ids).
+
+    After a restart the sweep goes on from its last resumable request, at worst from its first page.
+    """
+    link: str | None = None
+    """The next page's address as the vendor printed it, absolute or relative, in place of path and query.
+
+    The HTTP client resolves it against base_url (RFC 3986) and refuses every other origin and path prefix, because
+    credentials travel with it.
+    """
 
 
 class Response(Struct, frozen=True):
@@ -58,8 +80,8 @@ class Page(Struct, frozen=True):
 
     rows: list[Row | BadRow]
     next: Request | None = None
-    memo: Json | None = None
-    """What was learned for later sweeps of this stream; None = nothing new."""
+    learned: Any = None
+    """A Struct of the provider's ``Learned`` for later sweeps of this stream; None = nothing new."""
     gaps: tuple[Gap, ...] = ()
     """Ranges that cannot be proved complete. A sweep reports such a range again each time that it meets it, or says ``lasting``."""
     proved: tuple[tuple[Instant, Instant], ...] = ()
@@ -67,49 +89,12 @@ class Page(Struct, frozen=True):
     oddities: tuple[str, ...] = ()
     """Peculiarities of the page, to be counted and said once (short constants)."""
     unread: int = 0
-    """Rows beside those, of which it is known already that each is the copy that was adopted last."""
+    """Rows beside ``rows`` of which it is known that each is the copy that was adopted last."""
 
     @property
     def count(self) -> int:
         """All rows of the answer."""
         return len(self.rows) + self.unread
-
-
-LOOKUP = "lookup"
-"""The chore that asks for single messages: the engine says which."""
-
-
-class SideQuery(Struct, frozen=True):
-    """Something that is asked beside the sweeps: a hint, a look-up, an audit. It only hurries; no rung waits for it.
-
-    What it lists is read, compared and published like any row. It remembers between two runs what its
-    last ``Page.memo`` said, and its failures are its own: the stream goes on.
-    """
-
-    name: str
-    share: float
-    """What it may use of the account's rate limit."""
-    period: Instant = 0
-    """From one run to the next; 0 = the interval."""
-
-
-class View(Struct, frozen=True):
-    """What a chore may look at when it begins. Instants and durations in microseconds, by the provider's clock."""
-
-    now: Instant
-    floor: Instant
-    depth: Instant
-    """How far the ladder reaches back."""
-    every: Instant
-    """The period of the deepest rung."""
-    memo: Json
-    """Its own, from its last run."""
-    learned: Json
-    """The stream's, from its sweeps."""
-    events: int = 0
-    """How many events its last run gave."""
-    message_id: str | None = None
-    """Which message a look-up is due for."""
 
 
 class Skipped(Struct, frozen=True):
@@ -118,56 +103,222 @@ class Skipped(Struct, frozen=True):
     reason: str
 
 
-class Authorization(Struct, frozen=True):
-    """Headers that carry the credentials; ``expires`` in provider time, None = while the secret stands."""
+class Fixed(Struct, frozen=True):
+    """The provider has these streams, and the configuration names none: a Heymarket team."""
 
-    headers: dict[str, str] = field(default_factory=dict)
+    names: tuple[str, ...]
+
+
+class Named(Struct, frozen=True):
+    """The configuration lists the streams under ``key`` (also as a file of names): ``threads``, ``properties``."""
+
+    key: str
+    default: tuple[str, ...] = ()
+    """The streams where the configuration does not have the key; none = the key is required."""
+
+
+Streams = Fixed | Named
+
+
+class Whole(Struct, frozen=True):
+    """The vendor filters by no time: a sweep reads everything, and the rungs collapse to one."""
+
+
+class ByTime(Struct, frozen=True):
+    """The vendor lists the messages of a span of time."""
+
+    ahead: Instant = 0
+    """How far ahead of now messages may be listed (a rung of its own); 0 = none."""
+    retention: Instant | None = None
+    """How long the vendor lists a message; what is older cannot be asked for. None = for ever, as far as is known."""
+    longest_window: Instant | None = None
+    """The longest span that one request may ask for; None = any (see :mod:`.kit.windows`)."""
+
+
+Listing = Whole | ByTime
+
+
+class Token(Struct, frozen=True):
+    """An access token as the vendor issued it. It is kept in memory only, never in state."""
+
+    value: str
     expires: Instant | None = None
+    """In provider time; None = until it is refused."""
 
 
-class Adapter(Protocol):
-    """One provider. Instances are frozen values built from the account's options."""
+class Headers(Struct, frozen=True):
+    """What authenticates a request. ``expires`` in provider time; None = while the secrets stand."""
+
+    headers: dict[str, str] = {}
+    expires: Instant | None = None
+    fill: dict[str, str] = {}
+    """What takes the place of ``{name}`` in paths (percent-encoded) and query values (see :class:`Request`)."""
+
+
+class TokenRequest(Struct, frozen=True):
+    """A token must be asked for first: ``POST url`` with a form (RFC 6749 section 4.4); its answer goes to ``read_token``."""
+
+    url: str
+    """A path relative to base_url, or an absolute https URL that the operator configured."""
+    form: tuple[tuple[str, str], ...]
+    headers: dict[str, str] = {}
+
+
+LOOKUP = "lookup"
+"""The name of the side query that asks for single messages: the engine says which."""
+
+
+class View(Struct, frozen=True):
+    """What a side query may look at when it begins. Instants and durations in microseconds, by the provider's clock."""
+
+    now: Instant
+    floor: Instant
+    depth: Instant
+    """How far the ladder reaches back."""
+    every: Instant
+    """The period of the deepest rung."""
+    remembered: Any = None
+    """What the side query's last run learned: its ``Learned``; None = nothing yet."""
+    learned: Any = None
+    """What the stream's sweeps learned: the provider's ``Learned``; None = nothing yet."""
+    events: int = 0
+    """How many events its last run gave."""
+    message_id: str | None = None
+    """Which message a look-up is due for."""
+
+
+class SideQuery(Struct, frozen=True):
+    """A question beside the sweeps: a hint, a look-up, a recount.
+
+    Side queries make changes visible sooner, and holes visible at all. They never advance a sweep, and their
+    failures do not pause the stream. What they list is read, compared and published like any row.
+    """
 
     name: str
-    base_url: str | None
-    """The vendor's host, or None where the operator must give it."""
-    rate_limit: tuple[int, float]
-    """Default requests per seconds: (400, 60.0)."""
-    credential_sets: tuple[tuple[str, ...], ...]
-    """The accepted sets of credential keys."""
-    filtered: bool
-    """Whether the provider filters by time. False: a sweep reads everything, the rungs collapse to one."""
-    ahead: Instant
-    """How far ahead of now messages may be listed (a rung of its own); 0 = none."""
+    share: float
+    """Which part of the account's rate limit all its runs may use, 0 to 1."""
+    begin: Callable[[Stream, View], Request | None]
+    """The first request of a run; None = nothing to ask now."""
+    read: Callable[[Request, Response], Page]
+    """Reads one answer of a run; raises as :meth:`Provider.read_page`. ``Page.learned`` is its own ``Learned``."""
+    period: Instant = 0
+    """Microseconds from one run to the next; 0 = the account's interval."""
+    Learned: Any = None
+    """The Struct type that it remembers between two runs; None = it remembers nothing."""
 
-    def authorize(self, secrets: dict[str, str], now: Instant) -> Authorization:
-        """Credentials to headers. ``now`` is the provider's clock."""
+
+class NoOptions(Struct, frozen=True, forbid_unknown_fields=True):
+    """The options of a provider that has none."""
+
+
+class Provider(Protocol):
+    """One vendor. Instances are frozen values made of the account's options: ``Provider(options)``.
+
+    A vendor's folder has ``provider.py`` (this), ``message.py`` (a row as a message), its listing files, and
+    ``README.md`` (the vendor's pages, and the table of ambiguities whose letters name the case files).
+    """
+
+    @property
+    def name(self) -> str:
+        """The provider's name in the configuration, in keys and in events."""
+        ...
+
+    @property
+    def base_url(self) -> str | None:
+        """The vendor's host, or None where the operator must give it."""
+        ...
+
+    @property
+    def rate_limit(self) -> Rate:
+        """What is asked at most where the configuration says nothing."""
+        ...
+
+    @property
+    def credentials(self) -> tuple[frozenset[str], ...]:
+        """The accepted sets of credential keys."""
+        ...
+
+    @property
+    def streams(self) -> Streams:
+        """Which streams an account has, or under which configuration key they are listed."""
+        ...
+
+    @property
+    def listing(self) -> Listing:
+        """Whether the vendor filters by time, and how far."""
+        ...
+
+    @property
+    def Options(self) -> type[Struct]:  # noqa: N802 - a type
+        """The vendor's own keys of an account in the configuration, with defaults; checked with it. :class:`NoOptions` = none."""
+        ...
+
+    @property
+    def Continuation(self) -> Any:  # noqa: N802 - a type
+        """The tagged Struct, or union of them, that ``Request.continuation`` of a sweep holds; None = it holds nothing."""
+        ...
+
+    @property
+    def Learned(self) -> Any:  # noqa: N802 - a type
+        """The Struct that ``Page.learned`` of a sweep holds; None = nothing is learned."""
+        ...
+
+    def identity(self, secrets: Secrets) -> str:
+        """What two accounts of one base_url may not share: the vendor's account behind the credentials."""
+        ...
+
+    def authenticate(self, secrets: Secrets, token: Token | None, now: Instant) -> Headers | TokenRequest:
+        """Credentials to headers, or to a request for a token. ``now`` is the provider's clock, at the earliest."""
+        ...
+
+    def read_token(self, response: Response, now: Instant) -> Token:
+        """The answer to a TokenRequest. Raises as :meth:`read_page`; Unauthorized where the credentials are refused."""
         ...
 
     def probe(self, stream: Stream, now: Instant) -> Request:
-        """The cheapest request that proves credentials and stream."""
+        """The cheapest request that proves credentials and stream, with the right that polling needs and no other."""
         ...
 
-    def first_page(self, stream: Stream, window: Window, memo: Json) -> Request:
-        """The request that begins a sweep of the window."""
+    def first_page(self, stream: Stream, window: Window, learned: Any) -> Request:
+        """The request that begins a sweep of the window; ``learned`` is a ``Learned``, or None at first."""
         ...
 
     def read_page(self, request: Request, response: Response) -> Page:
-        """Read one answer.
+        """One answer: rows, the next request, gaps, what was learned.
 
         Raises Unreachable, RateLimited, Unauthorized, StreamGone, BadPage and its children.
         """
         ...
 
-    @property
-    def chores(self) -> tuple[SideQuery, ...]:
-        """What is asked beside the sweeps, in the order of their urgency."""
-        ...
-
-    def begin(self, chore: str, stream: Stream, view: View) -> Request | None:
-        """The first request of a run; None = nothing to ask now. Read by :meth:`read_page`."""
-        ...
-
     def read_row(self, row: Row) -> Observation | BadRow | Skipped:
-        """Normalize one row; never raises for any bytes."""
+        """Normalize one row. Never raises, for any bytes."""
         ...
+
+    def change_stamp(self, message: Message) -> Instant | None:
+        """The provider's own version stamp as a published message tells it; None = the provider gives none.
+
+        Of two copies of a message the one with the lower stamp is older. State is rebuilt from events by this.
+        """
+        ...
+
+    def reached(self, request: Request) -> Instant | None:
+        """How far back a sweep has read when it makes this request, for progress that people see; None = it cannot be said."""
+        ...
+
+    @property
+    def side_queries(self) -> tuple[SideQuery, ...]:
+        """What is asked beside the sweeps, in the order of urgency."""
+        ...
+
+
+def recalled(kind: Any, stored: Any) -> Any:
+    """What state holds of a continuation or of what was learned, as ``kind``; None where it is nothing, or of another shape.
+
+    State keeps plain values; in memory the Struct itself goes round.
+    """
+    if kind is None or stored is None or isinstance(stored, Struct):
+        return stored
+    try:
+        return msgspec.convert(stored, kind)
+    except msgspec.ValidationError:
+        return None

@@ -118,13 +118,13 @@ class ShardState:
         """It rides on a later transaction."""
         self._dirty[lateness_key(account_key)] = encode_state(known)
 
-    def chore(self, stream_id: str, chore: str) -> dict[str, Any]:
-        """What a chore of the stream remembers."""
-        return self._get(chore_key(stream_id, chore)) or {}
+    def chore(self, stream_id: str, chore: str) -> Any:
+        """What a side query of the stream remembers, as plain values; None = nothing."""
+        return self._get(chore_key(stream_id, chore)) or None
 
-    def keep_chore(self, stream_id: str, chore: str, memo: dict[str, Any]) -> None:
+    def keep_chore(self, stream_id: str, chore: str, learned: Any) -> None:
         """It rides on a later transaction."""
-        self._dirty[chore_key(stream_id, chore)] = encode_state(memo)
+        self._dirty[chore_key(stream_id, chore)] = encode_state(learned)
 
     def keep_cursor(self, stream_id: str, cursor: Cursor) -> None:
         """A cursor that moved without any change; it rides on a later transaction."""

@@ -121,7 +121,7 @@ def dead_key(account_key: str, sha256: bytes) -> bytes:
     return Kind.DEAD_LETTER + hashlib.blake2b(account_key.encode() + b"\0" + sha256, digest_size=16).digest()
 
 
-def encode_state(value: MessageState | Cursor | DeadMark | StoredBackoff | Lateness | BackfillRequest | Meta | dict[str, Any]) -> bytes:
+def encode_state(value: MessageState | Cursor | DeadMark | StoredBackoff | Lateness | BackfillRequest | Meta | Any) -> bytes:
     """The value of a state record."""
     return bytes((FORMAT,)) + _pack(value)
 

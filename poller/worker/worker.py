@@ -31,7 +31,8 @@ from ..polling.client.transport import Transport
 from ..polling.client.vendor import VendorClient
 from ..polling.context import Account
 from ..polling.pictures import no_state
-from ..providers.registry import adapter_of
+from ..providers.contract import ByTime
+from ..providers.registry import provider_of
 from ..publishing.cache import CacheDirectory
 from ..publishing.commit import Committer
 from ..publishing.events import Publisher
@@ -172,7 +173,7 @@ class Worker:
 
     def _poller(self, config: AccountConfig, committer: Committer) -> Poller:
         """Everything of one account, made anew each time its shard runs."""
-        adapter = adapter_of(config.provider, params_in=config.params_in)
+        provider = provider_of(config.provider, config.options)
         facts = self._telemetry.account(config.provider, config.name)
         http = Fetcher(
             config.base_url,
@@ -186,7 +187,7 @@ class Worker:
         limiter = RateLimiter(config.rate_count, config.rate_seconds, burst=config.burst, now=self._clock.monotonic())
         account = Account(
             key=config.key,
-            client=VendorClient(adapter, http, Credentials(adapter, config.credentials), limiter, self._clock),
+            client=VendorClient(provider, http, Credentials(provider, config.credentials), limiter, self._clock),
             committer=committer,
             facts=facts,
             clock=self._clock,
@@ -196,8 +197,8 @@ class Worker:
                 status_horizon=config.status_horizon,
                 every=config.reconcile_every,
                 back=config.reconcile_back,
-                filtered=adapter.filtered,
-                ahead=adapter.ahead,
+                filtered=isinstance(provider.listing, ByTime),
+                ahead=provider.listing.ahead if isinstance(provider.listing, ByTime) else 0,
             ),
             overlap=config.overlap,
             lateness=committer.shard_state.lateness(config.key) or Lateness(self._clock.now(), self._clock.now()),

@@ -46,7 +46,7 @@ PLACES = {
     "starlette": {"telemetry/admin.py"},
     "uvicorn": {"telemetry/admin.py"},
     "cyclopts": {"cli.py"},
-    "jwt": {"providers/heymarket/provider.py"},
+    "jwt": {"providers/kit/auth.py"},
     "time": {"clock.py", "kafka/membership.py"},
 }
 BANNED = re.compile(

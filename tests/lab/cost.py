@@ -205,9 +205,9 @@ def measured(provider: str, rate: float, depth: int, periods: int, stuck: int, o
         return found
 
     def inside(request: Request, rows: list[Row | BadRow], now: Instant | None = None) -> Page:
-        if request.step["kind"] == "walk" and not auditing:
-            since = request.step["since"]
-            name = ladder.name([rung for rung in rungs if rung.reach <= request.step["now"] - since][-1])
+        if request.continuation["kind"] == "walk" and not auditing:
+            since = request.continuation["since"]
+            name = ladder.name([rung for rung in rungs if rung.reach <= request.continuation["now"] - since][-1])
             within = sum(isinstance(row, Row) and row.created >= since for row in rows)
             story.inside[name] = story.inside.get(name, 0) + within
         return read(request, rows, now)

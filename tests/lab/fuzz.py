@@ -1,4 +1,4 @@
-"""Mutated pages for every adapter: ``python -m tests.lab.fuzz 100000`` (``make fuzz``), and 2,000 of them in the suite."""
+"""Mutated pages for every provider: ``python -m tests.lab.fuzz 100000`` (``make fuzz``), and 2,000 of them in the suite."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from poller.errors import ProviderError
 from poller.model import SECOND, BadRow, Observation, Row, Stream
 from poller.providers.contract import Response, Skipped, Window
-from poller.providers.registry import PROVIDERS, adapter_of
+from poller.providers.registry import BUILT_IN, provider_of
 
 CASES = Path(__file__).parent.parent / "providers" / "cases"
 NOW = 1_790_000_000 * SECOND
@@ -66,20 +66,20 @@ def mutate(rng: random.Random, bodies: list[bytes]) -> bytes:
 
 def fuzz(provider: str, count: int, seed: int) -> dict[str, int]:
     """Feed so many pages; what came out, by kind. Any exception but a typed one goes through."""
-    rng, adapter, bodies = random.Random(seed), adapter_of(provider), corpus(provider)
+    rng, made, bodies = random.Random(seed), provider_of(provider), corpus(provider)
     stream = Stream(provider, "main", "s1")
     found = {"pages": 0, "errors": 0, "messages": 0, "dead letters": 0}
     for _ in range(count):
-        request = adapter.first_page(stream, Window(NOW - 600 * SECOND, NOW, NOW), {})
+        request = made.first_page(stream, Window(NOW - 600 * SECOND, NOW, NOW), {})
         for _ in range(3):
             try:
-                page = adapter.read_page(request, Response(200, {"content-type": "application/json"}, mutate(rng, bodies)))
+                page = made.read_page(request, Response(200, {"content-type": "application/json"}, mutate(rng, bodies)))
             except ProviderError:
                 found["errors"] += 1
                 break
             found["pages"] += 1
             for row in page.rows:
-                read = adapter.read_row(row) if isinstance(row, Row) else row
+                read = made.read_row(row) if isinstance(row, Row) else row
                 assert isinstance(read, Observation | BadRow | Skipped)
                 found["messages" if isinstance(read, Observation) else "dead letters"] += 1
             if page.next is None:
@@ -89,5 +89,5 @@ def fuzz(provider: str, count: int, seed: int) -> dict[str, int]:
 
 
 if __name__ == "__main__":
-    for name in PROVIDERS:
+    for name in BUILT_IN:
         print(name, fuzz(name, int(sys.argv[1]), 1), flush=True)

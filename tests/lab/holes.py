@@ -18,11 +18,12 @@ from poller.demo.simulator.vendors.routes import Providers
 from poller.demo.simulator.world import World
 from poller.errors import ProviderError
 from poller.model import DAY, HOUR, MINUTE, SECOND, Gap, Instant, Stream
-from poller.providers.contract import Adapter, Json, Page, Request, Response, View, Window
+from poller.providers.contract import Json, Page, Provider, Request, Response, View, Window
 from poller.providers.fonedynamics.provider import FoneDynamics
 from poller.providers.heymarket.provider import Heymarket
 from poller.providers.kit.suspects import CELL
 from poller.providers.stuut.provider import Stuut
+from tests.support.asking import side_query
 from tests.support.story import START
 
 DEPTH, EVERY = 7 * DAY, 6 * HOUR
@@ -58,10 +59,10 @@ PREFIXES = {"/v1/messages": "/heymarket", "/v2/sms-threads": "/stuut", "/v2/": "
 
 
 class Kit(Providers):
-    """Answers to an adapter's requests, without a client between."""
+    """Answers to a provider's requests, without a client between."""
 
     def page(self, request: Request, now: Instant) -> Response:
-        """One answer to an adapter's request."""
+        """One answer to a provider's request."""
         query = "&".join(f"{name}={value}" for name, value in request.query)
         prefix = next(name for start, name in PREFIXES.items() if request.path.startswith(start))
         found = self.answer(request.method, f"{prefix}{request.path}?{query}", {}, request.body or b"", now)
@@ -71,29 +72,31 @@ class Kit(Providers):
 
 
 def play(
-    adapter: Adapter, chore: str, world: World, *, days: float, seed: int, said: list[str] | None = None, rate: float = 0.02
+    provider: Provider, chore: str, world: World, *, days: float, seed: int, said: list[str] | None = None, rate: float = 0.02
 ) -> tuple[list[tuple[Instant, Gap]], int]:
     """Run the audit every ten minutes; the gaps it raised and when, and the number of requests. ``said`` takes its oddities; ``rate`` is what polling has learned."""
     kit.authorized = lambda provider, given, now: True  # the harness has no secrets
     answers, now, raised, requests = Kit(world, seed), START, [], 0
     memo: Json = {}
     said = [] if said is None else said
-    stream = Stream(adapter.name, "a", PROPERTIES[0] if adapter.name == FONE else "team")
+    stream = Stream(provider.name, "a", PROPERTIES[0] if provider.name == FONE else "team")
     while now < START + days * DAY:
         now += STEP
         view = View(world.clock(now), START - DAY // 2, DEPTH, EVERY, memo, {"most": 200, "rate": rate})
-        request = adapter.begin(chore, stream, view)
+        request = side_query(provider, chore).begin(stream, view)
         at = now
         try:
             while request is not None and at < now + STEP:
-                page: Page = adapter.read_page(request, answers.page(request, at))
+                page: Page = provider.read_page(request, answers.page(request, at))
                 requests, at = requests + 1, at + REQUEST
-                memo = page.memo if page.memo is not None else memo
+                memo = page.learned if page.learned is not None else memo
                 raised += [(at, gap) for gap in page.gaps]
                 said += page.oddities
                 request = page.next
                 if request is None and memo.get("todo"):
-                    request = adapter.begin(chore, stream, View(world.clock(at), START - DAY // 2, DEPTH, EVERY, memo, view.learned))
+                    request = side_query(provider, chore).begin(
+                        stream, View(world.clock(at), START - DAY // 2, DEPTH, EVERY, memo, view.learned)
+                    )
         except ProviderError:
             continue
     return raised, requests
@@ -138,15 +141,15 @@ def threads(seed: int, *, days: float = 30.0, cap: int = 0, each: int = 260) -> 
     kit.authorized = lambda provider, given, now: True
     rate = len(THREADS) * each / (days * DAY / SECOND)
     world = World(seed, START, replace(ORDINARY, cap=cap, vanish=0.33, vanish_s=4 * 86_400.0), per_second=rate, providers=(STUUT,))
-    answers, adapter, told = Kit(world, seed), Stuut(), set[str]()
+    answers, provider, told = Kit(world, seed), Stuut(), set[str]()
     memos: dict[str, Json] = {name: {} for name in THREADS}
     for now in range(START + HOUR, START + round(days * DAY), HOUR):
         for name, memo in memos.items():
-            request: Request | None = adapter.first_page(Stream(STUUT, "a", name), Window(START, None, now), memo)
+            request: Request | None = provider.first_page(Stream(STUUT, "a", name), Window(START, None, now), memo)
             try:
                 while request is not None:
-                    page = adapter.read_page(request, answers.page(request, now))
-                    memos[name] = page.memo if page.memo is not None else memos[name]
+                    page = provider.read_page(request, answers.page(request, now))
+                    memos[name] = page.learned if page.learned is not None else memos[name]
                     told |= {name for _ in page.gaps}
                     request = page.next
             except ProviderError:

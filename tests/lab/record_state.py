@@ -160,9 +160,11 @@ def cursors(state: dict[tuple[int, bytes], bytes]) -> Iterator[tuple[str, Cursor
 def shape(cursor: Cursor) -> str:
     """What a cursor is in the middle of: which fields its continuations have, what it has learned."""
     held = list(cursor.sweeps.values()) + ([cursor.backfill.sweep] if cursor.backfill and cursor.backfill.sweep else [])
-    steps = sorted(f"{sorted(sweep.request.step)}{sweep.request.step.get('kind')}{sweep.handed}" for sweep in held)
+    steps = sorted(
+        f"{sorted(sweep.request.continuation or ())}{(sweep.request.continuation or {}).get('kind')}{sweep.handed}" for sweep in held
+    )
     return json.dumps(
-        [steps, sorted(cursor.memo), bool(cursor.debts), cursor.waits and cursor.waits[0], bool(cursor.backfill), bool(cursor.complete)]
+        [steps, sorted(cursor.learned), bool(cursor.debts), cursor.waits and cursor.waits[0], bool(cursor.backfill), bool(cursor.complete)]
     )
 
 

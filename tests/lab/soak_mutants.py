@@ -30,8 +30,8 @@ def first_known_id() -> None:
     """A sweep stops as soon as it sees a row that it knows."""
     ask = sweep.ask
 
-    async def stops(account: Any, polled: Any, index: int, request: Request) -> tuple[Page, Instant]:
-        answer, received = await ask(account, polled, index, request)
+    async def stops(account: Any, polled: Any, index: int, request: Request, read: Any) -> tuple[Page, Instant]:
+        answer, received = await ask(account, polled, index, request, read)
         known = answer.unread or any(isinstance(row, Row) and account.known.has(row) for row in answer.rows)
         return (replace(answer, next=None) if known else answer), received
 
@@ -56,8 +56,8 @@ def count_postpones() -> None:
     """A count that agrees puts the deep rungs off (and what hints list is not looked at, or they would do the rungs' work)."""
     ask = chores.ask
 
-    async def nothing(account: Any, polled: Any, index: int, request: Request) -> tuple[Page, Instant]:
-        answer, received = await ask(account, polled, index, request)
+    async def nothing(account: Any, polled: Any, index: int, request: Request, read: Any) -> tuple[Page, Instant]:
+        answer, received = await ask(account, polled, index, request, read)
         return replace(answer, rows=[]), received
 
     chores.ask = nothing
@@ -118,7 +118,7 @@ def short_page_is_last() -> None:
 
     def ends(request: Request, rows: list[Row | BadRow], now: Instant | None = None) -> Page:
         page = read(request, rows, now)
-        return replace(page, next=None) if len(rows) < request.step.get("length", 0) else page
+        return replace(page, next=None) if len(rows) < request.continuation.get("length", 0) else page
 
     heymarket_walk.read = ends
 

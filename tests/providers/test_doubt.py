@@ -13,14 +13,15 @@ from poller.coverage import cursor as window
 from poller.coverage.backfill import BackfillRequest
 from poller.coverage.cursor import Sweep
 from poller.model import DAY, HOUR, MINUTE, SECOND, Observation, Row, Stream
-from poller.providers.contract import Adapter, Json, Request, Response, View, Window
+from poller.providers.contract import Json, Provider, Request, Response, View, Window
 from poller.providers.fonedynamics.message import row_of
-from poller.providers.fonedynamics.provider import FoneDynamics
+from poller.providers.fonedynamics.provider import AHEAD, FoneDynamics
 from poller.providers.fonedynamics.slices import SECOND_IDS_MAX
 from poller.providers.stuut.provider import Stuut
 from poller.publishing.diff import PageContext
 from poller.publishing.message_state import MessageState
 from tests.providers.test_walks import NOW, Team, ordinary, walked
+from tests.support.asking import side_query
 from tests.support.rows import compared
 
 T = NOW // SECOND
@@ -43,17 +44,19 @@ class Property:
         return Response(200, {}, json.dumps({"Messages": inside[skip : skip + self.cap]}).encode())
 
 
-def read(adapter: Adapter, request: Request | None, server: Property, *, empty_at: int = 0, most: int = 3000) -> tuple[set[str], list[str]]:
+def read(
+    provider: Provider, request: Request | None, server: Property, *, empty_at: int = 0, most: int = 3000
+) -> tuple[set[str], list[str]]:
     """A sweep to its end, with one false empty answer: the ids that were listed, and what was said."""
     found, said, longest = set[str](), list[str](), 0
     while request is not None:
         assert server.requests < most
         answer = server.answer(request)
-        page = adapter.read_page(request, Response(200, {}, b"{}") if server.requests == empty_at else answer)
+        page = provider.read_page(request, Response(200, {}, b"{}") if server.requests == empty_at else answer)
         found |= {row.id for row in page.rows if isinstance(row, Row)}
         said += [gap.reason for gap in page.gaps] + list(page.oddities)
         request = page.next
-        longest = max(longest, 0 if request is None or request.fleeting else len(json.dumps(request.step)))
+        longest = max(longest, 0 if request is None or not request.resumable else len(json.dumps(request.continuation)))
     assert longest < 64 * 1024, "what is kept of a sweep is small"
     return found, said
 
@@ -63,11 +66,11 @@ def read(adapter: Adapter, request: Request | None, server: Property, *, empty_a
 def test_one_false_empty_answer_loses_no_row(at: int, hours: float) -> None:
     """Of a property with a message a minute, whether slices are hours or minutes long."""
     stamps = [T - 60 * n for n in range(1, 6000)] if hours > 1 else [T - 1 - n // 4 for n in range(7000)]
-    server, adapter = Property(stamps, cap=100), FoneDynamics()
-    request = adapter.first_page(
+    server, provider = Property(stamps, cap=100), FoneDynamics()
+    request = provider.first_page(
         PROPERTY, Window((T - round(hours * 3600)) * SECOND, NOW, NOW), {"most": 100, "cut": 100, "rate": 1 / 60 if hours > 1 else 4.0}
     )
-    found, said = read(adapter, request, server, empty_at=at)
+    found, said = read(provider, request, server, empty_at=at)
     assert len(found) == sum(stamp >= T - round(hours * 3600) for stamp in stamps)
     assert "empty_answer" in said
 
@@ -75,9 +78,9 @@ def test_one_false_empty_answer_loses_no_row(at: int, hours: float) -> None:
 def test_a_false_empty_page_of_an_over_full_second_is_believed_only_twice() -> None:
     """Wherever it comes: all 350 messages of the second are read, or the second is flagged."""
     for at in range(1, 400):
-        server, adapter = Property([T - 300] * 350, cap=100), FoneDynamics()
-        request = adapter.first_page(PROPERTY, Window((T - 600) * SECOND, NOW, NOW), {"most": 100, "cut": 100, "rate": 0.6})
-        found, said = read(adapter, request, server, empty_at=at)
+        server, provider = Property([T - 300] * 350, cap=100), FoneDynamics()
+        request = provider.first_page(PROPERTY, Window((T - 600) * SECOND, NOW, NOW), {"most": 100, "cut": 100, "rate": 0.6})
+        found, said = read(provider, request, server, empty_at=at)
         assert len(found) == 350 or "full_second" in said, at
         if server.requests < at:
             break
@@ -89,9 +92,9 @@ def test_a_false_empty_answer_is_doubted_where_an_answer_was_cut(seconds: int, e
     """At every place of a sweep but its very first, when nothing is known: no row is lost."""
     stamps = [T - 1 - every * n for n in range(seconds // every)]
     for at in range(2, 400):
-        server, adapter = Property(stamps, cap=100), FoneDynamics()
+        server, provider = Property(stamps, cap=100), FoneDynamics()
         window = Window((T - seconds) * SECOND, NOW, NOW)
-        found, _ = read(adapter, adapter.first_page(PROPERTY, window, {"most": 100, "cut": 100, **remembered}), server, empty_at=at)
+        found, _ = read(provider, provider.first_page(PROPERTY, window, {"most": 100, "cut": 100, **remembered}), server, empty_at=at)
         assert len(found) == len(stamps), at
         if server.requests < at:
             break
@@ -106,10 +109,10 @@ def test_a_rate_that_is_remembered_wrongly_costs_little(remembered: float, swing
         busy = math.sin((T - at) / 86_400 * math.tau) > 0
         at -= rng.expovariate(0.1 if swing == 1 else 0.18 if busy else 0.18 / swing)
         stamps.append(round(at) - 1)
-    server, adapter, rows = Property(stamps, cap=100), FoneDynamics(), 0
-    request = adapter.first_page(PROPERTY, Window((T - DAY // SECOND) * SECOND, NOW, NOW), {"most": 100, "cut": 100, "rate": remembered})
+    server, provider, rows = Property(stamps, cap=100), FoneDynamics(), 0
+    request = provider.first_page(PROPERTY, Window((T - DAY // SECOND) * SECOND, NOW, NOW), {"most": 100, "cut": 100, "rate": remembered})
     while request is not None:
-        page = adapter.read_page(request, server.answer(request))
+        page = provider.read_page(request, server.answer(request))
         request, rows = page.next, rows + len(page.rows)
     inside = sum(stamp >= T - DAY // SECOND for stamp in stamps)
     assert inside <= rows <= 1.25 * inside, rows / inside
@@ -119,20 +122,22 @@ def test_a_rate_that_is_remembered_wrongly_costs_little(remembered: float, swing
 @pytest.mark.parametrize(("rate", "cap"), [(0.05, 100), (0.2, 100), (0.2, 200)])
 def test_the_readings_of_an_audit_share_no_bounds(rate: float, cap: int) -> None:
     """What a filter loses at a bound of one reading, another lists: of the bounds between a range's ends at most one in ten is shared."""
-    rng, adapter = random.Random(11), FoneDynamics()
+    rng, provider = random.Random(11), FoneDynamics()
     server = Property([T - round(rng.uniform(0, 400_000)) for _ in range(round(400_000 * rate))], cap=cap)
     shared = every = 0
     memo: Json = {}
     for _ in range(4):
-        request = adapter.begin("tilings", PROPERTY, View(NOW, NOW - 4 * DAY, 4 * DAY, 6 * HOUR, memo, {"most": cap, "rate": rate}))
+        request = side_query(provider, "tilings").begin(
+            PROPERTY, View(NOW, NOW - 4 * DAY, 4 * DAY, 6 * HOUR, memo, {"most": cap, "rate": rate})
+        )
         bounds: dict[int, set[int]] = {0: set(), 1: set()}
         assert request is not None
-        ends = {each // SECOND for each in request.step["span"]}
+        ends = {each // SECOND for each in request.continuation["span"]}
         while request is not None:
-            which, start = request.step["plan"][0][0], request.step["inner"]["slice"][0]
+            which, start = request.continuation["plan"][0][0], request.continuation["inner"]["slice"][0]
             bounds.setdefault(which, set()).add(start)
-            page = adapter.read_page(request, server.answer(request))
-            request, memo = page.next, page.memo or memo
+            page = provider.read_page(request, server.answer(request))
+            request, memo = page.next, page.learned or memo
         shared += len(bounds[0] & bounds[1] - ends)
         every += len(bounds[0] - ends)
     assert every >= 10
@@ -144,12 +149,12 @@ def test_the_readings_of_an_audit_share_no_bounds(rate: float, cap: int) -> None
 def test_a_learned_rate_counts_each_message_once(cap: int, bursts: int) -> None:
     """However often answers were cut and slices read again, and whatever one second holds."""
     stamps = [T - 1 - 20 * n for n in range(1080)] + [T - 1800 - 3600 * hour for hour in range(bursts) for _ in range(300)]
-    server, adapter = Property(stamps, cap=cap), FoneDynamics()
+    server, provider = Property(stamps, cap=cap), FoneDynamics()
     memo: Json = {}
-    request: Request | None = adapter.first_page(PROPERTY, Window((T - 6 * 3600) * SECOND, NOW, NOW), memo)
+    request: Request | None = provider.first_page(PROPERTY, Window((T - 6 * 3600) * SECOND, NOW, NOW), memo)
     while request is not None:
-        page = adapter.read_page(request, server.answer(request))
-        request, memo = page.next, page.memo or memo
+        page = provider.read_page(request, server.answer(request))
+        request, memo = page.next, page.learned or memo
     assert memo["rate"] == pytest.approx(len(stamps) / 21_600, abs=0.0001)
 
 
@@ -159,8 +164,8 @@ def test_the_limit_of_answers_is_found_by_longer_slices() -> None:
     stamps = [T - round(rng.uniform(0, 7 * 86_400)) for _ in range(60_480)]
     requests = []
     for memo in ({"most": 60, "rate": 0.1}, {"most": 1000, "cut": 1000, "rate": 0.1}):
-        server, adapter = Property(stamps, cap=1000), FoneDynamics()
-        found, _ = read(adapter, adapter.first_page(PROPERTY, Window((T - 7 * 86_400) * SECOND, NOW, NOW), memo), server)
+        server, provider = Property(stamps, cap=1000), FoneDynamics()
+        found, _ = read(provider, provider.first_page(PROPERTY, Window((T - 7 * 86_400) * SECOND, NOW, NOW), memo), server)
         assert len(found) == sum(stamp < T for stamp in stamps)
         requests.append(server.requests)
     assert requests[0] <= 1.5 * requests[1], requests
@@ -192,9 +197,9 @@ def test_every_empty_page_of_a_walk_is_doubted_anew() -> None:
 @pytest.mark.parametrize(("rows", "cap"), [(SECOND_IDS_MAX + 5000, 1000), (3 * SECOND_IDS_MAX, 1000), (SECOND_IDS_MAX + 1, 200)])
 def test_a_second_with_more_messages_than_can_be_read_is_flagged(rows: int, cap: int) -> None:
     """And the part of it that was read is no burden for the state."""
-    server, adapter = Property([T] * rows, cap=cap), FoneDynamics()
+    server, provider = Property([T] * rows, cap=cap), FoneDynamics()
     found, said = read(
-        adapter, adapter.first_page(PROPERTY, Window(NOW - 600 * SECOND, NOW + 600 * SECOND, NOW + HOUR), {"most": cap}), server
+        provider, provider.first_page(PROPERTY, Window(NOW - 600 * SECOND, NOW + 600 * SECOND, NOW + HOUR), {"most": cap}), server
     )
     assert len(found) >= SECOND_IDS_MAX
     assert said.count("full_second") == 1
@@ -202,9 +207,9 @@ def test_a_second_with_more_messages_than_can_be_read_is_flagged(rows: int, cap:
 
 def test_skipping_that_is_not_honoured_is_flagged() -> None:
     """The same rows whatever is skipped: the second has an end, and is called incomplete."""
-    server, adapter = Property([T] * 500, cap=100, skips=False), FoneDynamics()
+    server, provider = Property([T] * 500, cap=100, skips=False), FoneDynamics()
     found, said = read(
-        adapter, adapter.first_page(PROPERTY, Window(NOW - 600 * SECOND, NOW + 600 * SECOND, NOW + HOUR), {"most": 100}), server
+        provider, provider.first_page(PROPERTY, Window(NOW - 600 * SECOND, NOW + 600 * SECOND, NOW + HOUR), {"most": 100}), server
     )
     assert (len(found), said) == (100, ["full_second"])
 
@@ -225,26 +230,24 @@ def test_a_group_most_of_which_is_hidden_is_whole_or_flagged(group: int, cap: in
 
 def test_a_page_of_rows_that_cannot_be_read_is_not_the_page_before() -> None:
     """Nobody can say that it came again."""
-    adapter, rows = Stuut(), [{"id": f"s{n}", "created_at": "2026-01-01T00:00:00Z"} for n in range(10)]
-    request: Request | None = adapter.first_page(Stream("stuut", "a", "t"), Window(0, NOW, NOW), {})
+    provider, rows = Stuut(), [{"id": f"s{n}", "created_at": "2026-01-01T00:00:00Z"} for n in range(10)]
+    request: Request | None = provider.first_page(Stream("stuut", "a", "t"), Window(0, NOW, NOW), {})
     seen = set[str]()
     for listed in (rows[:5], rows[:5], [{"id": None}] * 3, rows[5:], []):
         assert request is not None
-        page = adapter.read_page(request, Response(200, {}, json.dumps({"data": listed, "total_records": 13}).encode()))
+        page = provider.read_page(request, Response(200, {}, json.dumps({"data": listed, "total_records": 13}).encode()))
         seen |= {row.id for row in page.rows if isinstance(row, Row)}
         request = page.next
-        assert request is None or request.fleeting, "the ids of a whole thread are no burden for the state"
+        assert request is None or not request.resumable, "the ids of a whole thread are no burden for the state"
     assert len(seen) == 10
 
 
 def test_neighbouring_backfills_publish_each_message_once_whichever_date_the_provider_filters_by() -> None:
     """Also where a message was sent, or scheduled, across their border or the stream's start; and a third over both adds nothing."""
-    adapter, january = FoneDynamics(), 1_767_225_600
+    provider, january = FoneDynamics(), 1_767_225_600
     february, march = january + 31 * 86_400, january + 59 * 86_400
     now = (march + 60 * 86_400) * SECOND
-    rungs = ladder.build(
-        interval=15 * SECOND, overlap=10 * MINUTE, status_horizon=3 * DAY, every=6 * HOUR, back=7 * DAY, ahead=adapter.ahead
-    )
+    rungs = ladder.build(interval=15 * SECOND, overlap=10 * MINUTE, status_horizon=3 * DAY, every=6 * HOUR, back=7 * DAY, ahead=AHEAD)
     start = now // SECOND - 30 * 86_400
     for stamp in ("Created", "Scheduled"):
         cursor = window.begin(rungs, floor=start * SECOND, now=now - 29 * DAY)
@@ -261,7 +264,7 @@ def test_neighbouring_backfills_publish_each_message_once_whichever_date_the_pro
                 low, high = backfill.parts(cursor, held)[-1]
                 part = Sweep(low, high, 0, 0, now, Request("GET", "/"))
                 read_rows = [
-                    adapter.read_row(row)
+                    provider.read_row(row)
                     for raw in rows
                     if low <= raw[stamp] * SECOND < high and isinstance(row := row_of(json.dumps(raw).encode()), Row)
                 ]  # type: ignore[operator]

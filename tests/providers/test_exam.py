@@ -14,11 +14,12 @@ from hypothesis import strategies as st
 
 from poller.errors import PollerError
 from poller.model import DAY, SECOND, BadRow, Observation, Row, Stream
-from poller.providers.contract import Adapter, Request, Response, Skipped, View, Window
-from poller.providers.fonedynamics.provider import FoneDynamics
-from poller.providers.heymarket.provider import Heymarket, sign
-from poller.providers.registry import PROVIDERS, adapter_of
+from poller.providers.contract import Headers, Provider, Request, Response, Skipped, View, Window
+from poller.providers.fonedynamics.provider import AHEAD, FoneDynamics
+from poller.providers.heymarket.provider import Heymarket
+from poller.providers.registry import BUILT_IN, provider_of
 from poller.times import epoch, format_rfc3339, parse_rfc3339
+from tests.support.asking import side_query
 
 CASES = sorted((Path(__file__).parent / "cases").glob("*/*.json"))
 LETTERS = {"stuut": "abcdefghij", "heymarket": "ABCDEFGHIJKL", "fonedynamics": "ABCDEFGHIJ"}
@@ -51,36 +52,37 @@ def answer(case: dict[str, Any]) -> Response:
 
 @pytest.mark.parametrize("path", CASES, ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_case(path: Path) -> None:
-    """The adapter asks and reads as the case file says, exchange by exchange."""
+    """The provider asks and reads as the case file says, exchange by exchange."""
     case = json.loads(path.read_text())
-    adapter = adapter_of(path.parent.name, **case.get("options", {}))
+    name, options = path.parent.name, case.get("options", {})
+    provider = provider_of(name, provider_of(name).Options(**options))
     span = case.get("window", {})
     until = span.get("until")
     window = Window(span.get("since", NOW - 600) * SECOND, None if until is None else until * SECOND, NOW * SECOND)
-    request: Request | None = adapter.first_page(stream_of(adapter.name, case.get("stream", "s1")), window, case.get("memo", {}))
+    request: Request | None = provider.first_page(stream_of(provider.name, case.get("stream", "s1")), window, case.get("memo", {}))
     if "lookup" in case:
-        view = View(NOW * SECOND, 0, DAY, DAY, {}, {}, message_id=case["lookup"])
-        request = adapter.begin("lookup", stream_of(adapter.name, "s1"), view)
+        view = View(NOW * SECOND, 0, DAY, DAY, message_id=case["lookup"])
+        request = side_query(provider, "lookup").begin(stream_of(provider.name, "s1"), view)
     rows: dict[str, Row] = {}
     for exchange in case["exchanges"]:
-        assert request is not None, "the adapter stopped too early"
+        assert request is not None, "the provider stopped too early"
         assert matches(exchange.get("request", {}), shown(request)), shown(request)
-        request = examine(adapter, request, exchange, rows)
-    assert case.get("open") or request is None, "the adapter goes on"
+        request = examine(provider, request, exchange, rows)
+    assert case.get("open") or request is None, "the provider goes on"
     for id_, expected in case.get("rows", {}).items():
-        read = adapter.read_row(rows[id_])
+        read = provider.read_row(rows[id_])
         assert matches(expected, msgspec.to_builtins(read)), read
 
 
-def examine(adapter: Adapter, request: Request, exchange: dict[str, Any], rows: dict[str, Row]) -> Request | None:
+def examine(provider: Provider, request: Request, exchange: dict[str, Any], rows: dict[str, Row]) -> Request | None:
     """One exchange: the page, or the error, that the answer must give."""
     if "error" in exchange:
         with pytest.raises(PollerError) as caught:
-            adapter.read_page(request, answer(exchange["response"]))
+            provider.read_page(request, answer(exchange["response"]))
         assert caught.value.kind == exchange["error"]
         assert getattr(caught.value, "wait_s", None) == exchange.get("wait_s")
         return None
-    page = adapter.read_page(request, answer(exchange["response"]))
+    page = provider.read_page(request, answer(exchange["response"]))
     assert [row.id for row in page.rows if isinstance(row, Row)] == exchange.get("ids", [])
     assert [[row.reason, row.field] for row in page.rows if isinstance(row, BadRow)] == exchange.get("bad", [])
     assert [gap.reason for gap in page.gaps] == exchange.get("gaps", [])
@@ -102,7 +104,9 @@ def test_the_documented_token_is_made_byte_for_byte() -> None:
         "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJpc3MiOiJ0ZXN0LXNlY3JldC1pZCIsImlhdCI6MTcwMDAwMDAwMH0."
         "mgNvFmoBBZjj3WdSsH2eyfPxIJzbTjxQYlFLRa4RLxc"
     )
-    assert sign("test-secret-id", "test-secret-key", 1_700_000_000) == expected
+    made = Heymarket().authenticate({"secret_id": "test-secret-id", "secret_key": "test-secret-key"}, None, 1_700_000_000 * SECOND)
+    assert isinstance(made, Headers)
+    assert made.headers == {"authorization": f"Bearer {expected}"}
 
 
 JSON = st.recursive(
@@ -158,12 +162,12 @@ NAMES = st.sampled_from(
 
 
 @settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
-@given(st.sampled_from(PROVIDERS), st.dictionaries(NAMES, JSON))
+@given(st.sampled_from(sorted(BUILT_IN)), st.dictionaries(NAMES, JSON))
 def test_no_row_is_ever_fatal(provider: str, members: dict[str, Any]) -> None:
     """Any JSON under the known names is an observation, a bad row or a skipped one, never an exception."""
-    adapter = adapter_of(provider)
+    made = provider_of(provider)
     row = {"id": "1", "created_at": "2026-01-01T00:00:00Z", "date": "2026-01-01T00:00:00Z", "MessageSid": "M", "Created": 1} | members
-    read = adapter.read_row(Row("1", 0, json.dumps(row).encode()))
+    read = made.read_row(Row("1", 0, json.dumps(row).encode()))
     assert isinstance(read, Observation | BadRow | Skipped)
     if isinstance(read, Observation):
         msgspec.json.encode(read.message)
@@ -183,8 +187,8 @@ def test_a_heymarket_walk_finds_every_row(seed: int, inclusive: bool, unit: int,
     stored = sorted((NOW * SECOND - rng.randrange(600 * SECOND) for _ in range(rng.randrange(1, 300))), reverse=True)
     stored += [rng.choice(stored) // unit * unit] * rng.randrange(1, cap - 1)
     rows = sorted(enumerate(stored), key=lambda pair: -pair[1])
-    adapter, found, flagged = Heymarket(), set(), False
-    request: Request | None = adapter.first_page(stream_of("heymarket"), Window((NOW - 600) * SECOND, None, NOW * SECOND), {})
+    provider, found, flagged = Heymarket(), set(), False
+    request: Request | None = provider.first_page(stream_of("heymarket"), Window((NOW - 600) * SECOND, None, NOW * SECOND), {})
     for _ in range(2000):
         if request is None:
             break
@@ -193,13 +197,13 @@ def test_a_heymarket_walk_finds_every_row(seed: int, inclusive: bool, unit: int,
         bound = time.instant + inclusive if time else 1 << 62
         before = [(n, at) for n, at in rows if at < bound]
         if request.path.endswith("count"):
-            page = adapter.read_page(request, Response(200, {}, str(len(before)).encode()))
+            page = provider.read_page(request, Response(200, {}, str(len(before)).encode()))
         else:
             shown_rows = before[: min(cap, asked["limit"])]
             if shuffled:
                 rng.shuffle(shown_rows)
             body = [{"id": n + 1, "date": format_rfc3339(at // unit * unit)} for n, at in shown_rows]
-            page = adapter.read_page(request, Response(200, {}, json.dumps(body).encode()))
+            page = provider.read_page(request, Response(200, {}, json.dumps(body).encode()))
         found |= {int(row.id) for row in page.rows}
         flagged = flagged or bool(page.gaps)
         request = page.next
@@ -213,9 +217,9 @@ def test_fone_dynamics_splitting_finds_every_row(seed: int, cap: int, order: str
     """Under any order and any silent cap, also with an over-full second: all rows of the window, or a flag."""
     rng = random.Random(seed)
     stored = [NOW - rng.randrange(1, 600) for _ in range(rng.randrange(0, 200))] + [NOW - 7] * rng.randrange(0, cap + 30)
-    adapter, found, flagged = adapter_of("fonedynamics"), set(), False
+    provider, found, flagged = provider_of("fonedynamics"), set(), False
     window = Window((NOW - 600) * SECOND, (NOW + 360) * SECOND, NOW * SECOND)
-    request: Request | None = adapter.first_page(stream_of("fonedynamics"), window, {})
+    request: Request | None = provider.first_page(stream_of("fonedynamics"), window, {})
     for _ in range(3000):
         if request is None:
             break
@@ -226,7 +230,7 @@ def test_fone_dynamics_splitting_finds_every_row(seed: int, cap: int, order: str
         rows.sort(key=lambda pair: 0 if order == "random" else pair[1] if order == "asc" else -pair[1])
         skip = query.get("Results_Skip", 0)
         body = {"Messages": [{"MessageSid": f"M{n}", "Created": at} for n, at in rows[skip : skip + min(cap, query["Results_Count"])]]}
-        page = adapter.read_page(request, Response(200, {}, json.dumps(body).encode()))
+        page = provider.read_page(request, Response(200, {}, json.dumps(body).encode()))
         found |= {row.id for row in page.rows}
         flagged = flagged or bool(page.gaps)
         request = page.next
@@ -266,7 +270,7 @@ def test_what_forgetting_looks_at_is_when_a_message_began_and_never_when_it_chan
         "fonedynamics": {"MessageSid": "1", "Created": NOW - 9, "Scheduled": NOW, "Delivered": NOW + 10**8},
     }
     for provider, row in rows.items():
-        seen = adapter_of(provider).read_row(Row("1", NOW * SECOND, json.dumps(row).encode()))
+        seen = provider_of(provider).read_row(Row("1", NOW * SECOND, json.dumps(row).encode()))
         assert isinstance(seen, Observation)
         assert seen.position == NOW * SECOND, provider
 
@@ -274,19 +278,19 @@ def test_what_forgetting_looks_at_is_when_a_message_began_and_never_when_it_chan
 @pytest.mark.parametrize("overlap_s", [60, 600, 3600])
 def test_a_busy_property_does_not_cut_what_is_scheduled(overlap_s: int) -> None:
     """Whatever a live window teaches, the fourteen days ahead of now stay one request; and an empty future does not lengthen live slices."""
-    adapter, stream, now = FoneDynamics(), stream_of("fonedynamics"), NOW * SECOND
+    provider, stream, now = FoneDynamics(), stream_of("fonedynamics"), NOW * SECOND
     sent = [{"MessageSid": f"M{n}", "Created": NOW - n * overlap_s // 90} for n in range(90)]
     memo: dict[str, Any] = {"most": 100}
     live = Window(now - overlap_s * SECOND, now + 360 * SECOND, now)
-    for window in (live, Window(now, now + adapter.ahead, now), live):
-        request: Request | None = adapter.first_page(stream, window, memo)
+    for window in (live, Window(now, now + AHEAD, now), live):
+        request: Request | None = provider.first_page(stream, window, memo)
         assert request is not None
-        if window.until == now + adapter.ahead:
-            assert request.step["slice"] == [NOW, NOW + adapter.ahead // SECOND]
+        if window.until == now + AHEAD:
+            assert request.continuation["slice"] == [NOW, NOW + AHEAD // SECOND]
         while request is not None:
-            start, end = request.step["slice"]
+            start, end = request.continuation["slice"]
             rows = [row for row in sent if start <= row["Created"] <= end]
-            page = adapter.read_page(request, Response(200, {}, json.dumps({"Messages": rows}).encode()))
-            request, memo = page.next, page.memo or memo
+            page = provider.read_page(request, Response(200, {}, json.dumps({"Messages": rows}).encode()))
+            request, memo = page.next, page.learned or memo
     assert memo["near"] > 0
     assert "rate" not in memo

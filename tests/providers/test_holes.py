@@ -21,6 +21,7 @@ from poller.providers.heymarket import recount as heymarket_audit
 from poller.providers.kit import suspects as looks
 from poller.times import parse_rfc3339
 from tests.lab import holes
+from tests.support.asking import side_query
 from tests.support.fake_kafka import FakeCluster
 from tests.support.story import START, Story
 
@@ -118,7 +119,7 @@ def test_a_hole_that_is_met_before_any_count_agreed_waits_for_one() -> None:
         nonlocal memo
         got = [counted, 0]
         step = {"memo": memo, "span": span, "now": 10 * DAY, "got": got, "before": got, "upper": {"a": span[0]}, "lower": {}}
-        memo = heymarket_audit._verdict(step).memo or {}
+        memo = heymarket_audit._verdict(step).learned or {}
 
     hole, other = [0, HOUR], [HOUR, 2 * HOUR]
     for _ in range(10):
@@ -149,11 +150,11 @@ def test_a_round_of_ranges_leaves_nothing_out_and_the_next_one_cuts_alike(rate: 
 
     def round_of(now: int) -> list[looks.Span]:
         spans, memo = list[looks.Span](), dict[str, Any]()
-        while request := FoneDynamics().begin(
-            "tilings", PROPERTY, View(now, now - 7 * DAY, 7 * DAY, 6 * HOUR, memo, {"most": 100, "rate": rate})
+        while request := side_query(FoneDynamics(), "tilings").begin(
+            PROPERTY, View(now, now - 7 * DAY, 7 * DAY, 6 * HOUR, memo, {"most": 100, "rate": rate})
         ):
-            spans.append(request.step["span"])
-            memo = request.step["memo"]
+            spans.append(request.continuation["span"])
+            memo = request.continuation["memo"]
         return spans
 
     now = 1_790_000_000_000_000
@@ -161,7 +162,7 @@ def test_a_round_of_ranges_leaves_nothing_out_and_the_next_one_cuts_alike(rate: 
     assert one[0][0] == looks.above(now - 7 * DAY)
     assert all(sooner[1] == later[0] for sooner, later in zip(one, one[1:], strict=False))
     assert one[-1][1] > now - looks.CLOSED - 3 * HOUR - looks.CELL
-    period = next(chore.period for chore in FoneDynamics().chores if chore.name == "tilings")
+    period = side_query(FoneDynamics(), "tilings").period
     assert len(one) * period <= 12 * HOUR or rate > 1
     both = [span for span in two if span[1] <= one[-1][1]]
     assert len(both) > 5

@@ -22,7 +22,7 @@ from poller.providers.contract import Page, Request, Response, Window
 from poller.providers.fonedynamics.provider import FoneDynamics
 from poller.providers.heymarket import walk as heymarket_walk
 from poller.providers.heymarket.provider import Heymarket
-from poller.providers.registry import PROVIDERS, adapter_of
+from poller.providers.registry import BUILT_IN, provider_of
 from poller.providers.stuut.provider import Stuut
 from poller.times import format_rfc3339, parse_rfc3339
 from tests.support.fake_kafka import FakeCluster
@@ -80,11 +80,11 @@ class Inclusive(Team):
 
 def walked(team: Team, since: Instant) -> tuple[set[int], list[Gap]]:
     """A walk to its end: the ids that were listed, and what was flagged."""
-    adapter, request = Heymarket(), heymarket_walk.begin(Window(since, None, NOW), {})
+    provider, request = Heymarket(), heymarket_walk.begin(Window(since, None, NOW), {})
     found, gaps = set[int](), list[Gap]()
     while request is not None:
         assert team.requests < REQUESTS_MAX
-        page: Page = adapter.read_page(request, team.answer(request))
+        page: Page = provider.read_page(request, team.answer(request))
         found |= {int(row.id) for row in page.rows if isinstance(row, Row)}
         gaps += page.gaps
         request = page.next
@@ -284,15 +284,15 @@ def test_a_row_without_a_date_at_the_end_of_a_history_ends_the_walk(rows: int) -
 
 def test_a_cap_that_shrinks_is_noticed() -> None:
     """Fone Dynamics: an answer as long as a lower limit is not taken for whole because longer ones were seen before."""
-    adapter, rows = FoneDynamics(), [{"MessageSid": f"M{n}", "Created": NOW // SECOND - n, "Status": "Received"} for n in range(1, 180)]
+    provider, rows = FoneDynamics(), [{"MessageSid": f"M{n}", "Created": NOW // SECOND - n, "Status": "Received"} for n in range(1, 180)]
     window = Window(NOW - 200 * SECOND, NOW, NOW)
-    request: Request | None = adapter.first_page(Stream("fonedynamics", "a", "PR1"), window, {"most": 200})
+    request: Request | None = provider.first_page(Stream("fonedynamics", "a", "PR1"), window, {"most": 200})
     found, requests = set[str](), 0
     while request is not None:
         asked, requests = dict(request.query), requests + 1
         inside = [row for row in rows if int(asked["Date_From"]) <= row["Created"] < int(asked["Date_To"])]
         skip = int(asked.get("Results_Skip", 0))
-        page = adapter.read_page(request, response({"Messages": inside[skip : skip + 50]}))
+        page = provider.read_page(request, response({"Messages": inside[skip : skip + 50]}))
         found |= {row.id for row in page.rows if isinstance(row, Row)}
         request = page.next
     assert len(found) == len(rows)
@@ -302,20 +302,20 @@ def test_a_cap_that_shrinks_is_noticed() -> None:
 @pytest.mark.parametrize("longest", [50, 100, 200], ids=lambda longest: f"at most {longest}")
 def test_a_paged_thread_is_read_whole(longest: int) -> None:
     """Stuut, should it page: every page has one length, whatever the first answer's was."""
-    adapter, rows = Stuut(), [{"id": f"m{n}", "created_at": format_rfc3339(NOW - n * SECOND)} for n in range(400)]
-    request: Request | None = adapter.first_page(Stream("stuut", "a", "t"), Window(0, None, NOW), {})
+    provider, rows = Stuut(), [{"id": f"m{n}", "created_at": format_rfc3339(NOW - n * SECOND)} for n in range(400)]
+    request: Request | None = provider.first_page(Stream("stuut", "a", "t"), Window(0, None, NOW), {})
     found: set[str] = set()
     while request is not None:
         asked = dict(request.query)
         number, length = int(asked.get("page", 0)), min(longest, int(asked.get("limit", 50)))
         cut = rows[number * length : (number + 1) * length]
         more = number + 1 if (number + 1) * length < len(rows) else None
-        page = adapter.read_page(request, response({"data": cut, "total_records": len(rows), "next_page": more}))
+        page = provider.read_page(request, response({"data": cut, "total_records": len(rows), "next_page": more}))
         found |= {row.id for row in page.rows if isinstance(row, Row)}
         request = page.next
         if request is None and len(rows) < 401:  # and once more, with a new message
             rows.insert(0, {"id": "new", "created_at": format_rfc3339(NOW + SECOND)})
-            request = adapter.first_page(Stream("stuut", "a", "t"), Window(0, None, NOW), page.memo or {})
+            request = provider.first_page(Stream("stuut", "a", "t"), Window(0, None, NOW), page.learned or {})
     assert len(found) == len(rows)
     assert "ids_disappeared" not in page.oddities
 
@@ -323,11 +323,11 @@ def test_a_paged_thread_is_read_whole(longest: int) -> None:
 @pytest.mark.parametrize(("cap", "polls"), [(50, 2), (40, 3)], ids=["round", "any length"])
 def test_a_capped_thread_is_flagged(cap: int, polls: int) -> None:
     """Stuut lists only its newest rows: at a round length it is told by the second poll, at another one poll later; said once."""
-    adapter, memo, flags = Stuut(), dict[str, Any](), list[int]()
+    provider, memo, flags = Stuut(), dict[str, Any](), list[int]()
     for poll in range(1, 6):
         rows = [{"id": f"m{n}", "created_at": format_rfc3339(NOW + n * SECOND)} for n in range(poll, poll + cap)]
-        page = adapter.read_page(adapter.first_page(Stream("stuut", "a", "t"), Window(0, None, NOW), memo), response(rows))
-        memo = page.memo if page.memo is not None else memo
+        page = provider.read_page(provider.first_page(Stream("stuut", "a", "t"), Window(0, None, NOW), memo), response(rows))
+        memo = page.learned if page.learned is not None else memo
         flags += [poll] * len(page.gaps)
         assert "ids_disappeared" not in page.oddities
     assert flags == [polls]
@@ -336,17 +336,17 @@ def test_a_capped_thread_is_flagged(cap: int, polls: int) -> None:
 @pytest.mark.parametrize(("gone", "told"), [((), []), ((7,), [3]), ((0, 1), [3])], ids=["nothing", "from the middle", "the oldest"])
 def test_messages_of_a_thread_that_are_listed_no_more_are_noticed(gone: tuple[int, ...], told: list[int]) -> None:
     """While new ones come in: at the poll that lacks them, and not again; nothing is called a gap."""
-    adapter, memo, said = Stuut(), dict[str, Any](), list[int]()
+    provider, memo, said = Stuut(), dict[str, Any](), list[int]()
     for poll in range(1, 6):
         rows = [{"id": f"m{n}", "created_at": format_rfc3339(NOW + n * SECOND)} for n in range(10 + poll) if poll < 3 or n not in gone]
-        page = adapter.read_page(adapter.first_page(Stream("stuut", "a", "t"), Window(0, None, NOW), memo), response(rows))
-        memo = page.memo if page.memo is not None else memo
+        page = provider.read_page(provider.first_page(Stream("stuut", "a", "t"), Window(0, None, NOW), memo), response(rows))
+        memo = page.learned if page.learned is not None else memo
         said += [poll] * page.oddities.count("ids_disappeared")
         assert not page.gaps
     assert said == told
 
 
-@pytest.mark.parametrize("provider", PROVIDERS)
+@pytest.mark.parametrize("provider", BUILT_IN)
 def test_half_a_surrogate_pair_spoils_no_answer(provider: str) -> None:
     """An emoji that was cut in two, escaped: its row is read with a replacement, and all others as they are."""
     rows = [
@@ -354,9 +354,9 @@ def test_half_a_surrogate_pair_spoils_no_answer(provider: str) -> None:
         % (n, n, text)
         for n, text in enumerate((rb"cut \ud83d", rb"\ude00", rb"whole \uD83D\uDE00", rb"no escape: \\ud83d"), 1)
     ]
-    adapter = adapter_of(provider)
-    request = adapter.first_page(Stream(provider, "a", "s"), Window(NOW - 60 * SECOND, NOW + 60 * SECOND, NOW), {})
-    page = adapter.read_page(request, Response(200, {}, b"[" + b",".join(rows) + b"]"))
+    made = provider_of(provider)
+    request = made.first_page(Stream(provider, "a", "s"), Window(NOW - 60 * SECOND, NOW + 60 * SECOND, NOW), {})
+    page = made.read_page(request, Response(200, {}, b"[" + b",".join(rows) + b"]"))
     read = [row.raw for row in page.rows if isinstance(row, Row)]
     assert [rb"cut \ufffd" in read[0], rb"\ufffd" in read[1], read[2:] == rows[2:]] == [True, True, True]
 
@@ -373,9 +373,9 @@ def test_a_number_too_large_for_one_spoils_no_page(provider: str) -> None:
     """A page with such a row is read like any other, and so are the conversations of a group."""
     raw = b'{"id":1,"MessageSid":"1","date":"2026-09-21T14:12:50Z","created_at":"2026-09-21T14:12:50Z","Created":1790000000,"odd":1e999'
     raw += b',"phone":"14155550100","conversation":{"inbox":7}}'
-    adapter = adapter_of(provider)
-    request = adapter.first_page(Stream(provider, "a", "s"), Window(NOW - 60 * SECOND, NOW + 60 * SECOND, NOW), {})
-    page = adapter.read_page(request, Response(200, {}, b"[" + raw + b"]"))
+    made = provider_of(provider)
+    request = made.first_page(Stream(provider, "a", "s"), Window(NOW - 60 * SECOND, NOW + 60 * SECOND, NOW), {})
+    page = made.read_page(request, Response(200, {}, b"[" + raw + b"]"))
     assert page.rows == [Row("1", page.rows[0].created, raw)]  # pyright: ignore[reportAttributeAccessIssue]
     assert heymarket_walk._talks([Row("1", NOW, raw)]) == [["14155550100", "7"]]
 
@@ -384,8 +384,8 @@ def test_a_number_too_large_for_one_spoils_no_page(provider: str) -> None:
 @pytest.mark.parametrize("odd", [b"9" * 400, b"1e999", b"[" * 700 + b"]" * 700, b'"\\ud83d"', b'"\xff"', b"NaN"])
 def test_whatever_a_member_holds_nothing_escapes_but_the_errors_that_are_named(provider: str, odd: bytes) -> None:
     """Every member of a row and of what is around the rows: numbers without end, nesting without end, bytes that are no text."""
-    adapter, rows = adapter_of(provider), 0
-    request = adapter.first_page(Stream(provider, "a", "s"), Window(NOW - 60 * SECOND, NOW + 60 * SECOND, NOW), {})
+    made, rows = provider_of(provider), 0
+    request = made.first_page(Stream(provider, "a", "s"), Window(NOW - 60 * SECOND, NOW + 60 * SECOND, NOW), {})
     usual = {
         "id": b"1",
         "MessageSid": b'"1"',
@@ -409,20 +409,20 @@ def test_whatever_a_member_holds_nothing_escapes_but_the_errors_that_are_named(p
         row = b"{" + b",".join(b'"%s":%s' % (each.encode(), value) for each, value in {**usual, name: odd}.items()) + b"}"
         for body in (b"[" + row + b"]", b'{"messages":[' + row + b'],"total_records":' + odd + b',"next_page":' + odd + b"}"):
             try:
-                page = adapter.read_page(request, Response(200, {}, body))
+                page = made.read_page(request, Response(200, {}, body))
             except ProviderError:
                 continue
             rows += len(page.rows)
             for each in page.rows:
                 if isinstance(each, Row):
-                    adapter.read_row(each)
+                    made.read_row(each)
     assert rows or odd in {b'"\xff"', b"NaN"}
 
 
 @pytest.mark.parametrize("body", [b'"10', b""])
 def test_a_cut_count_is_asked_again(body: bytes) -> None:
     """It is no count of another shape: the provider could not be reached whole."""
-    request = Request("POST", f"{heymarket_walk.PATH}/count", step={"kind": "count", "ends": []})
+    request = Request("POST", f"{heymarket_walk.PATH}/count", continuation={"kind": "count", "ends": []})
     with pytest.raises(Unreachable):
         Heymarket().read_page(request, Response(200, {}, body))
 

@@ -34,7 +34,7 @@ from poller.polling.streams import StreamPoll
 from poller.providers.contract import Request, Response, Window
 from poller.providers.fonedynamics.provider import FoneDynamics
 from poller.providers.heymarket.provider import Heymarket
-from poller.providers.registry import adapter_of
+from poller.providers.registry import provider_of
 from poller.publishing.state_records import StoredBackoff, account_state_key, asked_key, encode_state
 from poller.telemetry.account_facts import AccountFacts, SweepFacts
 from poller.telemetry.facts import Telemetry
@@ -90,12 +90,12 @@ def test_a_second_request_waits_and_the_same_one_changes_nothing() -> None:
 def test_progress_says_how_far_how_fast_and_how_long() -> None:
     """By what happened since it was first looked at, also where another command had begun it."""
     held = [
-        Backfill("a", 0, 100, Sweep(0, 100, 0, 0, 100, Request("POST", "/", step={"cursor": cursor})), pages, 2 * pages, pages)
+        Backfill("a", 0, 100, Sweep(0, 100, 0, 0, 100, Request("POST", "/", continuation={"cursor": cursor})), pages, 2 * pages, pages)
         for cursor, pages in ((100, 0), (60, 4), (50, 5))
     ]
-    assert _Progress(held[0], 7.0).line(held[0], 7.0) == "0 pages, 0 rows, 0 events"
-    assert _Progress(held[0], 0.0).line(held[1], 20.0) == "4 pages, 8 rows, 4 events; 40%, 12 pages a minute, about 30 s left"
-    assert _Progress(held[1], 0.0).line(held[2], 10.0) == "5 pages, 10 rows, 5 events; 50%, 6 pages a minute, about 50 s left"
+    assert _Progress(Heymarket(), held[0], 7.0).line(held[0], 7.0) == "0 pages, 0 rows, 0 events"
+    assert _Progress(Heymarket(), held[0], 0.0).line(held[1], 20.0) == "4 pages, 8 rows, 4 events; 40%, 12 pages a minute, about 30 s left"
+    assert _Progress(Heymarket(), held[1], 0.0).line(held[2], 10.0) == "5 pages, 10 rows, 5 events; 50%, 6 pages a minute, about 50 s left"
 
 
 def test_a_dry_run_says_what_would_be_asked_first() -> None:
@@ -138,7 +138,7 @@ def test_without_an_owner_the_command_says_so_and_waits(capsys: pytest.CaptureFi
     """It asks every few seconds, says once after a while that nobody answers, and goes on as soon as somebody does."""
     watch = Unowned()
     clock = trio.testing.MockClock(autojump_threshold=0)
-    done = anyio.run(_done, watch, BackfillRequest("a", 0, 10), backend="trio", backend_options={"clock": clock})
+    done = anyio.run(_done, watch, BackfillRequest("a", 0, 10), Heymarket(), backend="trio", backend_options={"clock": clock})
     assert done.events == 1
     assert watch.asked == [5.0 * n for n in range(12)]
     assert capsys.readouterr().err.splitlines() == ["no worker has taken it up; is poller run running?"]
@@ -162,7 +162,7 @@ def test_the_command_ends_where_the_provider_is_in_trouble(trouble: str, fresh: 
     watch.sick, watch.fresh, watch.request = trouble, fresh, BackfillRequest("a", 0, 10)
     clock = trio.testing.MockClock(autojump_threshold=0)
     with pytest.raises(kind) as ended:
-        anyio.run(_done, watch, BackfillRequest("a", 0, 10), backend="trio", backend_options={"clock": clock})
+        anyio.run(_done, watch, BackfillRequest("a", 0, 10), Heymarket(), backend="trio", backend_options={"clock": clock})
     assert clock.current_time() == pytest.approx(after_s, abs=1.0)
     assert "the worker" in ended.value.fix  # type: ignore[attr-defined]
 
@@ -175,14 +175,19 @@ def test_an_old_trouble_ends_no_command_that_waits_for_an_owner(trouble: str) ->
     clock = trio.testing.MockClock(autojump_threshold=0)
     assert (
         anyio.run(
-            partial(_done, patience_s=20.0), watch, BackfillRequest("a", 0, 10), backend="trio", backend_options={"clock": clock}
+            partial(_done, patience_s=20.0),
+            watch,
+            BackfillRequest("a", 0, 10),
+            Heymarket(),
+            backend="trio",
+            backend_options={"clock": clock},
         ).events
         == 1
     )
     watch = Unowned()
     watch.sick, watch.fresh = "unauthorized", True
     with pytest.raises(Unauthorized) as ended:
-        anyio.run(_done, watch, BackfillRequest("a", 0, 10), backend="trio", backend_options={"clock": clock})
+        anyio.run(_done, watch, BackfillRequest("a", 0, 10), Heymarket(), backend="trio", backend_options={"clock": clock})
     assert "ask again afterwards" in ended.value.fix
 
 
@@ -213,11 +218,11 @@ async def test_an_old_trouble_is_believed_only_where_nothing_happens() -> None:
 
 def test_a_backfill_believes_no_single_answer_without_rows() -> None:
     """A Stuut thread that is listed empty once is asked for again; live polling comes back anyway."""
-    adapter, stream = adapter_of("stuut"), Stream("stuut", "a", "thr_1")
+    provider, stream = provider_of("stuut"), Stream("stuut", "a", "thr_1")
     for until, asks in ((START, 2), (None, 1)):
-        request, asked = adapter.first_page(stream, Window(START - DAY, until, START), {}), 0
+        request, asked = provider.first_page(stream, Window(START - DAY, until, START), {}), 0
         while request is not None:
-            request, asked = adapter.read_page(request, Response(200, {}, b"[]")).next, asked + 1
+            request, asked = provider.read_page(request, Response(200, {}, b"[]")).next, asked + 1
         assert asked == asks
 
 
@@ -355,7 +360,9 @@ def test_a_rung_that_always_fails_starves_no_deeper_one(how: int, live: int) -> 
 
 def test_a_backfill_over_which_the_floor_rose_is_done() -> None:
     """Nothing of it is left to ask for when its first page comes to its turn."""
-    account: Any = SimpleNamespace(adapter=FoneDynamics(), provider_clock=SimpleNamespace(latest=lambda now: now, earliest=lambda now: now))
+    account: Any = SimpleNamespace(
+        provider=FoneDynamics(), provider_clock=SimpleNamespace(latest=lambda now: now, earliest=lambda now: now)
+    )
     account.clock = SimpleNamespace(now=lambda: 100 * DAY)
     polled = StreamPoll(Stream("fonedynamics", "a", PROPERTIES[0]), LADDER)
     begun = backfill.begin(cursor(50 * DAY, 50 * DAY), BackfillRequest("a", 60 * DAY, 61 * DAY))

@@ -105,7 +105,7 @@ def test_what_hints_list_of_an_import_counts_with_the_sweep_of_its_age() -> None
     polled = StreamPoll(Stream(HEYMARKET, "a", "team"), rungs)
     cursor = replace(window.begin(rungs, floor=NOW, now=NOW), debts={})
     account: Any = SimpleNamespace(
-        adapter=Heymarket(),
+        provider=Heymarket(),
         provider_clock=SimpleNamespace(earliest=lambda now: now),
         clock=SimpleNamespace(now=lambda: NOW),
         lateness=Lateness(NOW, NOW),

@@ -76,13 +76,13 @@ def test_a_message_scheduled_beyond_the_look_back_gets_its_status() -> None:
         story = Story(2, switches=switches, crash_s=None, seconds=2.5 * 3600.0, settle_s=1200.0)
         story.defaults = "interval: 1m, overlap: 5m, reconcile: {every: 10m, back: 40m}, status_horizon: 20m, timeout: 5s"
         story.world._per_second, story.world.providers = 0.02, (FONE,)
-        original = FoneDynamics.chores
+        original = FoneDynamics.side_queries
         if chores is not None:
-            FoneDynamics.chores = property(lambda self: chores)  # type: ignore[assignment,method-assign]
+            FoneDynamics.side_queries = property(lambda self: chores)  # type: ignore[assignment,method-assign]
         try:
             return len(story.play().stale)
         finally:
-            FoneDynamics.chores = original  # type: ignore[method-assign]
+            FoneDynamics.side_queries = original  # type: ignore[method-assign]
 
     assert stale(None) == 0
     assert stale(()) > 0

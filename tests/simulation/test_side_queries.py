@@ -15,7 +15,7 @@ from poller.model import DAY, HOUR, MINUTE, SECOND, Stream
 from poller.polling import jobs
 from poller.polling import side_queries as chores
 from poller.polling.streams import StreamPoll
-from poller.providers.contract import Request, SideQuery
+from poller.providers.contract import Request
 from tests.support.story import START, Story
 
 LADDER = ladder.build(interval=15 * SECOND, overlap=10 * MINUTE, status_horizon=3 * DAY, every=6 * HOUR, back=7 * DAY)
@@ -23,7 +23,7 @@ LADDER = ladder.build(interval=15 * SECOND, overlap=10 * MINUTE, status_horizon=
 
 def test_a_request_that_fails_stays_in_hand_and_a_run_that_fails_waits_ever_longer() -> None:
     """Four more tries of the same request, soon; then a new run, each later than the last, up to a quarter of an hour."""
-    account: Any = SimpleNamespace(adapter=SimpleNamespace(chores=(SideQuery("audit", share=0.05, period=MINUTE),)))
+    account: Any = SimpleNamespace(provider=SimpleNamespace(side_queries=(SimpleNamespace(name="audit", share=0.05, period=MINUTE),)))
     polled, index = StreamPoll(Stream("heymarket", "a", "team"), LADDER), len(LADDER) + 1
     waits, request = [], Request("POST", "/v1/messages/all/count")
     for _ in range(5):
@@ -41,7 +41,7 @@ def test_audits_come_to_an_end_where_one_request_in_seven_fails(monkeypatch: pyt
     begin, page = chores.begin, chores.page
 
     def name(account: Any, polled: StreamPoll, index: int) -> str:
-        return account.adapter.chores[polled.chore(index)].name
+        return account.provider.side_queries[polled.chore(index)].name
 
     def counted(account: Any, polled: StreamPoll, index: int) -> bool:
         before, asks = index in polled.chores, begin(account, polled, index)

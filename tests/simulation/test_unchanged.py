@@ -53,13 +53,13 @@ def test_memory_is_bounded() -> None:
 def test_a_page_is_known_while_each_of_its_copies_is(history: list[tuple[str, bytes]]) -> None:
     """The same answer to the same request is the same page; it counts as read as long as every row would."""
     known, rows = UnchangedRows(), [Row("a", 0, b"1"), Row("b", 0, b"2")]
-    request, response = Request("GET", "/", step={"now": 1}), Response(200, {}, b"[1,2]")
-    repeat = remembered_page(page_digest(request, response), Page(rows, memo={"limit": 3}))
+    request, response = Request("GET", "/", continuation={"now": 1}), Response(200, {}, b"[1,2]")
+    repeat = remembered_page(page_digest(request, response), Page(rows, learned={"limit": 3}))
     assert repeat is not None
     assert repeat.mark == page_digest(request, Response(200, {"date": "later"}, b"[1,2]"))
-    assert repeat.mark != page_digest(Request("GET", "/", step={"now": 2}), response)
+    assert repeat.mark != page_digest(Request("GET", "/", continuation={"now": 2}), response)
     assert repeat.mark != page_digest(request, Response(200, {}, b"[1,3]"))
-    assert (repeat.page.count, repeat.page.rows, repeat.page.memo) == (2, [], {"limit": 3})
+    assert (repeat.page.count, repeat.page.rows, repeat.page.learned) == (2, [], {"limit": 3})
     for id_, raw in history:
         known.learn(Row(id_, 0, raw))
         assert known.has_all(repeat) == all(known.has(row) for row in rows)

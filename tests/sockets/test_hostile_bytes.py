@@ -21,9 +21,9 @@ from poller.polling.client.bodies import RESPONSE_BYTES_MAX
 from poller.polling.client.http import HEADERS_BYTES_MAX
 from poller.polling.client.rate_limit import Go
 from poller.polling.client.transport import CONNECTIONS_MAX
-from poller.providers.contract import Authorization, Request, Window
+from poller.providers.contract import Headers, Request, Window
 from poller.providers.kit.rows import ROWS_MAX
-from poller.providers.registry import PROVIDERS, adapter_of
+from poller.providers.registry import BUILT_IN, provider_of
 from tests.support.vendor import client_of
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n"
@@ -153,7 +153,7 @@ def test_a_request_that_is_asked_again_with_fresh_credentials_waits_for_its_turn
             return Go()
 
         client._limiter.take = take  # type: ignore[method-assign]
-        client._credentials = SimpleNamespace(current=lambda _: Authorization({}), renewed=lambda _: Authorization({"authorization": "x"}))  # type: ignore[assignment]
+        client._credentials = SimpleNamespace(current=lambda _: Headers({}), renewed=lambda *_: Headers({"authorization": "x"}))  # type: ignore[assignment]
         async with client:
             await client.exchange(Request("GET", "/x"))
             return (await client.exchange(Request("GET", "/x"))).response.status
@@ -268,21 +268,21 @@ BODIES: dict[str, bytes] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("provider", PROVIDERS)
+@pytest.mark.parametrize("provider", BUILT_IN)
 @pytest.mark.parametrize("name", list(BODIES))
 def test_json_at_its_worst_is_an_error_of_ours_or_a_dead_letter(provider: str, name: str) -> None:
     """Nesting, counts, numbers and texts beyond measure: a typed error, or rows that can be read or refused one by one."""
     from poller.providers.contract import Response
 
-    adapter, now = adapter_of(provider), 1_790_000_000 * SECOND
-    request = adapter.first_page(Stream(provider, "a", "b"), Window(now - DAY, now, now), {})
+    made, now = provider_of(provider), 1_790_000_000 * SECOND
+    request = made.first_page(Stream(provider, "a", "b"), Window(now - DAY, now, now), {})
     try:
-        page = adapter.read_page(request, Response(200, {"content-type": "application/json"}, BODIES[name]))
+        page = made.read_page(request, Response(200, {"content-type": "application/json"}, BODIES[name]))
     except ProviderError:
         return
     for row in page.rows:
         if hasattr(row, "created"):
-            adapter.read_row(row)  # pyright: ignore[reportArgumentType]
+            made.read_row(row)  # pyright: ignore[reportArgumentType]
 
 
 def test_the_limits_have_names() -> None:

@@ -6,6 +6,7 @@ Files::
     http            requests and answers, within limits
     transport       the connections, as the configuration has them
     bodies          what an answer holds, unpacked and in UTF-8
+    addresses       a request's URL, which never leaves base_url
     credentials     an account's secrets as headers
     rate_limit      how fast
     provider_clock  the provider's clock, from Date headers

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from ...errors import ConfigError, Unauthorized
 from ...model import Instant
-from ...providers.contract import Adapter, Authorization
+from ...providers.contract import Headers, Provider, Response, Token, TokenRequest
 
 
 class Secret(Protocol):
@@ -21,26 +21,40 @@ class Secret(Protocol):
 class Credentials:
     """What one account signs its requests with."""
 
-    def __init__(self, adapter: Adapter, secrets: Mapping[str, Secret]) -> None:
-        self._adapter, self._secrets = adapter, secrets
+    def __init__(self, provider: Provider, secrets: Mapping[str, Secret]) -> None:
+        self._provider, self._secrets = provider, secrets
         self._values: dict[str, str] = {}
-        self._made: Authorization | None = None
+        self._token: Token | None = None
+        self._made: Headers | None = None
 
-    def current(self, now: Instant) -> Authorization:
-        """Headers for a request at provider time ``now``; raises Unauthorized when a secret cannot be read."""
+    def current(self, now: Instant) -> Headers | TokenRequest:
+        """Headers for a request at provider time ``now``, or the request for a token that they need first.
+
+        Raises Unauthorized when a secret cannot be read.
+        """
         try:
             values = {name: secret.read() for name, secret in self._secrets.items()}
         except ConfigError:
             raise Unauthorized("a secret cannot be read") from None
-        made = self._made
-        if made is None or values != self._values or (made.expires is not None and now >= made.expires):
-            self._values = values
-            self._made = made = self._adapter.authorize(values, now)
-        return made
+        if values != self._values:
+            self._values, self._token, self._made = values, None, None
+        if self._token is not None and self._token.expires is not None and now >= self._token.expires:
+            self._token, self._made = None, None
+        if self._made is None or (self._made.expires is not None and now >= self._made.expires):
+            made = self._provider.authenticate(values, self._token, now)
+            if isinstance(made, TokenRequest):
+                return made
+            self._made = made
+        return self._made
 
-    def renewed(self, now: Instant) -> Authorization:
-        """After a 401: secrets read and signed again."""
-        self._made = None
+    def issued(self, response: Response, now: Instant) -> None:
+        """The answer to a request for a token. Raises as :meth:`Provider.read_token`."""
+        self._token, self._made = self._provider.read_token(response, now), None
+
+    def renewed(self, now: Instant, refused: Headers) -> Headers | TokenRequest:
+        """After a 401 to ``refused``: secrets read and signed again, unless another request did so meanwhile."""
+        if self._made is refused:
+            self._token, self._made = None, None
         return self.current(now)
 
     def changed(self) -> bool:

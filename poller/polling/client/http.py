@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from urllib.parse import urlencode
 
 import anyio
 import httpx
@@ -20,8 +19,9 @@ from ... import __version__
 from ...clock import SystemClock
 from ...errors import BadPage, ConnectionLost, PollerError, Unreachable
 from ...model import Instant
-from ...providers.contract import Request, Response
+from ...providers.contract import Headers, Request, Response, TokenRequest
 from ...times import http_date
+from .addresses import Asked, asked_for, token_asked_for
 from .bodies import body_of
 from .transport import Connections, Passage, Transport, passage
 
@@ -68,16 +68,18 @@ class Fetcher:
         """Close its connections, in bounded time."""
         await self._connections.aclose()
 
-    async def send(self, request: Request, authorization: dict[str, str]) -> Fetched:
-        """One request with the headers of its credentials, and its answer.
+    async def send(self, request: Request | TokenRequest, made: Headers) -> Fetched:
+        """One request with what its credentials made, and its answer.
 
         Raises ClientUnusable where no request can be sent at all, ConnectionLost where a kept connection ended before
-        the answer began, Unreachable for every other failure of the transport, BadPage for an answer over the limits.
+        the answer began, Unreachable for every other failure of the transport, BadPage for an answer over the limits,
+        and for a link that leads elsewhere.
         """
+        asked = token_asked_for(self._base, request) if isinstance(request, TokenRequest) else asked_for(self._base, request, made)
         began, code = self._clock.monotonic(), "error"
         try:
             with anyio.fail_after(self._timeout_s):
-                fetched = await self._exchange(request, authorization)
+                fetched = await self._exchange(asked)
             code = str(fetched.response.status)
         except (TimeoutError, httpx.TimeoutException):
             code = "timeout"
@@ -91,15 +93,11 @@ class Fetcher:
             self._on_request(code, self._clock.monotonic() - began)
         return fetched
 
-    async def _exchange(self, request: Request, authorization: dict[str, str]) -> Fetched:
-        headers = HEADERS | authorization
-        if request.body is not None:
-            headers["content-type"] = "application/json"
-        url = self._base + request.path + (f"?{urlencode(request.query)}" if request.query else "")
+    async def _exchange(self, asked: Asked) -> Fetched:
         way = Passage()
         extensions = {**self._timeouts, "trace": way.trace}
-        asked = httpx.Request(request.method, url, headers=headers, content=request.body, extensions=extensions)
-        answer = await self._answer(asked, way)
+        sent = httpx.Request(asked.method, asked.url, headers=HEADERS | asked.headers, content=asked.body, extensions=extensions)
+        answer = await self._answer(sent, way)
         try:
             if sum(len(name) + len(value) for name, value in answer.headers.raw) > HEADERS_BYTES_MAX:
                 raise BadPage("the answer's headers are too large")

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from types import TracebackType
 
+import anyio
 from msgspec import Struct
 
 from ...clock import SystemClock
-from ...errors import ConnectionLost
+from ...errors import ConnectionLost, Unauthorized
 from ...model import Instant
-from ...providers.contract import Adapter, Request, Response
+from ...providers.contract import Headers, Provider, Request, Response, TokenRequest
 from ...providers.kit.answers import RETRY_AFTER_MAX_S, exhausted
 from .credentials import Credentials
 from .http import Fetcher
@@ -41,9 +42,10 @@ def tells_time(response: Response) -> bool:
 class VendorClient:
     """One account's vendor: provider, HTTP, credentials, rate limit, clock. An async context manager."""
 
-    def __init__(self, provider: Adapter, http: Fetcher, credentials: Credentials, limiter: RateLimiter, clock: SystemClock) -> None:
+    def __init__(self, provider: Provider, http: Fetcher, credentials: Credentials, limiter: RateLimiter, clock: SystemClock) -> None:
         self.provider, self.provider_clock = provider, ProviderClock()
         self._http, self._credentials, self._limiter, self._clock = http, credentials, limiter, clock
+        self._one_token = anyio.Lock()
         self._held_until = 0.0
 
     async def __aenter__(self) -> VendorClient:
@@ -91,25 +93,43 @@ class VendorClient:
         The caller has taken its allowance. Raises Unreachable for every failure of the transport, BadPage for an
         answer over the limits, Unauthorized when a secret cannot be read.
         """
-        used = self._credentials.current(self.now_earliest())
-        answer = await self._send(request, used.headers)
+        used = await self._authenticated(self._credentials.current(self.now_earliest()))
+        answer = await self._send(request, used)
         if answer.response.status != 401:
             return answer
-        fresh = self._credentials.renewed(self.now_earliest())
+        fresh = await self._authenticated(self._credentials.renewed(self.now_earliest(), used))
         if fresh.headers == used.headers or not await self._may_send_again():
             return answer
-        return await self._send(request, fresh.headers)
+        return await self._send(request, fresh)
 
-    async def _send(self, request: Request, headers: dict[str, str]) -> Exchange:
+    async def _authenticated(self, made: Headers | TokenRequest) -> Headers:
+        """The headers of a request; a token that they need is asked for first, once for all requests that wait for it.
+
+        A request for a token keeps the rate limit as every other. Raises as :meth:`Provider.read_token`.
+        """
+        if isinstance(made, Headers):
+            return made
+        async with self._one_token:
+            made = self._credentials.current(self.now_earliest())  # another request may have brought it meanwhile
+            if isinstance(made, TokenRequest):
+                await self._may_send_again()
+                issued = await self._send(made, Headers())
+                self._credentials.issued(issued.response, self.now_earliest())
+                made = self._credentials.current(self.now_earliest())
+        if isinstance(made, TokenRequest):
+            raise Unauthorized("the token is not accepted")
+        return made
+
+    async def _send(self, request: Request | TokenRequest, made: Headers) -> Exchange:
         """One request over HTTP; what its answer says of the vendor's clock and of the allowance is taken to heart."""
         sent = self._clock.now()
         try:
-            fetched = await self._http.send(request, headers)
+            fetched = await self._http.send(request, made)
         except ConnectionLost:  # servers close what is idle, often just as it is used again: every request only reads
             if not await self._may_send_again():
                 raise
             sent = self._clock.now()
-            fetched = await self._http.send(request, headers)
+            fetched = await self._http.send(request, made)
         received = self._clock.now()
         if tells_time(fetched.response):
             self.provider_clock.observe(fetched.date, received)

@@ -9,18 +9,35 @@ over-full second is paged, and where its pages moved, again and again until two 
 
 from __future__ import annotations
 
-import base64
-from typing import Any
+from typing import Any, ClassVar, Literal
 from urllib.parse import quote
 
 import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from ...model import DAY, HOUR, MINUTE, SECOND, BadRow, Gap, Instant, Observation, Row, Stream
-from ...times import epoch
-from ..contract import LOOKUP, Authorization, Json, Page, Request, Response, SideQuery, Skipped, View, Window
+from ...model import DAY, HOUR, MINUTE, SECOND, BadRow, Gap, Instant, Message, Observation, Row, Stream
+from ...times import epoch, instant
+from ..contract import (
+    LOOKUP,
+    ByTime,
+    Headers,
+    Json,
+    Listing,
+    Named,
+    Page,
+    Request,
+    Response,
+    Secrets,
+    SideQuery,
+    Skipped,
+    Streams,
+    Token,
+    View,
+    Window,
+)
 from ..kit.answers import accept
+from ..kit.auth import NoToken, basic
 from ..kit.rows import decoded
 from . import reread as fonedynamics_audit
 from .message import _observation, row_of
@@ -47,25 +64,40 @@ from .slices import (
     _usual,
 )
 
+AHEAD: Instant = 14 * DAY + HOUR
+"""Sends can be scheduled 14 days ahead; a filter on that stamp would hide them."""
+
 _NO_SUCH = frozenset({400, 403, 404, 410})
 
 
-class FoneDynamics(Struct, frozen=True):
-    """The adapter; see :class:`poller.providers.Adapter`. ``params_in`` is ``query``, or ``body`` for the literal reading of the docs."""
+class FoneDynamicsOptions(Struct, frozen=True, forbid_unknown_fields=True):
+    """The vendor's own keys of an account."""
 
-    params_in: str = "query"
-    name: str = "fonedynamics"
-    base_url: str | None = "https://api.fonedynamics.com"
-    rate_limit: tuple[int, float] = (60, 60.0)
-    credential_sets: tuple[tuple[str, ...], ...] = (("account_sid", "token"),)
-    filtered: bool = True
-    ahead: Instant = 14 * DAY + HOUR
-    """Sends can be scheduled 14 days ahead; a filter on that stamp would hide them."""
+    params_in: Literal["query", "body"] = "query"
+    """Where parameters go; ``body`` for the literal reading of the docs, which print a JSON object."""
 
-    def authorize(self, secrets: dict[str, str], now: Instant) -> Authorization:
+
+class FoneDynamics(NoToken, Struct, frozen=True):
+    """The adapter; see :class:`poller.providers.Provider`."""
+
+    options: FoneDynamicsOptions = FoneDynamicsOptions()
+    name: ClassVar[str] = "fonedynamics"
+    base_url: ClassVar[str | None] = "https://api.fonedynamics.com"
+    rate_limit: ClassVar[tuple[int, float]] = (60, 60.0)
+    credentials: ClassVar[tuple[frozenset[str], ...]] = (frozenset({"account_sid", "token"}),)
+    streams: ClassVar[Streams] = Named("properties")
+    listing: ClassVar[Listing] = ByTime(ahead=AHEAD)
+    Options: ClassVar[type[Struct]] = FoneDynamicsOptions
+    Continuation: ClassVar[Any] = None
+    Learned: ClassVar[Any] = None
+
+    def identity(self, secrets: Secrets) -> str:
+        """The AccountSid."""
+        return secrets["account_sid"]
+
+    def authenticate(self, secrets: Secrets, token: Token | None, now: Instant) -> Headers:
         """HTTP Basic, AccountSid and Token."""
-        pair = f"{secrets['account_sid']}:{secrets['token']}".encode()
-        return Authorization({"authorization": "Basic " + base64.b64encode(pair).decode()})
+        return basic(secrets["account_sid"], secrets["token"])
 
     def probe(self, stream: Stream, now: Instant) -> Request:
         """One second of the property."""
@@ -73,20 +105,37 @@ class FoneDynamics(Struct, frozen=True):
         return self.first_page(stream, Window(second - SECOND, second, now), {"modest": now // SECOND})
 
     @property
-    def chores(self) -> tuple[SideQuery, ...]:
+    def side_queries(self) -> tuple[SideQuery, ...]:
         """Look-ups by id of what is not final; and every range once more under other tilings."""
-        return (SideQuery(LOOKUP, share=0.2), SideQuery("tilings", share=0.05, period=MINUTE))
+        return (
+            SideQuery(LOOKUP, share=0.2, begin=self._look_up, read=self.read_page),
+            SideQuery("tilings", share=0.05, period=MINUTE, begin=self._reread, read=self.read_page),
+        )
 
-    def begin(self, chore: str, stream: Stream, view: View) -> Request | None:
-        """``lookup``: ``GET /v2/Messages/{MessageSid}``, one message."""
-        if chore == LOOKUP:
-            return (view.message_id and Request("GET", f"/v2/Messages/{quote(view.message_id, safe='')}", step={"kind": "lookup"})) or None
+    def _look_up(self, stream: Stream, view: View) -> Request | None:
+        """``GET /v2/Messages/{MessageSid}``, one message."""
+        if view.message_id is None:
+            return None
+        return Request("GET", f"/v2/Messages/{quote(view.message_id, safe='')}", continuation={"kind": "lookup"})
+
+    def _reread(self, stream: Stream, view: View) -> Request | None:
         return fonedynamics_audit.begin(self, stream, view)
 
-    def first_page(self, stream: Stream, window: Window, memo: Json, **only: str) -> Request:
+    def change_stamp(self, message: Message) -> Instant | None:
+        """The latest of its stamps but the scheduled one: the vendor has none of its own for changes."""
+        return max(
+            filter(None, map(instant, (message.created_at, message.sent_at, message.delivered_at, message.received_at))), default=None
+        )
+
+    def reached(self, request: Request) -> Instant | None:
+        """The end of the slice."""
+        return request.continuation["slice"][1] * SECOND
+
+    def first_page(self, stream: Stream, window: Window, learned: Any, **only: str) -> Request:
         """The newest slice of the window; ``only`` filters, for an audit (never combined with paging by Status)."""
+        memo: Json = learned or {}
         since, now = window.since // SECOND, window.now // SECOND
-        until = max(since + 1, -(-(window.until if window.until is not None else window.now + self.ahead) // SECOND))
+        until = max(since + 1, -(-(window.until if window.until is not None else window.now + AHEAD) // SECOND))
         step: Json = {
             "path": _path(stream),
             "since": since,
@@ -105,20 +154,20 @@ class FoneDynamics(Struct, frozen=True):
 
     def read_page(self, request: Request, response: Response) -> Page:
         """One answer: rows, and what is left of the window."""
-        step = request.step
+        step = request.continuation
         if step.get("kind") == "lookup" and response.status in _NO_SUCH:
             return Page([])
         if step.get("kind") == "tilings":
             return fonedynamics_audit.read(self, request, response)
         if response.status == 400 and "slice" in step and _count(step) > COUNT_DOCUMENTED:
             again = self._ask({**step, "memo": {**step["memo"], "modest": step["now"]}})
-            return Page([], replace(again, fleeting=request.fleeting))
+            return Page([], replace(again, resumable=request.resumable))
         body = accept(response, other_gone=True)
         if step.get("kind") == "lookup":
             return Page([row_of(raw) for raw in _single(body)])
         rows = list(_rows(body))
         if not rows and self._doubtful(request):
-            return Page(rows, replace(request, step={**step, "empty": True}))
+            return Page(rows, replace(request, continuation={**step, "empty": True}))
         oddities = ("empty_answer",) * bool(rows and step.get("empty"))
         step = {name: value for name, value in step.items() if name != "empty"}
         page = self._read_window(request, step, body, rows)
@@ -126,7 +175,7 @@ class FoneDynamics(Struct, frozen=True):
 
     def _doubtful(self, request: Request) -> bool:
         """Whether an answer without rows must be confirmed: a provider in trouble may give one, and much would be taken for read."""
-        step = request.step
+        step = request.continuation
         if step.get("empty"):
             return False
         if "ids" in step:
@@ -144,7 +193,7 @@ class FoneDynamics(Struct, frozen=True):
         if "ids" in step:
             return self._second(step, rows)
         if not step["skip"]:
-            whole = not rows or (len(rows) < request.step["most"] and not _like_a_cap(len(rows)))
+            whole = not rows or (len(rows) < request.continuation["most"] and not _like_a_cap(len(rows)))
             return self._done(step, rows) if whole else Page(rows, self._ask({**step, "skip": len(rows)}))
         return self._split({**step, "most": step["skip"], "cut": step["skip"]}, rows) if rows else self._done(step, rows)
 
@@ -154,9 +203,9 @@ class FoneDynamics(Struct, frozen=True):
         if step["skip"]:
             query.append(("Results_Skip", step["skip"]))
         query += step.get("only", {}).items()
-        if self.params_in == "body":
-            return Request("GET", step["path"], body=msgspec.json.encode(dict(query)), step=step)
-        return Request("GET", step["path"], tuple((name, str(value)) for name, value in query), step=step)
+        if self.options.params_in == "body":
+            return Request("GET", step["path"], body=msgspec.json.encode(dict(query)), continuation=step)
+        return Request("GET", step["path"], tuple((name, str(value)) for name, value in query), continuation=step)
 
     def _done(self, step: Json, rows: list[Row | BadRow], gaps: tuple[Gap, ...] = ()) -> Page:
         """This slice is exhausted: the next one below it, or the end."""
@@ -166,7 +215,7 @@ class FoneDynamics(Struct, frozen=True):
         if since in (step["now"], step["since"]):
             step = {**step, "memo": _learned(step), "total": 0, "until": since}
         if since <= step["since"]:
-            return Page(rows, None, memo={**step["memo"], "most": step["most"], "cut": step["cut"]}, gaps=gaps)
+            return Page(rows, None, learned={**step["memo"], "most": step["most"], "cut": step["cut"]}, gaps=gaps)
         density = max(held, _room(step) / 2) / (until - since)  # so the next slice is at most twice as long
         if since == step["now"]:  # what was scheduled says nothing of what was sent
             density = _usual(step, since)
@@ -198,7 +247,7 @@ class FoneDynamics(Struct, frozen=True):
 
     def _fleeting(self, rows: list[Row | BadRow], step: Json) -> Page:
         """With a request that is too long to be kept: it knows the ids of a whole second."""
-        return Page(rows, replace(self._ask(step), fleeting=True))
+        return Page(rows, replace(self._ask(step), resumable=False))
 
     def read_row(self, row: Row) -> Observation | BadRow | Skipped:
         """One message; timestamps are epoch seconds, absent where null, zero or negative."""

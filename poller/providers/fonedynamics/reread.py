@@ -30,7 +30,7 @@ SHORTER = 1.6
 def begin(adapter: FoneDynamics, stream: Stream, view: View) -> Request | None:
     """A look that is due, else the next range of the round; a round a period of the deepest rung."""
     start, edge = looks.above(max(view.floor, view.now - view.depth)), looks.below(view.now - looks.CLOSED)
-    memo = looks.kept({"next": start, "round": view.now, **view.memo}, start)
+    memo = looks.kept({"next": start, "round": view.now, **(view.remembered or {})}, start)
     if start >= edge:
         return None
     span, memo = looks.due(memo, view.now)
@@ -51,14 +51,14 @@ def begin(adapter: FoneDynamics, stream: Stream, view: View) -> Request | None:
         "memo": memo,
         "span": span,
         "ids": [[], [], []],
-        "learned": _of_the_past(view.learned),
+        "learned": _of_the_past(view.learned or {}),
     }
     return _reading(adapter, stream.name, {**step, "plan": plan})
 
 
 def _length(view: View) -> Instant:
     """Longer where little is sent, within half a round: cells, doubled as often as that allows, so that ranges of two rounds are the same or nested."""
-    learned = _of_the_past(view.learned)
+    learned = _of_the_past(view.learned or {})
     room, rate = PAGES_A_RANGE * max(50, learned.get("most", 0)), learned.get("rate", 0.0)
     longest = min(view.every // 2, int(min(view.every, room / rate * SECOND))) if rate > 0 else view.every // 2
     return looks.CELL << max(0, (longest // looks.CELL).bit_length() - 1)
@@ -81,22 +81,22 @@ def _reading(adapter: FoneDynamics, name: str, step: Json) -> Request:
     only = {"Direction": direction} if direction else {}
     learned = {**step["learned"], "rate": SHORTER * step["learned"].get("rate", 0.0)} if which == 1 else step["learned"]
     inner = adapter.first_page(Stream(adapter.name, "", name), Window(since, until, step["now"]), learned, **only)
-    return replace(inner, step={**step, "stream": name, "inner": inner.step})
+    return replace(inner, continuation={**step, "stream": name, "inner": inner.continuation})
 
 
 def read(adapter: FoneDynamics, request: Request, response: Response) -> Page:
     """One page of a reading; after the last the readings are compared."""
-    step = request.step
-    page = adapter.read_page(replace(request, step=step["inner"]), response)
+    step = request.continuation
+    page = adapter.read_page(replace(request, continuation=step["inner"]), response)
     which, ids = step["plan"][0][0], list(step["ids"])
     ids[which] = sorted(looks.ids_of(page.rows).union(ids[which]))[:IDS_MAX]
     step = {**step, "ids": ids}
     if page.next is not None:
-        return Page(page.rows, replace(page.next, step={**step, "inner": page.next.step}), gaps=page.gaps)
+        return Page(page.rows, replace(page.next, continuation={**step, "inner": page.next.continuation}), gaps=page.gaps)
     if len(step["plan"]) > 1:
         return Page(page.rows, _reading(adapter, step["stream"], {**step, "plan": step["plan"][1:]}), gaps=page.gaps)
     whole, tiled, directed = map(set, ids)
     wrong = bool(whole ^ tiled or directed - whole or (directed and whole - directed))
     memo, gaps, said = looks.looked(step["memo"], step["span"], step["now"], wrong=wrong, reason=REASON, halve=False)
     since, until = step["span"]
-    return Page(page.rows, memo=memo, gaps=(*page.gaps, *gaps), proved=() if wrong else ((since, until),), oddities=said)
+    return Page(page.rows, learned=memo, gaps=(*page.gaps, *gaps), proved=() if wrong else ((since, until),), oddities=said)

@@ -8,14 +8,33 @@ requests and the shape of a message.
 
 from __future__ import annotations
 
-import jwt
+from typing import Any, ClassVar
+
 import msgspec
 from msgspec import Struct
 
-from ...model import DAY, MINUTE, SECOND, BadRow, Instant, Observation, Row, Stream
-from ...times import format_rfc3339, http_date, parse_rfc3339
-from ..contract import Authorization, Json, Page, Request, Response, SideQuery, Skipped, View, Window
+from ...model import DAY, MINUTE, SECOND, BadRow, Instant, Message, Observation, Row, Stream
+from ...times import format_rfc3339, http_date, instant, parse_rfc3339
+from ..contract import (
+    ByTime,
+    Fixed,
+    Headers,
+    Json,
+    Listing,
+    NoOptions,
+    Page,
+    Request,
+    Response,
+    Secrets,
+    SideQuery,
+    Skipped,
+    Streams,
+    Token,
+    View,
+    Window,
+)
 from ..kit.answers import accept
+from ..kit.auth import NoToken, bearer, jwt
 from ..kit.rows import count_of, decoded, read_once
 from ..kit.values import words
 from . import recount as heymarket_audit
@@ -32,34 +51,42 @@ JWT_LIVES: Instant = 4 * 60 * SECOND
 """Made anew before the documented five minutes are over."""
 
 
-class Heymarket(Struct, frozen=True):
-    """The adapter; see :class:`poller.providers.Adapter`."""
+class Heymarket(NoToken, Struct, frozen=True):
+    """The adapter; see :class:`poller.providers.Provider`."""
 
-    name: str = "heymarket"
-    base_url: str | None = "https://api.heymarket.com"
-    rate_limit: tuple[int, float] = (400, 60.0)
-    credential_sets: tuple[tuple[str, ...], ...] = (("secret_id", "secret_key"), ("api_key",))
-    filtered: bool = True
-    ahead: Instant = 0
+    options: NoOptions = NoOptions()
+    name: ClassVar[str] = "heymarket"
+    base_url: ClassVar[str | None] = "https://api.heymarket.com"
+    rate_limit: ClassVar[tuple[int, float]] = (400, 60.0)
+    credentials: ClassVar[tuple[frozenset[str], ...]] = (frozenset({"secret_id", "secret_key"}), frozenset({"api_key"}))
+    streams: ClassVar[Streams] = Fixed(("team",))
+    listing: ClassVar[Listing] = ByTime()
+    Options: ClassVar[type[Struct]] = NoOptions
+    Continuation: ClassVar[Any] = None
+    Learned: ClassVar[Any] = None
 
-    def authorize(self, secrets: dict[str, str], now: Instant) -> Authorization:
+    def identity(self, secrets: Secrets) -> str:
+        """The Secret ID, or the API key."""
+        return secrets.get("secret_id") or secrets["api_key"]
+
+    def authenticate(self, secrets: Secrets, token: Token | None, now: Instant) -> Headers:
         """A JWT (HS256, issuer = secret id, key = ``id||key``), or the team's API key. ``iat`` is never ahead of ``now``."""
         if "api_key" in secrets:
-            return Authorization({"authorization": f"Bearer {secrets['api_key']}"})
-        token = sign(secrets["secret_id"], secrets["secret_key"], now // SECOND)
-        return Authorization({"authorization": f"Bearer {token}"}, expires=now + JWT_LIVES)
+            return bearer(secrets["api_key"])
+        payload = {"iss": secrets["secret_id"], "iat": now // SECOND}
+        return jwt(payload, f"{secrets['secret_id']}||{secrets['secret_key']}", expires=now + JWT_LIVES)
 
     def probe(self, stream: Stream, now: Instant) -> Request:
-        """The inboxes of the team."""
-        return Request("GET", "/v1/inboxes")
+        """The newest message, from the list that polling reads."""
+        return Request("POST", heymarket_walk.PATH, body=msgspec.json.encode({"limit": 1}))
 
-    def first_page(self, stream: Stream, window: Window, memo: Json) -> Request:
+    def first_page(self, stream: Stream, window: Window, learned: Any) -> Request:
         """The newest messages, or the newest before the window's end."""
-        return heymarket_walk.begin(window, memo)
+        return heymarket_walk.begin(window, learned or {})
 
     def read_page(self, request: Request, response: Response) -> Page:
         """One answer of a walk, a look at the newest changes, or the audit."""
-        kind = request.step.get("kind")
+        kind = request.continuation.get("kind")
         if kind == "audit":
             return heymarket_audit.read(self, request, response)
         if kind == "walk":
@@ -73,29 +100,41 @@ class Heymarket(Struct, frozen=True):
             return heymarket_walk.counted(request, count_of(body))
         rows = list(_rows(body))
         if kind == "changes":
-            memo = None if request.step["same"] else request.step["memo"]
-            return Page(rows, memo=memo, oddities=("changes_not_in_order",) * (not _by_update(body)))
+            memo = None if request.continuation["same"] else request.continuation["memo"]
+            return Page(rows, learned=memo, oddities=("changes_not_in_order",) * (not _by_update(body)))
         return heymarket_walk.read(request, rows, http_date(response.headers.get("date")))
 
     @property
-    def chores(self) -> tuple[SideQuery, ...]:
-        """The newest changes at every interval; and the audit, which also notices what turns up late."""
-        return (SideQuery("changes", share=0.1), SideQuery("audit", share=0.05, period=MINUTE))
+    def side_queries(self) -> tuple[SideQuery, ...]:
+        """The newest changes at every interval; and the recount, which also notices what turns up late."""
+        return (
+            SideQuery("changes", share=0.1, begin=self._changes, read=self.read_page),
+            SideQuery("audit", share=0.05, period=MINUTE, begin=self._recount, read=self.read_page),
+        )
 
-    def begin(self, chore: str, stream: Stream, view: View) -> Request | None:
+    def _recount(self, stream: Stream, view: View) -> Request | None:
+        return heymarket_audit.begin(view)
+
+    def change_stamp(self, message: Message) -> Instant | None:
+        """``updated``."""
+        return instant(message.updated_at)
+
+    def reached(self, request: Request) -> Instant | None:
+        """The cursor."""
+        return request.continuation.get("cursor")
+
+    def _changes(self, stream: Stream, view: View) -> Request | None:
         """``changes``: one page by ``updated_at``, before no date, or tomorrow's, so that it is the same in both readings of the cursor."""
-        if chore == "audit":
-            return heymarket_audit.begin(view)
-        limit = before = int(view.memo.get("limit", CHANGES_MIN))
+        limit = before = int((view.remembered or {}).get("limit", CHANGES_MIN))
         if view.events * 2 > limit:
-            limit = min(limit * 2, int(view.learned.get("limit", heymarket_walk.LIMIT)))
+            limit = min(limit * 2, int((view.learned or {}).get("limit", heymarket_walk.LIMIT)))
         elif view.events * 8 < limit:
             limit = max(limit // 2, CHANGES_MIN)
         body: Json = {"order": "updated_at", "limit": limit}
-        if heymarket_walk.DATED in view.learned:
+        if heymarket_walk.DATED in (view.learned or {}):
             body["created_at"] = format_rfc3339(view.now + DAY)
         step = {"kind": "changes", "memo": {"limit": limit}, "same": limit == before}
-        return Request("POST", heymarket_walk.PATH, body=msgspec.json.encode(body), step=step)
+        return Request("POST", heymarket_walk.PATH, body=msgspec.json.encode(body), continuation=step)
 
     def read_row(self, row: Row) -> Observation | BadRow | Skipped:
         """One message in any of its three documented shapes."""
@@ -130,10 +169,3 @@ def _by_update(body: bytes) -> bool:
     briefs = [_brief.decode(row.raw) for row in _rows(body) if isinstance(row, Row)]
     stamps = [stamp.instant for brief in briefs if (stamp := parse_rfc3339(brief.updated)) is not None]
     return all(later <= sooner for sooner, later in zip(stamps, stamps[1:], strict=False))
-
-
-def sign(secret_id: str, secret_key: str, issued: int) -> str:
-    """The JWT of developers.heymarket.com, "Authentication": ``{"iss", "iat"}`` under ``<id>||<key>``."""
-    return jwt.encode(
-        {"iss": secret_id, "iat": issued}, f"{secret_id}||{secret_key}".encode(), algorithm="HS256", headers={"alg": "HS256", "typ": "JWT"}
-    )

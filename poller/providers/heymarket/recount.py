@@ -39,14 +39,14 @@ class Reader(Protocol):
     """The adapter's own reading of a walk's page."""
 
     def read_page(self, request: Request, response: Response) -> Page:
-        """See :class:`poller.providers.Adapter`."""
+        """See :class:`poller.providers.Provider`."""
         ...
 
 
 def begin(view: View) -> Request | None:
     """A look that is due, else the next block that is old enough, else the counts around all that was walked."""
     start, edge = looks.above(max(view.floor, view.now - view.depth)), looks.below(view.now - looks.CLOSED)
-    memo = looks.kept({"blocks": [], "agreed": 0, "tries": 0, "waiting": [], **view.memo}, start)
+    memo = looks.kept({"blocks": [], "agreed": 0, "tries": 0, "waiting": [], **(view.remembered or {})}, start)
     for kept in ("blocks", "waiting"):
         memo[kept] = [block for block in memo[kept] if block[0] >= start]
     if memo.get("off") or start >= edge:
@@ -66,12 +66,12 @@ def begin(view: View) -> Request | None:
 def _count(step: Json) -> Request:
     """The next count that is wanted."""
     body = msgspec.json.encode({"created_at": format_rfc3339(step["ask"][len(step["got"])])})
-    return Request("POST", f"{heymarket_walk.PATH}/count", body=body, step=step)
+    return Request("POST", f"{heymarket_walk.PATH}/count", body=body, continuation=step)
 
 
 def read(reader: Reader, request: Request, response: Response) -> Page:
     """One answer of the audit."""
-    step = request.step
+    step = request.continuation
     if step["phase"] in ("upper", "lower"):
         return _walked(reader, request, response)
     step = {**step, "got": [*step["got"], count_of(accept(response))]}
@@ -85,13 +85,13 @@ def read(reader: Reader, request: Request, response: Response) -> Page:
 def _walk(step: Json, span: list[Instant]) -> Request:
     """The first page of a walk over a span, from its upper end."""
     inner = heymarket_walk.begin(Window(span[0], span[1], step["now"]), {})
-    return msgspec.structs.replace(inner, step={**step, "inner": inner.step})
+    return msgspec.structs.replace(inner, continuation={**step, "inner": inner.continuation})
 
 
 def _walked(reader: Reader, request: Request, response: Response) -> Page:
     """One page of a walk, read as always; ids and dates of what it lists are kept."""
-    step = request.step
-    page = reader.read_page(msgspec.structs.replace(request, step=step["inner"]), response)
+    step = request.continuation
+    page = reader.read_page(msgspec.structs.replace(request, continuation=step["inner"]), response)
     rows = heymarket_walk.of_walk(step["inner"], page.rows)
     seen = {**{looks.id_of(row): row.created if isinstance(row, Row) else NEVER for row in rows}, **step[step["phase"]]}
     step = {
@@ -100,7 +100,7 @@ def _walked(reader: Reader, request: Request, response: Response) -> Page:
         "pages": step["pages"] + (step["inner"]["kind"] == "walk"),
     }
     if page.next is not None and not (step["phase"] == "lower" and _found(step)):
-        following = msgspec.structs.replace(page.next, step={**step, "inner": page.next.step})
+        following = msgspec.structs.replace(page.next, continuation={**step, "inner": page.next.continuation})
     elif step["phase"] == "upper":
         oldest = min([step["span"][0], *step["upper"].values()])
         following = _walk({**step, "phase": "lower", "lower": {}, "pages": 0}, [oldest, step["span"][0]])
@@ -121,21 +121,21 @@ def _verdict(step: Json) -> Page:
     counted, listed = step["got"][0] - step["got"][1], _between(step["upper"], step["lower"], span[0])
     wrong = counted > listed
     if step["before"] != step["got"] and memo["tries"] < TRIES_MAX:
-        return Page([], memo={**memo, "tries": memo["tries"] + 1, "todo": [*memo["todo"], span]})
+        return Page([], learned={**memo, "tries": memo["tries"] + 1, "todo": [*memo["todo"], span]})
     memo = {**_blocked(memo, span, counted), "tries": 0, "agreed": memo["agreed"] + (not wrong and listed > 0)}
     if wrong and not memo["agreed"]:
         return _incomparable(memo, span)
     if memo["agreed"]:
         memo |= {"todo": [*memo["todo"], *memo["waiting"]], "waiting": []}
     memo, gaps, said = looks.looked(memo, span, now, wrong=wrong, reason=REASON)
-    return Page([], memo=memo, gaps=gaps, proved=() if wrong else ((span[0], span[1]),), oddities=said)
+    return Page([], learned=memo, gaps=gaps, proved=() if wrong else ((span[0], span[1]),), oddities=said)
 
 
 def _incomparable(memo: Json, span: list[Instant]) -> Page:
     """No count agreed with a list yet: a block waits until one did; where several blocks do, counts mean something else."""
     waiting = [*(each for each in memo["waiting"] if each != span), span]
     off = len(waiting) >= TRIES_MAX
-    return Page([], memo={**memo, "waiting": waiting, "suspects": {}, "off": off}, oddities=("counts_not_comparable",) * off)
+    return Page([], learned={**memo, "waiting": waiting, "suspects": {}, "off": off}, oddities=("counts_not_comparable",) * off)
 
 
 def _between(upper: dict[str, Instant], lower: dict[str, Instant], bound: Instant) -> int:
@@ -180,6 +180,6 @@ def _watched(step: Json) -> Page:
             blocks[low][2] = above - below
     memo = {**memo, "blocks": blocks, "todo": todo}
     if not left:
-        return Page([], memo=memo)
+        return Page([], learned=memo)
     low, high = left[0][:2]
-    return Page([], _count({**step, "memo": memo, "spans": left, "ask": [blocks[(low + high) // 2][0]], "got": []}), memo=memo)
+    return Page([], _count({**step, "memo": memo, "spans": left, "ask": [blocks[(low + high) // 2][0]], "got": []}), learned=memo)

@@ -77,12 +77,12 @@ def _ask(step: Json, expected: float | None = None) -> Request:
     body: Json = {"limit": length}
     if step["cursor"] is not None:
         body["created_at"] = format_rfc3339(max(SECOND, step["cursor"] - step.get("less", 0)))
-    return Request("POST", PATH, body=msgspec.json.encode(body), step={**step, "length": length})
+    return Request("POST", PATH, body=msgspec.json.encode(body), continuation={**step, "length": length})
 
 
 def refused(request: Request, response: Response) -> Request | None:
     """What to ask instead after a 400: with the cursor that the older page requires, a shorter page, or no longer one of a group."""
-    step = request.step
+    step = request.continuation
     if response.status not in (400, 422):
         return None
     if "got" in step:
@@ -108,22 +108,22 @@ def rows_of(body: bytes) -> list[bytes]:
 
 def read(request: Request, rows: list[Row | BadRow], now: Instant | None = None) -> Page:
     """The page and what to ask next. ``now``: when the provider answered, as far as it says."""
-    step = request.step
+    step = request.continuation
     if step["kind"] == "talk":
         return _after_talk(step, rows)
     if not rows and _doubtful(step):
-        return Page(rows, replace(request, step={**step, "empty": True}))
+        return Page(rows, replace(request, continuation={**step, "empty": True}))
     oddities = ("empty_answer",) * bool(rows and step.get("empty"))
     step = {name: value for name, value in step.items() if name != "empty"}
     good = [row for row in rows if isinstance(row, Row)]
     total = step.get("total", 0) + sum(row.created >= step["since"] for row in good)
     if not rows or (good and heymarket_page.over(good, step["since"])):
-        return Page(rows, None, memo=_memo(step, total), oddities=oddities)
+        return Page(rows, None, learned=_memo(step, total), oddities=oddities)
     if not good:
         return _undated(step, rows, total)
     fingerprint = heymarket_page.fingerprint(good)
     if _ended(step, rows, good):
-        return Page(rows, None, memo=_memo(step, total), oddities=oddities)
+        return Page(rows, None, learned=_memo(step, total), oddities=oddities)
     same = step.get("same", 0) + 1 if fingerprint == step.get("page") else 0
     _honoured(step, good, same, now)
     step = {
@@ -161,7 +161,7 @@ def _ended(step: Json, rows: list[Row | BadRow], good: list[Row]) -> bool:
 def _undated(step: Json, rows: list[Row | BadRow], total: int) -> Page:
     """No row of the page says where it is: a longer page may, unless the list ends here."""
     if len(rows) < LIMIT_FALLBACK:
-        return Page(rows, None, memo=_memo(step, total))
+        return Page(rows, None, learned=_memo(step, total))
     if step["limit"] >= LIMIT_MAX or len(rows) < step.get("length", 0):
         raise BadPage("no row of the page has a date")
     return Page(rows, _ask({**step, "limit": min(LIMIT_MAX, step["limit"] * 2)}))
@@ -241,12 +241,12 @@ def _count(step: Json) -> Request:
     asked = len(step["ends"])
     at = step["edge"] + (0 if asked % 2 else step["unit"]) - (step.get("less") or asked // 2)
     body = msgspec.json.encode({"created_at": format_rfc3339(at)})
-    return Request("POST", f"{PATH}/count", body=body, step={**step, "kind": "count"}, fleeting=True)
+    return Request("POST", f"{PATH}/count", body=body, continuation={**step, "kind": "count"}, resumable=False)
 
 
 def counted(request: Request, count: int) -> Page:
     """Both ends counted: the group is whole, or its conversations are read one by one."""
-    step = {**request.step, "ends": [*request.step["ends"], count]}
+    step = {**request.continuation, "ends": [*request.continuation["ends"], count]}
     listed = len(step["group"])
     both = len(step["ends"]) == 4 or "less" in step
     if len(step["ends"]) % 2 or (not both and listed not in _expected(step)):
@@ -261,8 +261,8 @@ def _expected(step: Json) -> list[int]:
 
 def uncounted(request: Request) -> Page:
     """The provider will not count: nobody can say whether the group is whole."""
-    edge, unit = request.step["edge"], request.step["unit"]
-    return Page([], _leave(request.step, edge), gaps=(Gap("tie_group", edge, edge + unit),))
+    edge, unit = request.continuation["edge"], request.continuation["unit"]
+    return Page([], _leave(request.continuation, edge), gaps=(Gap("tie_group", edge, edge + unit),))
 
 
 def _settled(step: Json, rows: list[Row | BadRow]) -> Page:
@@ -276,7 +276,9 @@ def _settled(step: Json, rows: list[Row | BadRow]) -> Page:
         phone, inbox = step["talks"][0]
         until = -(-(edge + step["unit"]) // SECOND) + 1
         query = (("phoneNumber", phone), ("inboxID", inbox), ("timestamp", str(until)))
-        return Page(rows, Request("GET", "/v1/messages", query, step={**step, "kind": "talk", "talks": step["talks"][1:]}, fleeting=True))
+        return Page(
+            rows, Request("GET", "/v1/messages", query, continuation={**step, "kind": "talk", "talks": step["talks"][1:]}, resumable=False)
+        )
     return Page(rows, past, gaps=(Gap("tie_group", edge, edge + step["unit"]),))
 
 

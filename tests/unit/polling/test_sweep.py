@@ -50,7 +50,7 @@ def account(shard_state: ShardState) -> Any:
         committer=SimpleNamespace(shard_state=shard_state),
         clock=SimpleNamespace(now=lambda: NOW, monotonic=lambda: 0.0),
         provider_clock=ProviderClock(),
-        adapter=Stuut(),
+        provider=Stuut(),
         slack=ladder.SLACK,
         floor_of=lambda now: now - DAY,
     )
