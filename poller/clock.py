@@ -1,4 +1,4 @@
-"""The only time: a monotonic reading to wait by, and a wall clock derived from it where tests want that."""
+"""The only time: a monotonic reading to wait by, and the wall clock."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import time
 import anyio
 import anyio.lowlevel
 
-from .model import SECOND, Instant
+from .model import Instant
 
 
 class SystemClock:
@@ -35,15 +35,3 @@ class SystemClock:
         """
         async with self._turns:
             await anyio.lowlevel.checkpoint()
-
-
-class VirtualClock(SystemClock):
-    """Wall time that follows the event loop's clock, for histories on virtual time."""
-
-    def __init__(self, start: Instant) -> None:
-        super().__init__()
-        self.start = start
-
-    def now(self) -> Instant:
-        """``start`` plus the loop's time."""
-        return self.start + round(anyio.current_time() * SECOND)

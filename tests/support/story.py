@@ -15,7 +15,6 @@ import httpx
 import trio
 import trio.testing
 
-from poller.clock import VirtualClock
 from poller.config import load as configuration
 from poller.demo.accounts import ACCOUNTS, account_lines, write_secrets
 from poller.demo.simulator.judge import Flag, Verdict, judge
@@ -31,6 +30,7 @@ from poller.publishing.cache import CacheDirectory
 from poller.telemetry.facts import Telemetry
 from poller.worker.worker import Worker
 from tests.support.fake_kafka import FakeCluster, FakeLog
+from tests.support.virtual_clock import VirtualClock
 
 START = 1_790_000_000 * SECOND
 SETTLE_TIMES = 10
