@@ -6,7 +6,11 @@ SECONDS ?= 60
 comma := ,
 RECORDS ?= 300000
 
+<<<<<<< HEAD
 .PHONY: help demo test test-unit test-simulation test-kafka house lint chaos kills chaos-sim soak mutants failover brokers fuzz bench bench-restore bench-scale sbom supply deploy docs asyncapi lock clean
+=======
+.PHONY: help demo test lint chaos kills chaos-sim soak mutants failover brokers fuzz bench bench-restore bench-scale sbom supply deploy docs asyncapi flink lock clean
+>>>>>>> c4fd94a (Flink SQL for both topics, judged on a real Flink)
 
 help:  ## say what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -92,6 +96,10 @@ deploy: .venv/ready  ## write anew what follows from the chart, the alerts and t
 
 docs: .venv/ready  ## write anew what follows from the code: schemas, references
 	@$(BIN)/python docs/generate.py
+
+flink: .venv/ready  ## the Flink SQL example on a real Flink (about 145 MB of jars, once)
+	@$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt JPype1
+	@exec $(BIN)/python -m tests.lab.flink
 
 build/node/ready: tests/support/package.json
 	@mkdir -p build/node && cp tests/support/package.json build/node/ && cd build/node && npm install --no-audit --no-fund --no-package-lock --silent

@@ -31,13 +31,15 @@ def events() -> list[Published]:
     return [event for event in story.published() if "dead-letter" not in event.type]
 
 
-@pytest.fixture(scope="module")
-def published(kafka: Cluster, events: list[Published]) -> str:
-    """The events on the public topics, between transactions that were aborted; the address to read from."""
-    admin = AdminClient({"bootstrap.servers": kafka.bootstrap})
+def create(bootstrap: str) -> None:
+    """The public topics, as poller would create them."""
+    admin = AdminClient({"bootstrap.servers": bootstrap})
     for future in admin.create_topics([NewTopic(name, partitions, 1) for name, partitions in TOPICS.items()]).values():
         future.result(30)
-    producer = Producer({"bootstrap.servers": kafka.bootstrap, "transactional.id": "examples"})
+
+
+def publish(producer: Producer, events: list[Published]) -> None:
+    """The events in transactions of twenty, every third after one that says other things and is aborted."""
     producer.init_transactions(30)
     for number, start in enumerate(range(0, len(events), 20)):
         for committed in (False, True) if number % 3 == 0 else (True,):
@@ -47,6 +49,13 @@ def published(kafka: Cluster, events: list[Published]) -> str:
                 value = event.value if committed else event.value | {"status": "read", "revision": 99}
                 producer.produce(topic, json.dumps(value), event.key, headers=list(event.headers.items()))
             (producer.commit_transaction if committed else producer.abort_transaction)(30)
+
+
+@pytest.fixture(scope="module")
+def published(kafka: Cluster, events: list[Published]) -> str:
+    """The events on the public topics, between transactions that were aborted; the address to read from."""
+    create(kafka.bootstrap)
+    publish(Producer({"bootstrap.servers": kafka.bootstrap, "transactional.id": "examples"}), events)
     return kafka.bootstrap
 
 
