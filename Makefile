@@ -6,11 +6,7 @@ SECONDS ?= 60
 comma := ,
 RECORDS ?= 300000
 
-<<<<<<< HEAD
-.PHONY: help demo test test-unit test-simulation test-kafka house lint chaos kills chaos-sim soak mutants failover brokers fuzz bench bench-restore bench-scale sbom supply deploy docs asyncapi lock clean
-=======
-.PHONY: help demo test lint chaos kills chaos-sim soak mutants failover brokers fuzz bench bench-restore bench-scale sbom supply deploy docs asyncapi flink lock clean
->>>>>>> c4fd94a (Flink SQL for both topics, judged on a real Flink)
+.PHONY: $(shell sed -nE 's/^([a-z-]+):.*\#\#.*/\1/p' $(MAKEFILE_LIST))
 
 help:  ## say what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
