@@ -24,7 +24,8 @@
     │   └── OffsetGone         the cached offset is not in this log: restore from the start
     ├── CacheError             the local disk; the shard waits and starts anew
     │   └── CorruptState       the cache is dropped and restored; twice in a row ends the shard
-    └── AssertionError         our bug: the process ends, Kubernetes starts it again
+    ├── Broken                 our bug in one shard's life: that shard starts anew; at the root the process ends with 1
+    └── AssertionError         our bug, an invariant does not hold: the process ends with 1, Kubernetes starts it again
 
 No message of an error ever holds a text, a number, a secret or a row's value.
 """
@@ -183,6 +184,26 @@ class CorruptState(CacheError):
     """The local cache cannot be read."""
 
     kind = "corrupt_state"
+
+
+class Broken(PollerError):
+    """Something of ours failed that should not have."""
+
+    kind = "broken"
+
+
+def broken(group: BaseExceptionGroup[BaseException]) -> Broken:
+    """What nobody expected, by its type and place: its text may hold what a row held, so it is not told."""
+    leaf: BaseException = group
+    while isinstance(leaf, BaseExceptionGroup):
+        leaf = leaf.exceptions[0]
+    frame = leaf.__traceback__
+    place = ""
+    while frame is not None:
+        if "poller" in frame.tb_frame.f_code.co_filename:
+            place = f" in {frame.tb_frame.f_code.co_name}, line {frame.tb_lineno}"
+        frame = frame.tb_next
+    return Broken(f"unexpected {type(leaf).__name__}{place}", fix="report this")
 
 
 def first(group: BaseExceptionGroup[PollerError]) -> PollerError:

@@ -1,4 +1,4 @@
-"""assignor."""
+"""Who gets which shard: the one assignor of the group, and what its leader tells every member."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from typing import Any
 import msgspec
 from aiokafka.coordinator.assignors.abstract import AbstractPartitionAssignor
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment, ConsumerProtocolMemberMetadata
+from msgspec import Struct
 
 
-def deal(partitions: Iterable[int], workers: Mapping[str, bytes]) -> dict[str, list[int]]:
+def assign(partitions: Iterable[int], workers: Mapping[str, bytes]) -> dict[str, list[int]]:
     """Rendezvous hashing with bounded load: each partition to the best-liked worker that has room.
 
     ``workers`` maps member ids to stable names. Stateless, even, and few partitions move when a
@@ -20,15 +21,24 @@ def deal(partitions: Iterable[int], workers: Mapping[str, bytes]) -> dict[str, l
     """
     ordered = sorted(partitions)
     room = math.ceil(len(ordered) / len(workers))
-    dealt: dict[str, list[int]] = {member: [] for member in workers}
+    assigned: dict[str, list[int]] = {member: [] for member in workers}
     for partition in ordered:
         liked = sorted(workers, key=lambda member: (_liking(partition, workers[member]), member), reverse=True)
-        dealt[next(member for member in liked if len(dealt[member]) < room)].append(partition)
-    return dealt
+        assigned[next(member for member in liked if len(assigned[member]) < room)].append(partition)
+    return assigned
 
 
 def _liking(partition: int, name: bytes) -> bytes:
     return hashlib.blake2b(b"%d|" % partition + name, digest_size=8).digest()
+
+
+class Told(Struct, frozen=True):
+    """What the leader tells a member beside its own partitions."""
+
+    owners: dict[int, str] = {}
+    """Who owns which partition of the member's topic."""
+    topics: tuple[str, ...] = ()
+    """All topics of the group: more than one where two installations share it."""
 
 
 class Rendezvous(AbstractPartitionAssignor):
@@ -39,33 +49,29 @@ class Rendezvous(AbstractPartitionAssignor):
 
     def __init__(self, worker: str) -> None:
         self._worker = worker.encode()
-        self.owners: dict[int, str] = {}
-        """Who owns which partition, as the leader dealt last."""
+        self.told = Told()
+        """What the leader said last."""
 
     def metadata(self, topics: Iterable[str]) -> ConsumerProtocolMemberMetadata:  # pyright: ignore[reportIncompatibleMethodOverride]
         """What every member tells the leader: its stable name."""
         return ConsumerProtocolMemberMetadata(self.version, list(topics), self._worker)
 
     def assign(self, cluster: Any, members: Mapping[str, Any]) -> dict[str, ConsumerProtocolMemberAssignment]:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """The leader's deal."""
-        workers = {member: (data.user_data or member.encode()) for member, data in members.items()}
-        topics = sorted({topic for data in members.values() for topic in data.subscription})
-        dealt = {topic: deal(cluster.partitions_for_topic(topic) or (), workers) for topic in topics}
-        owners = {
-            partition: workers[member].decode("utf-8", "replace")
-            for by_member in dealt.values()
-            for member, partitions in by_member.items()
-            for partition in partitions
-        }
-        told = msgspec.json.encode(owners)
-        return {
-            member: ConsumerProtocolMemberAssignment(self.version, [(topic, dealt[topic][member]) for topic in topics], told)
-            for member in members
-        }
+        """The leader's answer: each topic goes to those who want it, whoever else is in the group."""
+        topics = tuple(sorted({topic for data in members.values() for topic in data.subscription}))
+        answer: dict[str, ConsumerProtocolMemberAssignment] = {}
+        for topic in topics:
+            workers = {member: data.user_data or member.encode() for member, data in members.items() if topic in data.subscription}
+            assigned = assign(cluster.partitions_for_topic(topic) or (), workers)
+            owners = {number: workers[member].decode("utf-8", "replace") for member, numbers in assigned.items() for number in numbers}
+            told = msgspec.json.encode(Told(owners, topics))
+            for member, numbers in assigned.items():
+                answer[member] = ConsumerProtocolMemberAssignment(self.version, [(topic, numbers)], told)
+        return answer
 
     def on_assignment(self, assignment: Any) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """What the leader tells every member: who owns which partition. A leader of an earlier release tells nothing."""
+        """What the leader tells. A leader of an earlier release tells nothing."""
         try:
-            self.owners = msgspec.json.decode(assignment.user_data or b"{}", type=dict[int, str])
+            self.told = msgspec.json.decode(assignment.user_data or b"{}", type=Told)
         except msgspec.MsgspecError:
-            self.owners = {}
+            self.told = Told()

@@ -14,9 +14,10 @@ from typing import Any
 
 import anyio
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener
+from aiokafka.errors import InconsistentGroupProtocolError
 from aiokafka.errors import KafkaError as ClientError
 
-from ..errors import Denied, Refused
+from ..errors import ConfigError, Denied, KafkaError, Refused
 from .assignor import Rendezvous
 from .connection import REQUEST_TIMEOUT_MS, Connection, _end_consumer
 from .port import ASKED, STATE, Ownership, Stored
@@ -27,6 +28,13 @@ TICK_MS = 500
 HEARTBEAT_MS = 300
 """At most: a rebalance is heard of with the next heartbeat, and shards wait for it."""
 
+EVICTIONS_MAX, EVICTIONS_S = 2, 300.0
+"""A static member that lost its seat this often within this many seconds, with good heartbeats, shares its name with another worker.
+
+The broker gives the seat to whoever joins last, so two workers of one name evict each other for
+ever. Once may be an administrator, or a broker that lost the group.
+"""
+
 ASKED_MAX = 1000
 FETCH_BYTES = 64 << 10
 """Of each shard's log, which is read only for what commands ask: little at a time."""
@@ -35,11 +43,13 @@ FETCH_BYTES = 64 << 10
 class Member(ConsumerRebalanceListener):
     """See :class:`poller.port.Membership`."""
 
-    def __init__(self, session_s: float, assignor: Rendezvous) -> None:
-        self._session_s, self.assignor = session_s, assignor
+    def __init__(self, link: Connection) -> None:
+        self._link, self._session_s, self.assignor = link, link.session_s, Rendezvous(link.worker)
         self._owned = Ownership(frozenset(), stable=False)
         self._news = anyio.Event()
-        self._refusal: Refused | None = None
+        self._refusal: Refused | ConfigError | None = None
+        self._trouble: KafkaError | None = None
+        self._evictions: list[float] = []
         self._good = -math.inf
         self._asked: list[tuple[int, Stored]] = []
         self._heard = anyio.Event()
@@ -58,7 +68,7 @@ class Member(ConsumerRebalanceListener):
             self._heard.set()
 
     async def next(self) -> Ownership:
-        """Wait for the next answer; only the newest is kept. Raises Refused when the broker will not have us."""
+        """Wait for the next answer; only the newest is kept. Raises Refused, ConfigError when the broker will not have us."""
         await self._news.wait()
         self._news = anyio.Event()
         if self._refusal is not None:
@@ -77,9 +87,53 @@ class Member(ConsumerRebalanceListener):
     def on_partitions_assigned(self, assigned: Any) -> None:
         """The complete set."""
         self.beat()
-        self._tell(Ownership(frozenset(place.partition for place in assigned), stable=True, owners=self.assignor.owners))
+        told, mine = self.assignor.told, self._link.topics[STATE]
+        others = ", ".join(topic for topic in told.topics if topic != mine)
+        self._trouble = (
+            Refused(
+                f"the group {self._link.group} is shared with the installation of the state topic {others}",
+                fix="give each installation a kafka.group of its own",
+            )
+            if others
+            else None
+        )
+        shards = frozenset(place.partition for place in assigned if place.topic == mine)
+        self._tell(Ownership(shards, stable=True, owners=told.owners))
 
-    def refuse(self, refusal: Refused) -> None:
+    def trouble(self) -> KafkaError | None:
+        """What is wrong with the group now, None when all is well."""
+        return self._trouble
+
+    def failed(self, error: BaseException) -> None:
+        """We could not stay in the group. What no waiting mends ends the worker; anything else is tried again."""
+        self._trouble = mapped(error, None, right="Read")
+        hopeless = isinstance(self._trouble, Refused) and not isinstance(self._trouble, Denied)
+        if isinstance(error, InconsistentGroupProtocolError):
+            self._trouble = Refused(
+                f"the group {self._link.group} is used by other consumers, with an assignor of their own",
+                fix="give kafka.group a name that nobody else uses",
+            )
+        elif hopeless and isinstance(self._trouble, Refused):
+            self.refuse(self._trouble)
+
+    def evicted(self) -> None:
+        """The broker no longer knows us, although heartbeats were good."""
+        now = time.monotonic()
+        if self._link.instance_id is None or not self.fresh():
+            return
+        self._evictions = [at for at in self._evictions if now - at < EVICTIONS_S] + [now]
+        if len(self._evictions) >= EVICTIONS_MAX:
+            name = self._link.instance_id
+            self.refuse(
+                ConfigError(
+                    [
+                        f"kafka.instance_id: {name!r} is used by another worker too, and they take the seat from each other; "
+                        "expected a name of its own for each worker; fix: use the pod's or the host's name"
+                    ]
+                )
+            )
+
+    def refuse(self, refusal: Refused | ConfigError) -> None:
         """The broker will not have us; waiting does not help."""
         self._refusal = refusal
         self._news.set()
@@ -96,7 +150,7 @@ class Member(ConsumerRebalanceListener):
 @asynccontextmanager
 async def member(link: Connection) -> AsyncIterator[Member]:
     """Join the group and stay in it, through any outage, until the block ends; then leave at once."""
-    seat = Member(link.session_s, Rendezvous(link.worker))
+    seat = Member(link)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(_stay, link, seat)
         yield seat
@@ -108,9 +162,7 @@ async def _stay(link: Connection, seat: Member) -> None:
         try:
             await _sit(link, seat)
         except (ClientError, OSError, TimeoutError) as error:
-            trouble = mapped(error, None, right="Read")
-            if isinstance(trouble, Refused) and not isinstance(trouble, Denied):
-                seat.refuse(trouble)
+            seat.failed(error)
         await anyio.sleep(RETRY_S)
 
 
@@ -151,9 +203,12 @@ def _listen(consumer: AIOKafkaConsumer, seat: Member) -> None:
     heartbeat = coordinator._do_heartbeat
 
     async def heard() -> bool:
+        known = coordinator.member_id
         good = await heartbeat()
         if good:
             seat.beat()
+        elif known and not coordinator.member_id:
+            seat.evicted()
         return good
 
     coordinator._do_heartbeat = heard

@@ -12,6 +12,8 @@ from typing import NamedTuple, Protocol
 
 from msgspec import Struct
 
+from ..errors import KafkaError
+
 MESSAGES, STATUS, DEAD_LETTERS, STATE = "messages", "status", "dead_letters", "state"
 """The four roles of topics; the port maps them to the configured names."""
 
@@ -116,4 +118,8 @@ class Membership(Protocol):
 
     def fresh(self) -> bool:
         """Whether the last good heartbeat is younger than half the session: polling is allowed."""
+        ...
+
+    def trouble(self) -> KafkaError | None:
+        """What is wrong with the group or with our seat in it now, with its fix; None when all is well."""
         ...

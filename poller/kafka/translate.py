@@ -51,6 +51,10 @@ _TOLD: dict[type[ak.KafkaError], tuple[str, str]] = {
         "Kafka refused the transaction timeout",
         f"set transaction.max.timeout.ms of the brokers to at least {TRANSACTION_TIMEOUT_MS}",
     ),
+    ak.InvalidTimestampError: (
+        "Kafka refused the time of the records: this host's clock is wrong",
+        "set the host's clock (NTP), or allow more by message.timestamp.after.max.ms of the topics",
+    ),
     ak.UnknownTopicOrPartitionError: ("a topic or partition is missing", "run: poller topics create"),
     ak.MessageSizeTooLargeError: ("Kafka refused a record for its size", "set max.message.bytes of the topics to at least 1048588"),
     ak.RecordListTooLargeError: ("Kafka refused a batch for its size", "set max.message.bytes of the topics to at least 1048588"),

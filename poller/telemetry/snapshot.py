@@ -178,6 +178,8 @@ class ShardSnapshot(Struct, frozen=True, kw_only=True):
     shard: int
     state: str
     reason: str | None = None
+    text: str = ""
+    """The last error in words of ours, with its fix."""
     since: Instant | None = None
     restored: int = 0
     restore_end: int = 0

@@ -89,7 +89,7 @@ def worker_findings(worker: WorkerSnapshot) -> list[Finding]:
         if shard.state == "running" or (shard.state == "draining" and worker.draining):
             continue
         kind = shard.reason or "restoring"
-        text = f"shard {shard.shard} is {shard.state}"
+        text = f"shard {shard.shard} is {shard.state}" + (f": {shard.text}" if shard.text else "")
         if shard.state == "restoring":
             text += f": {shard.restored} of {shard.restore_end} records"
         found.append(_finding(f"shard {shard.shard}", Trouble(kind=kind, text=text, since=shard.since)))

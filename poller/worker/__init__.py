@@ -6,6 +6,8 @@ Files::
 
     daemon          opens everything, waits for Kafka, ends on SIGTERM
     worker          the shards that the group hands this process
+    phases          of a shard's life
+    unending        tasks that may not end by themselves
     shard           one shard's life: fence, restore, run, drain, close
     account_wiring  an account's parts, put together from its configuration
 """

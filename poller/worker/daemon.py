@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import AsyncIterable
+from functools import partial
 
 import anyio
 
@@ -26,6 +27,7 @@ from ..telemetry import admin as status
 from ..telemetry.facts import Telemetry
 from ..telemetry.log import form_of
 from ..telemetry.snapshot import StreamPage, Trouble, WorkerSnapshot
+from .unending import unending
 from .worker import Worker
 
 STOP_S = 20.0
@@ -66,10 +68,10 @@ class _Daemon:
         telemetry.started(accounts=len(config.accounts), shards=config.kafka.shards)
         application = status.application(self, telemetry, loopback=config.admin.host in LOOPBACK)
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(status.serve, application, config.admin.host, config.admin.port)
-            tasks.start_soon(self._signals)
-            tasks.start_soon(self._watch)
-            tasks.start_soon(self._work)
+            tasks.start_soon(unending, "the admin port", partial(status.serve, application, config.admin.host, config.admin.port))
+            tasks.start_soon(unending, "listening for signals", self._signals)
+            tasks.start_soon(unending, "watching for silence", self._watch)
+            tasks.start_soon(unending, "the worker", self._work)
             await self._stop.wait()
             began = self._clock.monotonic()
             if self._worker is not None:
@@ -97,7 +99,9 @@ class _Daemon:
             self._config, kafka, self._store, clock=self._clock, telemetry=self._telemetry, retention=retention, name=self._link.worker
         )
         await self._worker.run(self._stop)
-        self._finished.set()
+        if self._stop.is_set():
+            self._finished.set()
+            await anyio.sleep_forever()
 
     async def _prepare(self, kafka: Kafka) -> Instant:
         """Wait for Kafka, create what is missing, audit what is there; the state topic's delete.retention.ms."""

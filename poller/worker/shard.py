@@ -17,13 +17,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from typing import Protocol
 
 import anyio
 from msgspec.structs import replace
 
 from ..clock import SystemClock
 from ..coverage.backfill import BackfillRequest
-from ..errors import CommitUncertain, ConfigError, CorruptState, Fenced, PollerError, Refused, first
+from ..errors import CommitUncertain, ConfigError, CorruptState, Fenced, PollerError, Refused, Unavailable, broken, first
 from ..kafka.port import Log, Writer
 from ..model import Instant
 from ..polling.account import Poller
@@ -32,18 +34,11 @@ from ..publishing.commit import Committer
 from ..publishing.events import Publisher
 from ..publishing.restore import restore
 from ..publishing.shard_state import ShardState, claim
+from ..publishing.state_records import Kind
 from ..telemetry.facts import Telemetry
 from ..telemetry.snapshot import AccountSnapshot, ShardSnapshot, StreamPage
-
-FENCING, RESTORING, RUNNING, DRAINING, CLOSED = "fencing", "restoring", "running", "draining", "closed"
-
-LEGAL: dict[str, frozenset[str]] = {
-    FENCING: frozenset({RESTORING, CLOSED}),
-    RESTORING: frozenset({RUNNING, CLOSED}),
-    RUNNING: frozenset({DRAINING, CLOSED}),
-    DRAINING: frozenset({CLOSED}),
-    CLOSED: frozenset({FENCING}),
-}
+from .phases import LEGAL, Phase
+from .unending import unending
 
 RETRY_S, RETRY_MAX_S = 0.5, 2.0
 REFUSED_S = 30.0
@@ -72,6 +67,18 @@ class Settings:
     """The operator's privacy.key, if any."""
 
 
+class Hold(Protocol):
+    """What the group says of our right to a shard."""
+
+    def confirmed(self) -> bool:
+        """It is ours, no rebalance is under way, and the heartbeat is fresh: a producer may be opened."""
+        ...
+
+    def kept(self) -> bool:
+        """It is ours as far as we know, and the heartbeat is fresh: what was begun may go on."""
+        ...
+
+
 class Shard:
     """One shard that this worker owns, until :meth:`stop`."""
 
@@ -82,16 +89,17 @@ class Shard:
         settings: Settings,
         *,
         pollers: Callable[[Committer], list[Poller]],
-        confirmed: Callable[[], bool],
+        hold: Hold,
         unrestored: Callable[[], tuple[AccountSnapshot, ...]],
     ) -> None:
         self.number, self._rows, self._settings = number, rows, settings
-        self._make_pollers, self._confirmed = pollers, confirmed
+        self._make_pollers, self._hold = pollers, hold
         self.closed = anyio.Event()
         self._stop = anyio.Event()
         self._droppable = anyio.CancelScope()
-        self._state, self._since = CLOSED, settings.clock.now()
+        self._state, self._since = Phase.CLOSED, settings.clock.now()
         self._reason: str | None = None
+        self._text = ""
         self._pollers: list[Poller] = []
         self._unrestored = unrestored
         self._last: tuple[AccountSnapshot, ...] = ()
@@ -108,12 +116,22 @@ class Shard:
     async def run(self) -> None:
         """Live until stopped. Raises only what no new start can mend."""
         try:
-            while not self._stop.is_set():
+            while await self._allowed():
                 trouble = await self._life()
                 if trouble is not None and not self._stop.is_set():
                     await self._recover(trouble)
         finally:
             self.closed.set()
+
+    async def _allowed(self) -> bool:
+        """Wait until the group confirms that the shard is ours, with a fresh heartbeat; False when it is to stop.
+
+        Whatever ended the last life: who opens a producer without the group's word fences the real owner.
+        """
+        with anyio.CancelScope() as self._droppable:
+            while not self._stop.is_set() and not self._hold.confirmed():
+                await self._settings.clock.sleep(CONFIRM_S)
+        return not self._stop.is_set()
 
     async def _life(self) -> PollerError | None:
         """From the fence to the close; returns what ended it, None after a clean stop."""
@@ -124,15 +142,19 @@ class Shard:
             trouble = first(group)
         except* TimeoutError:
             trouble = CommitUncertain("the last transaction before a stop did not end in time")
+        except* AssertionError:
+            raise
+        except* Exception as group:
+            trouble = broken(group)
         return trouble
 
     async def _fence_to_close(self) -> None:
         writer: Writer | None = None
         try:
             with anyio.CancelScope() as self._droppable:
-                self._enter(FENCING)
-                writer = await self._settings.log.open_and_fence(self.number)
-                self._enter(RESTORING)
+                self._enter(Phase.FENCING)
+                writer = await self._open()
+                self._enter(Phase.RESTORING)
                 committer = await self._restore(writer)
                 self._failures = 0
                 self._droppable = anyio.CancelScope()
@@ -142,7 +164,21 @@ class Shard:
             with anyio.CancelScope(shield=True):
                 if writer is not None:
                     await writer.close()
-            self._enter(CLOSED)
+            self._enter(Phase.CLOSED)
+
+    async def _open(self) -> Writer:
+        """The producer; given up when the group's word is lost while it is being opened."""
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._until_lost, tasks.cancel_scope)
+            writer = await self._settings.log.open_and_fence(self.number)
+            tasks.cancel_scope.cancel()
+            return writer
+        raise Unavailable("the group was lost while the producer was being opened")
+
+    async def _until_lost(self, scope: anyio.CancelScope) -> None:
+        while self._hold.kept():
+            await self._settings.clock.sleep(CONFIRM_S)
+        scope.cancel()
 
     async def _restore(self, writer: Writer) -> Committer:
         """The state as of the fence, and the committer that goes on from it."""
@@ -159,7 +195,7 @@ class Shard:
         shared.telemetry.restored(self.number, self._restored, shared.clock.monotonic() - began)
         shard_state = ShardState(self._rows, claim(meta, group=shared.group, shards=shared.shards), shared.publisher, key=shared.key)
         after = b""
-        while step := self._rows.scan(b"m", after):
+        while step := self._rows.scan(Kind.MESSAGE, after):
             after = step[-1][0]
             shard_state.count(step)
             await shared.clock.sleep(0)
@@ -183,14 +219,14 @@ class Shard:
     async def _run(self, committer: Committer) -> None:
         """Poll until stopped, then drain."""
         self._pollers = self._make_pollers(committer)
-        self._enter(RUNNING)
+        self._enter(Phase.RUNNING)
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(committer.run)
-            tasks.start_soon(self._forget, committer)
+            tasks.start_soon(unending, "the committer", committer.run)
+            tasks.start_soon(unending, "forgetting", partial(self._forget, committer))
             for poller in self._pollers:
-                tasks.start_soon(poller.run)
+                tasks.start_soon(unending, f"the account {poller.account.key}", poller.run)
             await self._stop.wait()
-            self._enter(DRAINING)
+            self._enter(Phase.DRAINING)
             tasks.cancel_scope.cancel()
         await committer.drain()
 
@@ -200,7 +236,7 @@ class Shard:
         while True:
             await clock.sleep(FORGET_EVERY_S)
             bounds = {tag: bound for poller in self._pollers for tag, bound in poller.bounds().items()}
-            for kind, forget in ((b"m", shard_state.forget), (b"d", shard_state.forget_dead)):
+            for kind, forget in ((Kind.MESSAGE, shard_state.forget), (Kind.DEAD_LETTER, shard_state.forget_dead)):
                 after = b""
                 while step := self._rows.scan(kind, after):
                     after = step[-1][0]
@@ -212,28 +248,30 @@ class Shard:
     async def _recover(self, trouble: PollerError) -> None:
         """Wait for as long as this trouble needs before the shard is fenced anew."""
         self._failures += 1
-        self._reason = trouble.kind
+        self._reason, self._text = trouble.kind, f"{trouble}; fix: {trouble.fix}" if trouble.fix else str(trouble)
         self._settings.telemetry.kafka_trouble(trouble, f"shard {self.number}")
         if isinstance(trouble, CorruptState):
             if self._failures > 1:
                 raise trouble
             self._rows.drop()
         with anyio.CancelScope() as self._droppable:
-            if isinstance(trouble, Fenced):
-                await self._settings.clock.sleep(self._settings.session_s / 2)
-                while not self._confirmed():
-                    await self._settings.clock.sleep(CONFIRM_S)
-            else:
-                slow = isinstance(trouble, Refused | ConfigError)
-                await self._settings.clock.sleep(REFUSED_S if slow else min(RETRY_MAX_S, RETRY_S * 2**self._failures))
+            await self._settings.clock.sleep(self._wait_s(trouble))
 
-    def _enter(self, state: str) -> None:
+    def _wait_s(self, trouble: PollerError) -> float:
+        """Seconds before the group is asked whether the shard may start anew."""
+        if isinstance(trouble, Fenced):
+            return self._settings.session_s / 2
+        if isinstance(trouble, Refused | ConfigError):
+            return REFUSED_S
+        return min(RETRY_MAX_S, RETRY_S * 2**self._failures)
+
+    def _enter(self, state: Phase) -> None:
         if state == self._state:
             return
         assert state in LEGAL[self._state], f"a shard goes from {self._state} to {sorted(LEGAL[self._state])}, not to {state}"
         self._state, self._since = state, self._settings.clock.now()
-        if state == RUNNING:
-            self._reason = None
+        if state == Phase.RUNNING:
+            self._reason, self._text = None, ""
             self._settings.telemetry.well(f"shard {self.number}")
         self._settings.telemetry.shard_state(self.number, state, self._reason)
 
@@ -252,6 +290,7 @@ class Shard:
             shard=self.number,
             state=self._state,
             reason=self._reason,
+            text=self._text,
             since=self._since,
             restored=self._restored,
             restore_end=self._restore_end,

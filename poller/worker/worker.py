@@ -19,7 +19,7 @@ from ..config.load import Config
 from ..config.stream_names import stream_names
 from ..coverage import ladder
 from ..coverage.lateness import Lateness
-from ..errors import PollerError, Unavailable
+from ..errors import Broken, PollerError, Unavailable
 from ..kafka.partitioner import shard_of
 from ..kafka.port import Log, Membership, Ownership
 from ..model import SECOND, Instant
@@ -41,7 +41,9 @@ from ..publishing.state_records import decode_state
 from ..telemetry.facts import Telemetry
 from ..telemetry.snapshot import AccountSnapshot, Elsewhere, ShardSnapshot, StreamPage, Trouble, WorkerSnapshot
 from .account_wiring import floor_of
-from .shard import RUNNING, Settings, Shard
+from .phases import Phase
+from .shard import Settings, Shard
+from .unending import unending
 
 SILENT = "Kafka has not answered heartbeats for half a session: polling waits"
 
@@ -103,7 +105,7 @@ class Worker:
     async def run(self, stop: anyio.Event) -> None:
         """Own and run shards until ``stop``; then drain them, and leave the group last."""
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._follow, tasks)
+            tasks.start_soon(unending, "following the group", partial(self._follow, tasks))
             await stop.wait()
             self._draining = True
             await self._drain()
@@ -111,7 +113,7 @@ class Worker:
 
     async def _follow(self, tasks: TaskGroup) -> None:
         async with self._log.membership() as self._membership:
-            tasks.start_soon(self._listen, self._membership)
+            tasks.start_soon(unending, "listening for requests", partial(self._listen, self._membership))
             while True:
                 self._take(await self._membership.next(), tasks)
 
@@ -147,7 +149,7 @@ class Worker:
             self._store.shard(number),
             self._settings,
             pollers=lambda committer: [self._poller(account, committer) for account in self._accounts[number]],
-            confirmed=lambda: self._owned.stable and number in self._owned.shards and self._fresh(),
+            hold=_Hold(self, number),
             unrestored=lambda: tuple(self._unrestored(account, number) for account in self._accounts[number]),
         )
         earlier = self._closing.get(number)
@@ -158,8 +160,18 @@ class Worker:
         if earlier is not None:
             await earlier.closed.wait()
         await shard.run()
+        if self._shards.get(number) is shard and not self._draining:
+            raise Broken(f"shard {number} ended without being asked to")
         if self._closing.get(number) is shard:
             del self._closing[number]
+
+    def confirmed(self, number: int) -> bool:
+        """Whether the group confirms that a shard is ours, with a fresh heartbeat."""
+        return self._owned.stable and self.kept(number)
+
+    def kept(self, number: int) -> bool:
+        """Whether a shard is ours as far as we know, with a fresh heartbeat."""
+        return number in self._owned.shards and self._fresh()
 
     def _fresh(self) -> bool:
         return self._membership is not None and self._membership.fresh()
@@ -232,9 +244,12 @@ class Worker:
         self._telemetry.watched(self._picture(tuple(shard.bare() for _, shard in sorted(self._shards.items()))))
 
     def _picture(self, shards: tuple[ShardSnapshot, ...]) -> WorkerSnapshot:
-        waits = any(shard.state != RUNNING and shard.reason == Unavailable.kind for shard in shards)
+        waits = any(shard.state != Phase.RUNNING and shard.reason == Unavailable.kind for shard in shards)
         silent = self._joined and not self._fresh()
-        problem = Trouble(kind="kafka_silent", text=SILENT, since=self._silent_since)
+        problems = [Trouble(kind="kafka_silent", text=SILENT, since=self._silent_since)] if silent else []
+        wrong = self._membership.trouble() if self._membership is not None else None
+        if wrong is not None:
+            problems.append(Trouble(kind=wrong.kind, text=f"{wrong}; fix: {wrong.fix}" if wrong.fix else str(wrong)))
         return WorkerSnapshot(
             version=__version__,
             worker=self.name,
@@ -246,7 +261,7 @@ class Worker:
             shards_total=self.config.kafka.shards,
             shards_owned=len(self._owned.shards),
             accounts_configured=sum(len(accounts) for accounts in self._accounts.values()),
-            problems=(problem,) if silent else (),
+            problems=tuple(problems),
             shards=shards,
             elsewhere=self._elsewhere(),
         )
@@ -269,3 +284,16 @@ class Worker:
             if found is not None:
                 return found
         return None
+
+
+class _Hold:
+    """This worker's right to one shard."""
+
+    def __init__(self, worker: Worker, number: int) -> None:
+        self._worker, self._number = worker, number
+
+    def confirmed(self) -> bool:
+        return self._worker.confirmed(self._number)
+
+    def kept(self) -> bool:
+        return self._worker.kept(self._number)

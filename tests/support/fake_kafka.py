@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 import anyio
 
-from poller.errors import CommitUncertain, Fenced, OffsetGone, Unavailable
-from poller.kafka.assignor import deal
+from poller.errors import CommitUncertain, Fenced, KafkaError, OffsetGone, Unavailable
+from poller.kafka.assignor import assign
 from poller.kafka.port import STATE, Chunk, LogEnd, Ownership, Record, Stored
 
 CHUNK = 500
@@ -53,7 +53,7 @@ class FakeCluster:
     def rebalance(self) -> None:
         """Deal the shards anew to whoever is there."""
         if self.members:
-            dealt = deal(range(self.shards), {name: name.encode() for name in self.members})
+            dealt = assign(range(self.shards), {name: name.encode() for name in self.members})
             for name, member in self.members.items():
                 member.tell(frozenset(dealt[name]))
 
@@ -124,6 +124,7 @@ class FakeMember:
         self._news = anyio.Event()
         self.healthy = True
         self.alive = True
+        self.wrong: KafkaError | None = None
         self._asked: list[tuple[int, Stored]] = []
         self._heard = anyio.Event()
 
@@ -153,6 +154,10 @@ class FakeMember:
     def fresh(self) -> bool:
         """Heartbeats are as the story says."""
         return self.healthy
+
+    def trouble(self) -> KafkaError | None:
+        """As the story says."""
+        return self.wrong
 
 
 class FakeLog:

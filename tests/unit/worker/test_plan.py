@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from poller.kafka.assignor import deal
-from poller.worker.shard import CLOSED, LEGAL
+from poller.kafka.assignor import assign
+from poller.worker.phases import LEGAL, Phase
 from poller.worker.worker import plan
 
 SHARDS = range(16)
@@ -20,14 +20,14 @@ workers = st.sets(st.sampled_from([f"worker-{number}" for number in range(9)]), 
 
 def dealt(names: Iterable[str]) -> dict[int, str]:
     """The owner of each shard."""
-    hands = deal(SHARDS, {name: name.encode() for name in names})
+    hands = assign(SHARDS, {name: name.encode() for name in names})
     return {shard: name for name, shards in hands.items() for shard in shards}
 
 
 @given(workers)
 def test_every_shard_has_one_owner_and_no_worker_is_overloaded(names: set[str]) -> None:
     """Exactly once each, and no hand holds more than its fair share, rounded up."""
-    hands = deal(SHARDS, {name: name.encode() for name in names})
+    hands = assign(SHARDS, {name: name.encode() for name in names})
     assert sorted(shard for shards in hands.values() for shard in shards) == list(SHARDS)
     assert max(len(shards) for shards in hands.values()) <= -(-len(SHARDS) // len(names))
 
@@ -60,8 +60,8 @@ def test_a_plan_turns_what_runs_into_what_is_wanted(running: set[int], wanted: s
 
 def test_a_shards_life_always_comes_to_its_end_and_can_begin_again() -> None:
     """From every state it can be closed, and only a closed one is fenced anew."""
-    assert all(CLOSED in LEGAL[state] for state in LEGAL if state != CLOSED)
-    assert [state for state, next_ in LEGAL.items() if "fencing" in next_] == [CLOSED]
+    assert all(Phase.CLOSED in LEGAL[state] for state in LEGAL if state != Phase.CLOSED)
+    assert [state for state, next_ in LEGAL.items() if Phase.FENCING in next_] == [Phase.CLOSED]
 
 
 @pytest.mark.parametrize("number", [1, 2, 3, 5])
