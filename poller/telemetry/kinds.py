@@ -37,7 +37,6 @@ KINDS: dict[str, Kind] = {
     "stopping": Kind("stopping", "is stopping"),
     "restoring": Kind("state is being restored", "waits until its state is restored"),
     "broken": Kind("something of ours failed", "starts anew after something of ours failed"),
-    "kafka_group": Kind("the group is not ours alone", "waits for its group"),
     "error": Kind("unexpected error", "met an unexpected error"),
 }
 """By kind. A kind that is not here is shown as it is."""

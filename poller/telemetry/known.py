@@ -14,7 +14,7 @@ OUTCOMES = ("ok", "empty", "throttled", "auth", "error")
 TRANSACTIONS = ("committed", "aborted", "fenced", "unknown")
 """How a transaction ends; unknown = without an answer, only the log says."""
 
-REJECTED = ("not_an_object", "not_json", "missing", "wrong_type", "bad_time", "too_large", "too_deep")
+REJECTED = ("not_an_object", "not_json", "missing", "wrong_type", "bad_time", "too_large", "too_deep", "unreadable", "unencodable")
 """Why a row cannot be normalized."""
 
 GAPS = ("tie_group", "full_second", "list_may_be_capped", "counted_not_listed", "tilings_disagree")
