@@ -66,6 +66,8 @@ class StreamPoll:
     """What the last run of a chore gave."""
     unkept: dict[int, Request] = field(default_factory=dict)
     """What a sweep asks next that may not be kept."""
+    loops: dict[int, int] = field(default_factory=dict)
+    """Of a sweep the digest of a request that it has made, to see when it comes back to it."""
     pages: dict[int, RememberedPage] = field(default_factory=dict)
     """The last page of each index."""
     lookups: Lookups | None = None

@@ -6,13 +6,14 @@ survives anything, resumes where it was, and a request that failed is simply ask
 
 from __future__ import annotations
 
+import msgspec
 from msgspec.structs import replace
 
 from ..coverage import backfill, gaps, ladder
 from ..coverage import cursor as window
 from ..coverage.cursor import Cursor, Sweep
 from ..coverage.ladder import Rung
-from ..errors import BadPage, EndlessPagination
+from ..errors import BadPage, CursorIgnored, EndlessPagination
 from ..model import Instant
 from ..providers.contract import Page, Request, Window, recalled
 from .context import Account
@@ -118,7 +119,22 @@ async def page(account: Account, polled: StreamPoll, index: int) -> bool:
     polled.begun = False
     polled.last_success = account.clock.now()
     tell(account, polled, index, answer, cursor, found)
+    if answer.next is not None and _loops(polled, index, after.pages, answer.next):
+        shard_state.keep_cursor(stream.id, _without(cursor_of(account, polled), index))
+        polled.unkept.pop(index, None)
+        raise CursorIgnored("the same page is asked for again and again")
     return answer.next is None
+
+
+def _loops(polled: StreamPoll, index: int, pages: int, following: Request) -> bool:
+    """Whether a sweep comes back to a request that it has made: it would never end, whatever the vendor.
+
+    Brent's way: the request after each power of two of pages is remembered, and any cycle comes back to one of them.
+    """
+    made, remembered = hash(msgspec.json.encode(following)), polled.loops.get(index)
+    if pages & (pages - 1) == 0:
+        polled.loops[index] = made
+    return pages > 1 and made == remembered
 
 
 def _answered_badly(account: Account, polled: StreamPoll, index: int) -> None:

@@ -7,5 +7,6 @@ Files::
     values          ids, phone numbers, texts
     suspects        when a disagreement between lists is a hole
     paging          tokens, links and page numbers
+    windows         retention and longest windows
     auth            credentials as headers
 """
