@@ -1,8 +1,4 @@
-"""Secrets by reference: an environment variable, or a file that is read again when it changes.
-
-A file is looked at whenever it is used, through every symbolic link, so the swap that
-Kubernetes makes of a mounted secret is seen by the next request. No value is ever shown.
-"""
+"""Secrets by reference: an environment variable, or a file that is read again when it changes. No value is ever shown."""
 
 from __future__ import annotations
 
@@ -10,15 +6,20 @@ import os
 from pathlib import Path
 
 from ..errors import ConfigError
+from .file_watch import FileWatch, Unreadable
 
 
 class SecretRef:
     """Where a secret is."""
 
     def __init__(self, *, env: str | None = None, file: Path | None = None) -> None:
-        self.env, self.file = env, file
-        self._stamp: tuple[int, int, int] | None = None
+        self.env, self._file = env, None if file is None else FileWatch(file)
         self._value = ""
+
+    @property
+    def file(self) -> Path | None:
+        """The file, where it is one."""
+        return None if self._file is None else self._file.path
 
     def __repr__(self) -> str:
         """The place, never the value."""
@@ -27,27 +28,23 @@ class SecretRef:
     def read(self) -> str:
         """The newest value, without white space around it.
 
-        A file that vanishes for a moment keeps its last value. Raises ConfigError when there is none.
+        A file that vanishes or is empty for a moment keeps its last value. Raises ConfigError when there is none.
         """
-        if self.env is not None:
-            value = os.environ.get(self.env, "").strip()
-            return _usable(value, f"the environment variable {self.env}")
-        assert self.file is not None
+        if self._file is None:
+            assert self.env is not None
+            return _usable(os.environ.get(self.env, ""), f"the environment variable {self.env}")
         try:
-            found = self.file.stat()
-            stamp = found.st_mtime_ns, found.st_ino, found.st_size
-            if stamp != self._stamp:
-                value = self.file.read_text(encoding="utf-8").strip()
-                if value or not self._value:
-                    self._value, self._stamp = _usable(value, f"the file {self.file}"), stamp
-        except (OSError, UnicodeDecodeError) as error:
+            text = self._file.changed()
+            if text is not None and (text.strip() or not self._value):
+                self._value = _usable(text, f"the file {self.file}")
+        except Unreadable as error:
             if not self._value:
-                why = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-                raise ConfigError([f"the file {self.file} cannot be read: {why}"]) from None
+                raise ConfigError([f"the file {self.file} cannot be read: {error}"]) from None
         return self._value
 
 
-def _usable(value: str, where: str) -> str:
+def _usable(written: str, where: str) -> str:
+    value = written.strip()
     if not value:
         raise ConfigError([f"{where} is missing or empty"])
     if not value.isprintable():
