@@ -15,7 +15,8 @@ import anyio
 from msgspec.structs import replace
 
 from ..clock import SystemClock
-from ..config.load import Account, Config
+from ..config.accounts import Account
+from ..config.load import Config
 from ..config.stream_names import stream_names
 from ..coverage.backfill import QUOTA_SHARE, BackfillRequest, missing, parts
 from ..coverage.cursor import Backfill, Cursor, Range

@@ -7,7 +7,8 @@ import sys
 import anyio
 
 from ..clock import SystemClock
-from ..config.load import Account, Config
+from ..config.accounts import Account
+from ..config.load import Config
 from ..config.stream_names import stream_names
 from ..errors import Denied, KafkaError, ProviderError, Unauthorized
 from ..kafka import topics

@@ -6,12 +6,15 @@ Files::
 
     load            a file to a Config
     file            the shape of the file
+    accounts        an account with everything resolved, and the rules between its values
+    report          errors as people read them
     yaml_document   YAML with line numbers
     units           durations, rates, times
     secrets         ``{env: NAME}`` and ``{file: PATH}``
     certificates    whom TLS trusts
     proxies         an account's key, and the environment's variables
     provider_keys   the keys of an account that only its provider knows
+    file_watch      files that change while the daemon runs
     references      files and variables that the configuration names
     stream_names    the names of an account's streams
     example         a commented example

@@ -38,3 +38,16 @@ def tls_context(ca_file: Path | None) -> ssl.SSLContext:
 @lru_cache(maxsize=CONTEXTS_KEPT)
 def _context(ca_file: Path | None, stamp: Stamp | None) -> ssl.SSLContext:
     return ssl.create_default_context(cafile=None if ca_file is None else str(ca_file))
+
+
+def client_context(ca_file: Path | None, cert_file: Path | None, key_file: Path | None, password: str | None) -> ssl.SSLContext:
+    """A context of one's own, with a client's certificate where there is one. Raises ConfigError where they do not fit together."""
+    tls_context(ca_file)
+    context = ssl.create_default_context(cafile=None if ca_file is None else str(ca_file))
+    if cert_file is not None:
+        try:
+            context.load_cert_chain(cert_file, key_file, password or "")
+        except (OSError, ValueError) as error:
+            why = f"certificates cannot be used ({type(error).__name__})"
+            raise ConfigError([f"{why}; expected PEM files that fit together; fix: check cert_file, key_file and key_password"]) from None
+    return context

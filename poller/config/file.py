@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import ssl
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -12,6 +13,7 @@ from pydantic_core import PydanticCustomError
 
 from ..model import DAY, HOUR, MINUTE, SECOND, Instant, addressable
 from ..providers import registry
+from .certificates import client_context
 from .secrets import SecretRef
 from .units import duration, moment, rate
 
@@ -47,11 +49,25 @@ def secret_at(value: object, folder: Path = Path()) -> SecretRef:
     raise _wrong("not a reference to a secret; expected {env: NAME} or {file: PATH}; fix: write exactly one of the two")
 
 
+def _formed(pattern: str, expected: str) -> Any:
+    """A text of a form; ``expected`` says it in words."""
+    form = re.compile(pattern)
+
+    def validate(value: object) -> str:
+        if not isinstance(value, str) or not form.fullmatch(value):
+            raise _wrong(f"not of its form; expected {expected}; fix: write it so")
+        return value
+
+    return BeforeValidator(validate)
+
+
 Duration = Annotated[Instant, _said(duration)]
 Rate = Annotated[tuple[int, float], _said(rate)]
 Secret = Annotated[Any, BeforeValidator(secret_at)]
 Mode = Literal["plain", "mask", "hash", "drop"]
-TopicName = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,249}$")]
+TopicName = Annotated[str, _formed(r"[A-Za-z0-9._-]{1,249}", "up to 249 letters, digits, dots, dashes and underscores")]
+Server = Annotated[str, _formed(r"[^\s,]+:\d{1,5}", "HOST:PORT, such as kafka-1:9092")]
+AccountName = Annotated[str, _formed(r"[a-z0-9][a-z0-9-]{0,31}", "up to 32 small letters, digits and dashes, a letter or digit first")]
 
 
 class _Model(BaseModel):
@@ -101,9 +117,23 @@ class Security(_Model):
             raise _wrong("no username or password; expected both for this mechanism; fix: set kafka.security.username and .password")
         return self
 
+    def within(self, folder: Path) -> Security:
+        """The same; relative paths of its secrets are relative to a folder."""
+        return self.model_copy(update={name: written and written.within(folder) for name, written in self._secrets().items()})
+
+    def _secrets(self) -> dict[str, SecretRef | None]:
+        return {"password": self.password, "token": self.token, "key_password": self.key_password}
+
+    def context(self, folder: Path) -> ssl.SSLContext | None:
+        """What TLS to the brokers needs, or None without TLS. Raises ConfigError where the files cannot be used."""
+        if "SSL" not in self.protocol:
+            return None
+        ca, cert, key = (folder / name if name else None for name in (self.ca_file, self.cert_file, self.key_file))
+        return client_context(ca, cert, key, self.key_password.within(folder).read() if self.key_password else None)
+
 
 class Topics(_Model):
-    """The names of the four topics."""
+    """The names of the topics."""
 
     messages: TopicName = "sms.messages.v1"
     status: TopicName = "sms.status-changes.v1"
@@ -149,7 +179,7 @@ def _instance_id(value: object) -> str:
 class Kafka(_Model):
     """Kafka, its topics and the group."""
 
-    bootstrap_servers: Annotated[list[Annotated[str, Field(pattern=r"^\S+:\d{1,5}$")]], Field(min_length=1)]
+    bootstrap_servers: Annotated[list[Server], Field(min_length=1)]
     security: Security = Security()
     topics: Topics = Topics()
     partitions: Annotated[int, Field(ge=1, le=10_000)] = 16
@@ -158,6 +188,10 @@ class Kafka(_Model):
     group: Annotated[str, Field(min_length=1, max_length=255)] = "poller"
     session_timeout: Duration = 6 * SECOND
     instance_id: Annotated[str, _said(_instance_id)] | None = None
+
+    def within(self, folder: Path) -> Kafka:
+        """The same; relative paths of its secrets are relative to a folder."""
+        return self.model_copy(update={"security": self.security.within(folder)})
 
 
 class State(_Model):
@@ -225,6 +259,10 @@ class PrivacyConfig(_Model):
             raise _wrong("no key; expected {env: NAME} or {file: PATH} where something is hashed; fix: set privacy.key")
         return self
 
+    def within(self, folder: Path) -> PrivacyConfig:
+        """The same; a relative path of its key is relative to a folder."""
+        return self.model_copy(update={"key": self.key and self.key.within(folder)})
+
     @property
     def original_dead_letters(self) -> bool:
         """Redacted by default, unless both are plain."""
@@ -264,7 +302,7 @@ class AccountFile(_Model):
 
     model_config = ConfigDict(extra="allow", frozen=True, strict=True, arbitrary_types_allowed=True)
 
-    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
+    name: AccountName
     provider: Annotated[str, _said(_provider)]
     credentials: dict[str, Secret]
     base_url: str | None = None

@@ -51,10 +51,7 @@ class FileWatch:
 def text_of(raw: bytes) -> str:
     """UTF-8, whose byte-order mark is left out, or UTF-16 with one. Raises Unreadable for anything else."""
     try:
-        if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-            text = raw.decode("utf-16")
-        else:
-            text = raw.decode("utf-8-sig")
+        text = raw.decode("utf-16" if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig")
     except UnicodeDecodeError:
         raise Unreadable("neither UTF-8 nor UTF-16 text") from None
     if "\0" in text:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from msgspec import Struct
 from ..providers.contract import Fixed, Provider
 from ..providers.registry import names, provider_of
 from .file import AccountFile, stream_ids
+from .report import unknown_key
 from .yaml_document import Place
 
 Wrong = tuple[Place, str]
@@ -46,9 +46,7 @@ def unknown_keys(provider: Provider, account: AccountFile) -> Iterator[Wrong]:
         if any(name in keys for _, keys in all_own_keys()):
             yield (name,), f"not a key of {account.provider}; expected no {name} here; fix: remove it"
             continue
-        near = difflib.get_close_matches(name, known, 1, 0.5)
-        fix = f"did you mean {near[0]}?" if near else "remove it"
-        yield (name,), f"unknown key; expected one of {', '.join(known)}; fix: {fix}"
+        yield (name,), unknown_key(name, known)
 
 
 def streams(provider: Provider, account: AccountFile) -> tuple[tuple[str, ...] | Path, list[Wrong]]:

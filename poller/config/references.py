@@ -1,20 +1,28 @@
-"""The files and variables that a configuration names: what is missing is told together with all else that is wrong.
+"""The files and variables that a configuration names: what is missing or cannot be used is told together with all else that is wrong.
 
-They are looked for in the plain document, whatever other errors it has.
+What is missing is looked for in the plain document, whatever other errors it has. What is there is tried by the
+functions that the daemon uses, so that what ``poller check`` calls good can be used.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from pydantic_core import PydanticCustomError
 
 from ..errors import ConfigError
-from .file import secret_at
+from ..providers.registry import provider_of
+from .accounts import Account
+from .certificates import tls_context
+from .file import Security, secret_at
+from .file_watch import FileWatch, Unreadable
 from .provider_keys import all_own_keys, streams_key
+from .proxies import proxy_of
+from .secrets import signed
+from .stream_names import names_in
 from .yaml_document import Place
 
 SECURITY_SECRETS = ("password", "token", "key_password")
@@ -33,6 +41,41 @@ def missing(document: dict[str, Any], folder: Path) -> Iterator[tuple[Place, str
     for place, written in _files(document):
         if isinstance(written, str) and not (file := folder / written).is_file():
             yield place, f"the file {file} is missing; expected a readable file; fix: create it"
+    for place, written in _names(document):
+        if isinstance(written, str) and (problem := _of_names(folder / written)):
+            yield place, f"the file {folder / written} {problem}; fix: write one id a line, as UTF-8"
+
+
+def _of_names(file: Path) -> str | None:
+    """What is wrong with a file of names; an empty one may be filled later, and is only said."""
+    try:
+        names, problem = names_in(FileWatch(file).changed() or "")
+    except Unreadable as error:
+        return f"cannot be read: {error}; expected a file of names"
+    return problem if names else None
+
+
+def unusable(accounts: dict[int, Account], security: Security | None, folder: Path) -> Iterator[tuple[Place, str]]:
+    """What is there and cannot be used, and where it is named."""
+    for number, account in accounts.items():
+        place: Place = ("accounts", number)
+        yield from _tried((*place, "proxy"), lambda account=account: proxy_of(account.proxy, account.base_url))
+        yield from _tried((*place, "ca_file"), lambda account=account: tls_context(account.ca_file))
+        with contextlib.suppress(ConfigError):  # a secret that cannot be read is said already
+            values = {name: secret.read() for name, secret in account.credentials.items()}
+            yield from _tried(
+                (*place, "credentials"),
+                lambda account=account, values=values: signed(provider_of(account.provider, account.options), values, None, 0),
+            )
+    if security is not None:
+        yield from _tried(("kafka", "security"), lambda: security.context(folder))
+
+
+def _tried(place: Place, use: Callable[[], object]) -> Iterator[tuple[Place, str]]:
+    try:
+        use()
+    except ConfigError as error:
+        yield place, str(error)
 
 
 def _inside(value: Any, *keys: str) -> Any:
@@ -59,8 +102,14 @@ def _secrets(document: dict[str, Any]) -> Iterator[tuple[Place, Any]]:
 
 def _files(document: dict[str, Any]) -> Iterator[tuple[Place, Any]]:
     for place, account in _accounts(document):
-        for name in {key for provider, _ in all_own_keys() if (key := streams_key(provider)) is not None}:
-            yield (*place, name, "file"), _inside(account, name, "file")
         yield (*place, "ca_file"), _inside(account, "ca_file")
     for name in SECURITY_FILES:
         yield ("kafka", "security", name), _inside(document, "kafka", "security", name)
+
+
+def _names(document: dict[str, Any]) -> Iterator[tuple[Place, Any]]:
+    """The files of names."""
+    keys = {key for provider, _ in all_own_keys() if (key := streams_key(provider)) is not None}
+    for place, account in _accounts(document):
+        for name in keys:
+            yield (*place, name, "file"), _inside(account, name, "file")

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 from ..errors import ConfigError
+from ..model import Instant
+from ..providers.contract import Headers, Provider, Token, TokenRequest
 from .file_watch import FileWatch, Unreadable
 
 
@@ -20,6 +23,10 @@ class SecretRef:
     def file(self) -> Path | None:
         """The file, where it is one."""
         return None if self._file is None else self._file.path
+
+    def within(self, folder: Path) -> SecretRef:
+        """The same reference; a relative path is relative to a folder."""
+        return self if self.file is None else SecretRef(file=folder / self.file)
 
     def __repr__(self) -> str:
         """The place, never the value."""
@@ -50,3 +57,17 @@ def _usable(written: str, where: str) -> str:
     if not value.isprintable():
         raise ConfigError([f"{where} holds control characters or line breaks"])
     return value
+
+
+def signed(provider: Provider, secrets: Mapping[str, str], token: Token | None, now: Instant) -> Headers | TokenRequest:
+    """What authenticates an account. Raises ConfigError naming the credential that no header can carry (RFC 9110 section 5.5)."""
+    try:
+        made = provider.authenticate(dict(secrets), token, now)
+    except Exception as error:  # libraries refuse keys in many ways; what they say may hold the key
+        why = f"the credentials cannot be used ({type(error).__name__})"
+        raise ConfigError([f"{why}; expected those that the vendor gave; fix: check them"]) from None
+    if all(value.isascii() and value.isprintable() and value == value.strip() for value in made.headers.values()):
+        return made
+    names = [name for name, value in secrets.items() if not value.isascii()] or list(secrets)
+    what = "holds characters that no header can carry, such as typographic quotes"
+    raise ConfigError([f"{' and '.join(names)} {what}; expected the secret as the vendor shows it; fix: write it again without them"])

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ..model import addressable
+from .accounts import Account
 from .file_watch import FileWatch, Unreadable
 
 NAME_CHARACTERS_MAX = 512
@@ -37,6 +38,15 @@ class StreamNames:
             self._problem = problem
             self._say(None if problem is None else f"the file {self._file.path} {problem}")
         return self._names
+
+
+def _silent(_: str | None) -> None:
+    """Nobody listens."""
+
+
+def stream_names(account: Account, say: Say = _silent) -> StreamNames:
+    """An account's."""
+    return StreamNames(account.streams, account.streams_file, say)
 
 
 def names_in(text: str) -> tuple[tuple[str, ...], str | None]:

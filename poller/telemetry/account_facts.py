@@ -234,6 +234,13 @@ class AccountFacts:
         text = f"the look-back of {self.key} takes {stretch:.1f} times its planned time; {fix}"
         self._log.say("warning", "lookback_stretched", text, stretch=round(stretch, 1), fix=fix)
 
+    def names(self, problem: str | None) -> None:
+        """What is wrong with a file of names, or that it is good again; until then the last good list is polled."""
+        if problem is None:
+            self._log.say("info", "names_good", f"the file of names of {self.key} is good again")
+        else:
+            self._log.say("warning", "names_unusable", f"{problem} ({self.key}); the last good list is polled", what=problem)
+
     def clocks(self, offset_s: float) -> None:
         """How far the provider's clock is ahead of ours; said when they come to differ by more than a minute, and when they agree again."""
         differ = abs(offset_s) > CLOCKS_DIFFER_S / (1 + self._clocks_differ)

@@ -35,6 +35,12 @@ EVENTS: tuple[LogEvent, ...] = (
     LogEvent("oddity", "info", "A tolerated peculiarity of the provider; once per stream."),
     LogEvent("lookback_stretched", "warning", "The rate limit is too small for the look-back that is asked for."),
     LogEvent("lookback_on_plan", "info", "The rate limit suffices again."),
+    LogEvent(
+        "names_unusable",
+        "warning",
+        "A file of names cannot be read, is empty or holds lines that are no names; the last good list is polled.",
+    ),
+    LogEvent("names_good", "info", "A file of names is good again."),
     LogEvent("clocks_differ", "warning", "The provider's clock and this host's are more than a minute apart."),
     LogEvent("clocks_agree", "info", "They agree again."),
     LogEvent("overlap", "info", "The learned overlap changed."),

@@ -10,7 +10,8 @@ import anyio
 
 from .. import __version__
 from ..clock import SystemClock
-from ..config.load import LOOPBACK, Config
+from ..config.accounts import LOOPBACK
+from ..config.load import Config
 from ..errors import ConfigError, Denied, Refused, Unavailable
 from ..kafka import topics
 from ..kafka.client import Kafka

@@ -14,7 +14,7 @@ from anyio.abc import TaskGroup
 
 from .. import __version__
 from ..clock import SystemClock
-from ..config.load import Account as AccountConfig
+from ..config.accounts import Account as AccountConfig
 from ..config.load import Config
 from ..config.stream_names import stream_names
 from ..coverage import ladder
@@ -224,7 +224,7 @@ class Worker:
             account,
             interval_s=config.interval / SECOND,
             rate=(config.rate_count, config.rate_seconds),
-            streams=stream_names(config),
+            streams=stream_names(config, facts.names),
             may_poll=self._fresh,
         )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
+from ...config.secrets import signed
 from ...errors import ConfigError, Unauthorized
 from ...model import Instant
 from ...providers.contract import Headers, Provider, Response, Token, TokenRequest
@@ -41,7 +42,10 @@ class Credentials:
         if self._token is not None and self._token.expires is not None and now >= self._token.expires:
             self._token, self._made = None, None
         if self._made is None or (self._made.expires is not None and now >= self._made.expires):
-            made = self._provider.authenticate(values, self._token, now)
+            try:
+                made = signed(self._provider, values, self._token, now)
+            except ConfigError as error:
+                raise Unauthorized(str(error)) from None
             if isinstance(made, TokenRequest):
                 return made
             self._made = made

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -183,3 +184,78 @@ def test_units() -> None:
     for bad in ("15", "s", "-1s", "1w", 15, None, "9999d"):
         with pytest.raises(ValueError, match="expected"):
             units.duration(bad)
+
+
+@pytest.mark.parametrize(
+    ("keys", "place", "what"),
+    [
+        ("proxy: 'http://['", "accounts[0].proxy", "the key proxy is no proxy"),
+        ("proxy: 'socks5://127.0.0.1:1'", "accounts[0].proxy", "pip install"),
+        ("ca_file: empty.pem", "accounts[0].ca_file", "no whole certificates"),
+        ("ca_file: .", "accounts[0].ca_file", "missing"),
+        ("ca_file: gone.pem", "accounts[0].ca_file", "missing"),
+    ],
+)
+def test_what_run_could_not_use_is_an_error_of_the_check(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keys: str, place: str, what: str
+) -> None:
+    """One line each, once, at its key."""
+    monkeypatch.setenv("T", "invented")
+    (tmp_path / "empty.pem").write_bytes(b"")
+    path = tmp_path / "p.yaml"
+    path.write_text(KAFKA + f"accounts:\n{STUUT}, {keys}}}\n")
+    with pytest.raises(ConfigError) as caught:
+        config.load(path, referenced=True)
+    [line] = caught.value.lines
+    assert line.startswith(f"{path}:3: {place}: ")
+    assert what in line
+    assert "fix: " in line
+
+
+@pytest.mark.parametrize("variable", ["HTTPS_PROXY", "https_proxy", "ALL_PROXY"])
+@pytest.mark.parametrize("value", ["'http://p:1'", "p:99999", "socks5://p:1"])
+def test_a_wrong_proxy_of_the_environment_is_an_error_of_the_check(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
+    """It names the variable and the line of the account that would use it; NO_PROXY takes the account out of it."""
+    monkeypatch.setenv("T", "invented")
+    monkeypatch.setenv(variable, value)
+    (tmp_path / "p.yaml").write_text(KAFKA + f"accounts:\n{STUUT}}}\n")
+    with pytest.raises(ConfigError, match=rf"p.yaml:3: accounts\[0\].proxy: the environment variable {variable} is no proxy"):
+        config.load(tmp_path / "p.yaml", referenced=True)
+    monkeypatch.setenv("NO_PROXY", "stuut.ai")
+    config.load(tmp_path / "p.yaml", referenced=True)
+
+
+SHAPES = [
+    ("kafka.partitions", "kafka: {bootstrap_servers: [a:1], partitions: sixteen}"),
+    ("kafka.partitions", "kafka: {bootstrap_servers: [a:1], partitions: 0}"),
+    ("kafka.partitions", "kafka: {bootstrap_servers: [a:1], partitions: 1.5}"),
+    ("kafka.bootstrap_servers", "kafka: {bootstrap_servers: a:1}"),
+    ("kafka.bootstrap_servers", "kafka: {bootstrap_servers: []}"),
+    ("kafka.bootstrap_servers[0]", "kafka: {bootstrap_servers: [a]}"),
+    ("kafka.bootstrap_servers[1]", "kafka: {bootstrap_servers: ['a:1', 5]}"),
+    ("kafka.topics", "kafka: {bootstrap_servers: [a:1], topics: [x]}"),
+    ("kafka.topics.messages", "kafka: {bootstrap_servers: [a:1], topics: {messages: 'a b'}}"),
+    ("kafka.group", "kafka: {bootstrap_servers: [a:1], group: ''}"),
+    ("kafka.group", "kafka: {bootstrap_servers: [a:1], group: [x]}"),
+    ("kafka.group", "kafka: {bootstrap_servers: [a:1], group: %s}" % ("x" * 300)),
+    ("kafka.instance_id", "kafka: {bootstrap_servers: [a:1], instance_id: {env: NOT_SET_ANYWHERE}}"),
+    ("kafka.session_timeout", "kafka: {bootstrap_servers: [a:1], session_timeout: 6}"),
+    ("kafka", "kafka: 5"),
+    ("state.directory", "state: {directory: 5}"),
+    ("log.level", "log: {level: 5}"),
+    ("privacy.numbers", "privacy: {numbers: hide}"),
+    ("defaults.intervall", "defaults: {intervall: 1s}"),
+    ("defaults.reconcile.evry", "defaults: {reconcile: {evry: 1h}}"),
+]
+
+
+@pytest.mark.parametrize(("place", "text"), SHAPES)
+def test_every_error_of_shape_is_a_sentence_of_ours(tmp_path: Path, place: str, text: str) -> None:
+    """What is wrong, what was expected, the fix: no word of a library, no pattern, no pointer to an example alone."""
+    lines = errors(tmp_path, f"{text if text.startswith('kafka') else KAFKA + text}\naccounts:\n{STUUT}}}\n")
+    [line] = [line for line in lines if f": {place}: " in line]
+    assert re.fullmatch(r"\d+: [\w.\[\]]+: [^;]+; expected [^;]+; fix: .+", line), line
+    for leaked in ("expected as in", "^", "\\S", "Input should", "valid ", "pydantic", "NoneType"):
+        assert leaked not in line
