@@ -276,7 +276,7 @@ def config_example() -> int:
 @config_app.command(name="schema")
 def config_schema() -> int:
     """Print the JSON Schema of the configuration file, for editors."""
-    from .config.example import schema
+    from .config.schema import schema
 
     print(schema())
     return DONE

@@ -5,7 +5,9 @@ No connection is opened here.
 Files::
 
     load            a file to a Config
-    file            the shape of the file
+    file            the keys of the file
+    forms           what a value may look like
+    schema          the keys for editors, and for people
     accounts        an account with everything resolved, and the rules between its values
     report          errors as people read them
     yaml_document   YAML with line numbers

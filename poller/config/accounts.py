@@ -12,7 +12,8 @@ from ..errors import ConfigError
 from ..model import Instant
 from ..providers.contract import Provider
 from ..providers.registry import provider_of
-from .file import AccountFile, Defaults, StartFrom
+from .file import AccountFile, Defaults
+from .forms import StartFrom
 from .provider_keys import options, streams, unknown_keys
 from .report import Errors
 from .secrets import SecretRef
@@ -68,7 +69,7 @@ def _resolve(errors: Errors, number: int, account: AccountFile, defaults: Defaul
     place: Place = ("accounts", number)
     provider = provider_of(account.provider)
     reconcile = account.reconcile or defaults.reconcile
-    overlap = defaults.overlap if account.overlap is None else None if account.overlap == "auto" else account.overlap
+    overlap = defaults.overlap if account.overlap is None else account.overlap
     base_url = account.base_url or provider.base_url or ""
     _check_url(errors, place, base_url)
     _check_credentials(errors, place, account, provider.credentials)
@@ -82,7 +83,7 @@ def _resolve(errors: Errors, number: int, account: AccountFile, defaults: Defaul
         streams=names if isinstance(names, tuple) else (),
         streams_file=path.parent / names if isinstance(names, Path) else None,
         interval=_first(account.interval, defaults.interval),
-        overlap=overlap,
+        overlap=None if isinstance(overlap, str) else overlap,
         start_from=account.start_from or defaults.start_from,
         status_horizon=_first(account.status_horizon, defaults.status_horizon),
         reconcile_every=reconcile.every,

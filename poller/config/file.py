@@ -1,120 +1,72 @@
-"""The shape of the configuration file: what may be written, and what is wrong when something else is."""
+"""The keys of the configuration file: each with its form, its default, and what it is for.
+
+Editors get them as a JSON Schema, people as docs/configuration.md; both are made from here (:mod:`.schema`).
+"""
 
 from __future__ import annotations
 
-import os
-import re
 import ssl
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from ..model import DAY, HOUR, MINUTE, SECOND, Instant, addressable
-from ..providers import registry
+from ..model import DAY, HOUR, MINUTE, SECOND
 from .certificates import client_context
+from .forms import (
+    AccountName,
+    Duration,
+    InstanceId,
+    Listen,
+    Mode,
+    Overlap,
+    ProviderName,
+    Rate,
+    Replication,
+    Secret,
+    Server,
+    Start,
+    StartFrom,
+    TopicName,
+    wrong,
+)
 from .secrets import SecretRef
-from .units import duration, moment, rate
-
-
-def _wrong(text: str) -> PydanticCustomError:
-    return PydanticCustomError("poller", "{text}", {"text": text})
-
-
-def _said(parse: Any) -> BeforeValidator:
-    """A parser whose ValueError is already a whole sentence."""
-
-    def validate(value: object) -> Any:
-        try:
-            return parse(value)
-        except ValueError as error:
-            raise _wrong(str(error)) from None
-
-    return BeforeValidator(validate)
-
-
-def secret_at(value: object, folder: Path = Path()) -> SecretRef:
-    """A reference to a secret as it is written; a relative path is relative to ``folder``. Raises PydanticCustomError."""
-    if isinstance(value, SecretRef):
-        return value
-    if isinstance(value, dict) and len(value) == 1:
-        [(kind, where)] = value.items()
-        if kind in ("env", "file") and isinstance(where, str) and where:
-            return SecretRef(env=where) if kind == "env" else SecretRef(file=folder / where)
-    if not isinstance(value, dict):
-        raise _wrong(
-            "a literal secret; expected {env: NAME} or {file: PATH}; fix: put the secret into a file or a variable and name it here"
-        )
-    raise _wrong("not a reference to a secret; expected {env: NAME} or {file: PATH}; fix: write exactly one of the two")
-
-
-def _formed(pattern: str, expected: str) -> Any:
-    """A text of a form; ``expected`` says it in words."""
-    form = re.compile(pattern)
-
-    def validate(value: object) -> str:
-        if not isinstance(value, str) or not form.fullmatch(value):
-            raise _wrong(f"not of its form; expected {expected}; fix: write it so")
-        return value
-
-    return BeforeValidator(validate)
-
-
-Duration = Annotated[Instant, _said(duration)]
-Rate = Annotated[tuple[int, float], _said(rate)]
-Secret = Annotated[Any, BeforeValidator(secret_at)]
-Mode = Literal["plain", "mask", "hash", "drop"]
-TopicName = Annotated[str, _formed(r"[A-Za-z0-9._-]{1,249}", "up to 249 letters, digits, dots, dashes and underscores")]
-Server = Annotated[str, _formed(r"[^\s,]+:\d{1,5}", "HOST:PORT, such as kafka-1:9092")]
-AccountName = Annotated[str, _formed(r"[a-z0-9][a-z0-9-]{0,31}", "up to 32 small letters, digits and dashes, a letter or digit first")]
 
 
 class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, arbitrary_types_allowed=True)
-
-
-class StartFrom(_Model):
-    """How far back a stream without state begins."""
-
-    kind: Literal["ago", "at", "earliest"]
-    value: Instant = 0
-
-
-def _start_from(value: object) -> StartFrom:
-    if value == "earliest":
-        return StartFrom(kind="earliest")
-    try:
-        return StartFrom(kind="ago", value=duration(value))
-    except ValueError:
-        pass
-    try:
-        return StartFrom(kind="at", value=moment(value))
-    except ValueError:
-        raise ValueError("not a start; expected a duration such as 24h, a timestamp, or earliest; fix: write e.g. 24h") from None
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, arbitrary_types_allowed=True, use_attribute_docstrings=True)
 
 
 class Security(_Model):
     """How to connect to Kafka."""
 
     protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    """With or without TLS, with or without SASL."""
     mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"] | None = None
+    """Of SASL; required with it."""
     username: str | None = None
+    """For PLAIN and SCRAM."""
     password: Secret = None
+    """For PLAIN and SCRAM."""
     token: Secret = None
+    """For OAUTHBEARER; read again for each connection."""
     ca_file: str | None = None
+    """Authorities that the brokers' certificates are checked against, in PEM form; default: the system's."""
     cert_file: str | None = None
+    """The client's certificate, in PEM form, where the brokers ask for one."""
     key_file: str | None = None
+    """The key of the client's certificate, where it is not in the same file."""
     key_password: Secret = None
+    """What the key is encrypted with."""
 
     @model_validator(mode="after")
     def _complete(self) -> Security:
         if self.protocol.startswith("SASL") and self.mechanism is None:
-            raise _wrong("no mechanism; expected one for SASL; fix: set kafka.security.mechanism")
+            raise wrong("no mechanism; expected one for SASL; fix: set kafka.security.mechanism")
         if self.mechanism == "OAUTHBEARER" and self.token is None:
-            raise _wrong("no token; expected {env: NAME} or {file: PATH} for OAUTHBEARER; fix: set kafka.security.token")
+            raise wrong("no token; expected {env: NAME} or {file: PATH} for OAUTHBEARER; fix: set kafka.security.token")
         if self.mechanism not in (None, "OAUTHBEARER") and (self.username is None or self.password is None):
-            raise _wrong("no username or password; expected both for this mechanism; fix: set kafka.security.username and .password")
+            raise wrong("no username or password; expected both for this mechanism; fix: set kafka.security.username and .password")
         return self
 
     def within(self, folder: Path) -> Security:
@@ -136,58 +88,51 @@ class Topics(_Model):
     """The names of the topics."""
 
     messages: TopicName = "sms.messages.v1"
+    """Messages, new and changed."""
     status: TopicName = "sms.status-changes.v1"
+    """Changes of status."""
     dead_letters: TopicName = "sms.dead-letters.v1"
+    """Rows that cannot be normalized."""
     state: TopicName = "sms.poller-state.v1"
+    """What was published, compacted; of this installation alone."""
+    requests: TopicName = "sms.poller-requests.v1"
+    """What commands ask of workers (backfills); small, and of this installation alone."""
 
     @model_validator(mode="after")
     def _distinct(self) -> Topics:
-        names = list(self.by_role().values())
+        names = [*self.by_role().values(), self.requests]
         if len(set(names)) < len(names):
-            raise _wrong("two topics have the same name; expected four different names; fix: rename one")
+            raise wrong("two topics have the same name; expected different names; fix: rename one")
         return self
 
     def by_role(self) -> dict[str, str]:
-        """Role to name."""
+        """Role to name, of the topics that hold events and state."""
         return {"messages": self.messages, "status": self.status, "dead_letters": self.dead_letters, "state": self.state}
-
-
-def _replication(value: object) -> int | None:
-    if value == "auto":
-        return None
-    if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 32:
-        return value
-    raise ValueError("not a replication factor; expected auto or a number from 1; fix: write auto")
-
-
-_INSTANCE = re.compile(r"[A-Za-z0-9._-]{1,249}")
-
-
-def _instance_id(value: object) -> str:
-    """A name, or the variable that holds one: ``{env: HOSTNAME}`` gives each pod of a StatefulSet its own."""
-    where = ""
-    if isinstance(value, dict) and set(value) == {"env"}:
-        where = f"the variable {value['env']} holds "
-        value = os.environ.get(str(value["env"]), "")
-    if not isinstance(value, str) or not _INSTANCE.fullmatch(value):
-        raise ValueError(
-            f"{where}no name of an instance; expected letters, digits, dots and dashes; fix: write a name or {{env: HOSTNAME}}"
-        )
-    return value
 
 
 class Kafka(_Model):
     """Kafka, its topics and the group."""
 
     bootstrap_servers: Annotated[list[Server], Field(min_length=1)]
+    """Some of the brokers; the others are learned from them."""
     security: Security = Security()
+    """How to connect."""
     topics: Topics = Topics()
+    """The names of the topics."""
     partitions: Annotated[int, Field(ge=1, le=10_000)] = 16
+    """Partitions of each public topic, at creation."""
     shards: Annotated[int, Field(ge=1, le=10_000)] = 16
-    replication_factor: Annotated[int | None, _said(_replication)] = None
+    """Partitions of the state topic: how many workers can share the accounts. Fixed once created; `poller reshard` changes it."""
+    replication_factor: Replication = None
+    """Of topics that are created; auto: the broker's default, never more than the live brokers."""
     group: Annotated[str, Field(min_length=1, max_length=255)] = "poller"
+    """The consumer group on the state topic; another group on the same state topic is refused."""
     session_timeout: Duration = 6 * SECOND
-    instance_id: Annotated[str, _said(_instance_id)] | None = None
+    """A worker that vanished is replaced within this and 6 s."""
+    instance_id: InstanceId | None = None
+    """Static membership, for StatefulSets: a name of its own for each worker, or the variable that holds it."""
+    retention: Duration | None = None
+    """How long the public topics keep events, at creation; default: the broker's."""
 
     def within(self, folder: Path) -> Kafka:
         """The same; relative paths of its secrets are relative to a folder."""
@@ -198,19 +143,14 @@ class State(_Model):
     """The local cache."""
 
     directory: Annotated[str, Field(min_length=1)] = "poller-state"
-
-
-def _listen(value: object) -> str:
-    host, _, port = value.rpartition(":") if isinstance(value, str) else ("", "", "")
-    if not host or not port.isdigit() or int(port) > 65535:
-        raise ValueError("not an address; expected HOST:PORT; fix: write e.g. 127.0.0.1:8080")
-    return str(value)
+    """Where it lies; it may be lost at any time, and is then restored from Kafka."""
 
 
 class Admin(_Model):
-    """The administration port."""
+    """The administration port: status page, health, metrics."""
 
-    listen: Annotated[str, _said(_listen)] = "127.0.0.1:8080"
+    listen: Listen = "127.0.0.1:8080"
+    """The address; port 0 = any free one."""
 
     @property
     def host(self) -> str:
@@ -227,36 +167,44 @@ class Reconcile(_Model):
     """How deep and how often everything is read again."""
 
     every: Duration = 6 * HOUR
+    """Everything up to `back` is read again at least this often, younger ages proportionally more often."""
     back: Duration = 7 * DAY
-
-
-def _overlap(value: object) -> Instant | None:
-    return None if value == "auto" else duration(value)
+    """How far back; at least 4 x `every`."""
 
 
 class Defaults(_Model):
     """What may be set for all accounts and again for each."""
 
     interval: Duration = 15 * SECOND
-    overlap: Annotated[Instant | None, _said(_overlap)] = 10 * MINUTE
-    start_from: Annotated[StartFrom, _said(_start_from)] = StartFrom(kind="ago", value=DAY)
+    """How often new messages are looked for; at least 100ms."""
+    overlap: Overlap = 10 * MINUTE
+    """How far back each look reaches; older ages are read more slowly. auto: learned from how late rows come."""
+    start_from: Start = StartFrom(kind="ago", value=DAY)
+    """How far back a stream begins that has no state."""
     status_horizon: Duration = 72 * HOUR
+    """How long a message that is not final is waited for."""
     reconcile: Reconcile = Reconcile()
+    """How deep and how often everything is read again."""
     timeout: Duration = 20 * SECOND
+    """How long a request may take."""
 
 
 class PrivacyConfig(_Model):
     """What is published of numbers and texts."""
 
     numbers: Mode = "plain"
+    """Phone numbers: as they are, their last two digits, a keyed hash, or nothing."""
     text: Mode = "plain"
+    """Texts, media and what else people wrote: as they are, their length, a keyed hash, or nothing."""
     dead_letters: Literal["original", "redacted"] | None = None
+    """Rows that cannot be read: whole, or their length; default: redacted, unless numbers and text are plain."""
     key: Secret = None
+    """What hashes are keyed with; required for hash."""
 
     @model_validator(mode="after")
     def _keyed(self) -> PrivacyConfig:
         if "hash" in (self.numbers, self.text) and self.key is None:
-            raise _wrong("no key; expected {env: NAME} or {file: PATH} where something is hashed; fix: set privacy.key")
+            raise wrong("no key; expected {env: NAME} or {file: PATH} where something is hashed; fix: set privacy.key")
         return self
 
     def within(self, folder: Path) -> PrivacyConfig:
@@ -270,64 +218,69 @@ class PrivacyConfig(_Model):
 
 
 class Log(_Model):
-    """The log."""
+    """The log, on stderr."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least that is written."""
     format: Literal["auto", "json", "console", "ecs"] = "auto"
-
-
-def stream_ids(value: object) -> tuple[str, ...] | Path:
-    """A list of streams as it is written: ids, or the file of them. Raises ValueError with a whole sentence."""
-    if isinstance(value, dict) and list(value) == ["file"] and isinstance(value["file"], str):
-        return Path(value["file"])
-    if isinstance(value, list) and value and all(isinstance(each, str) for each in value):
-        if not all(addressable(each) for each in value):
-            raise ValueError("an id is empty or only dots; expected ids that a URL can hold; fix: remove it")
-        if len(set(value)) < len(value):
-            raise ValueError("an id is listed twice; expected each once; fix: remove the repetition")
-        return tuple(value)
-    raise ValueError(
-        "not a list of ids; expected [ID, ...] of texts, or {file: PATH}; fix: list at least one id, in quotes if it is a number"
-    )
-
-
-def _provider(value: object) -> str:
-    if isinstance(value, str) and value in registry.names():
-        return value
-    raise ValueError(registry.unknown(value if isinstance(value, str) else ""))
+    """auto: json unless stderr is a terminal; ecs: the names of the Elastic Common Schema."""
 
 
 class AccountFile(_Model):
-    """One account as it is written. The provider's own keys are in ``model_extra``; :mod:`.provider_keys` checks them."""
+    """One account: a provider's credentials, and what is polled with them. Each provider has keys of its own besides."""
 
-    model_config = ConfigDict(extra="allow", frozen=True, strict=True, arbitrary_types_allowed=True)
+    model_config = ConfigDict(extra="allow", frozen=True, strict=True, arbitrary_types_allowed=True, use_attribute_docstrings=True)
 
     name: AccountName
-    provider: Annotated[str, _said(_provider)]
+    """A name of its own; it is part of every key, so it is not changed later."""
+    provider: ProviderName
+    """The vendor."""
     credentials: dict[str, Secret]
+    """As the provider says; each {env: NAME} or {file: PATH}. A file is read again within a second of a change."""
     base_url: str | None = None
+    """The vendor's URL, with a path prefix or without; default: the provider's own."""
     rate_limit: Rate | None = None
+    """Requests that may be started in any second or minute, retries and look-ups included; default: the provider's."""
     burst: Annotated[int, Field(ge=1, le=1000)] = 1
+    """Requests beyond the even spacing that may be started at once."""
     proxy: str | None = None
+    """HOST:PORT or a URL; default: what HTTPS_PROXY, ALL_PROXY and NO_PROXY say."""
     ca_file: str | None = None
+    """Authorities that the vendor's certificate is checked against, in PEM form; default: the system's."""
     enabled: bool = True
+    """Whether it is polled."""
     drafts: Literal["publish", "ignore"] = "publish"
-    channels: list[Literal["sms", "mms", "email"]] = ["sms", "mms"]
+    """Whether messages that were never sent are published."""
+    channels: list[Literal["sms", "mms", "rcs", "whatsapp", "email"]] = ["sms", "mms"]
+    """Which messages are published; those of an unknown channel always are."""
     interval: Duration | None = None
-    overlap: Annotated[Instant | Literal["auto"] | None, _said(lambda v: "auto" if v == "auto" else duration(v))] = None
-    start_from: Annotated[StartFrom | None, _said(_start_from)] = None
+    """As in defaults."""
+    overlap: Overlap | None = None
+    """As in defaults."""
+    start_from: Start | None = None
+    """As in defaults."""
     status_horizon: Duration | None = None
+    """As in defaults."""
     reconcile: Reconcile | None = None
+    """As in defaults."""
     timeout: Duration | None = None
+    """As in defaults."""
 
 
 class ConfigFile(_Model):
-    """The file."""
+    """The configuration of poller. Relative paths are relative to the file."""
 
     kafka: Kafka
+    """Kafka, its topics and the group."""
     state: State = State()
+    """The local cache."""
     admin: Admin = Admin()
+    """The administration port."""
     defaults: Defaults = Defaults()
+    """What may be set for all accounts and again for each."""
     privacy: PrivacyConfig = PrivacyConfig()
+    """What is published of numbers and texts."""
     log: Log = Log()
+    """The log."""
     accounts: Annotated[list[AccountFile], Field(min_length=1)]
+    """What is polled."""

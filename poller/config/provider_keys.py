@@ -11,7 +11,8 @@ from msgspec import Struct
 
 from ..providers.contract import Fixed, Provider
 from ..providers.registry import names, provider_of
-from .file import AccountFile, stream_ids
+from .file import AccountFile
+from .forms import stream_ids
 from .report import unknown_key
 from .yaml_document import Place
 

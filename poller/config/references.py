@@ -17,8 +17,9 @@ from ..errors import ConfigError
 from ..providers.registry import provider_of
 from .accounts import Account
 from .certificates import tls_context
-from .file import Security, secret_at
+from .file import Security
 from .file_watch import FileWatch, Unreadable
+from .forms import secret_at
 from .provider_keys import all_own_keys, streams_key
 from .proxies import proxy_of
 from .secrets import signed

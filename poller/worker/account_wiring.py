@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..config.file import StartFrom
+from ..config.forms import StartFrom
 from ..model import Instant
 
 

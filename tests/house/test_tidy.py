@@ -41,7 +41,7 @@ PLACES = {
     "prometheus_client": {"telemetry/metrics.py", "telemetry/facts.py"},
     "structlog": {"telemetry/log.py"},
     "jinja2": {"telemetry/page.py"},
-    "pydantic": {"config/load.py", "config/file.py", "config/report.py", "config/references.py", "config/example.py"},
+    "pydantic": {"config/load.py", "config/file.py", "config/report.py", "config/references.py", "config/forms.py", "config/schema.py"},
     "yaml": {"config/yaml_document.py"},
     "starlette": {"telemetry/admin.py"},
     "uvicorn": {"telemetry/admin.py"},

@@ -1,0 +1,212 @@
+"""What a value of the configuration may look like: how it is read, and how it is described to editors and people."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Struct
+from pydantic import BeforeValidator
+from pydantic_core import PydanticCustomError
+
+from ..model import Instant, addressable
+from ..providers import registry
+from .secrets import SecretRef
+from .units import duration, moment, rate
+
+
+class Shape(Struct, frozen=True):
+    """How a value is written, for editors: a JSON Schema, as bytes, because types must be hashable."""
+
+    encoded: bytes
+
+    @property
+    def schema(self) -> dict[str, Any]:
+        """As an object; ``$comment`` says it in words for people."""
+        return msgspec.json.decode(self.encoded)
+
+
+def _shape(schema: dict[str, Any], words: str) -> Shape:
+    return Shape(msgspec.json.encode({**schema, "$comment": words}))
+
+
+def wrong(text: str) -> PydanticCustomError:
+    """An error whose text is already a whole sentence: what is wrong; expected ...; fix: ..."""
+    return PydanticCustomError("poller", "{text}", {"text": text})
+
+
+def _said(parse: Callable[[Any], Any]) -> BeforeValidator:
+    """A parser whose ValueError is already a whole sentence."""
+
+    def validate(value: object) -> Any:
+        try:
+            return parse(value)
+        except ValueError as error:
+            raise wrong(str(error)) from None
+
+    return BeforeValidator(validate)
+
+
+def _formed(pattern: str, expected: str) -> BeforeValidator:
+    """A text of a form; ``expected`` says it in words."""
+    form = re.compile(pattern)
+
+    def validate(value: object) -> str:
+        if not isinstance(value, str) or not form.fullmatch(value):
+            raise wrong(f"not of its form; expected {expected}; fix: write it so")
+        return value
+
+    return BeforeValidator(validate)
+
+
+def _text(pattern: str | None, words: str) -> Shape:
+    return _shape({"type": "string"} if pattern is None else {"type": "string", "pattern": f"^(?:{pattern})$"}, words)
+
+
+def secret_at(value: object, folder: Path = Path()) -> SecretRef:
+    """A reference to a secret as it is written; a relative path is relative to ``folder``. Raises PydanticCustomError."""
+    if isinstance(value, SecretRef):
+        return value
+    if isinstance(value, dict) and len(value) == 1:
+        [(kind, where)] = value.items()
+        if kind in ("env", "file") and isinstance(where, str) and where:
+            return SecretRef(env=where) if kind == "env" else SecretRef(file=folder / where)
+    if not isinstance(value, dict):
+        raise wrong(
+            "a literal secret; expected {env: NAME} or {file: PATH}; fix: put the secret into a file or a variable and name it here"
+        )
+    raise wrong("not a reference to a secret; expected {env: NAME} or {file: PATH}; fix: write exactly one of the two")
+
+
+def _one_key(name: str) -> dict[str, Any]:
+    return {"type": "object", "required": [name], "additionalProperties": False, "properties": {name: {"type": "string", "minLength": 1}}}
+
+
+_DURATION = r"\s*\d+(\.\d+)?(ms|s|m|h|d)\s*"
+Duration = Annotated[Instant, _said(duration), _text(_DURATION, "a duration: 500ms, 15s, 10m, 6h, 7d")]
+Rate = Annotated[tuple[int, float], _said(rate), _text(r"\s*[1-9]\d*/(s|min)\s*", "a rate: 1/s, 400/min")]
+Secret = Annotated[Any, BeforeValidator(secret_at), _shape({"oneOf": [_one_key("env"), _one_key("file")]}, "{env: NAME} or {file: PATH}")]
+Mode = Literal["plain", "mask", "hash", "drop"]
+
+_TOPIC, _SERVER, _ACCOUNT = r"[A-Za-z0-9._-]{1,249}", r"[^\s,]+:\d{1,5}", r"[a-z0-9][a-z0-9-]{0,31}"
+TopicName = Annotated[str, _formed(_TOPIC, "up to 249 letters, digits, dots, dashes and underscores"), _text(_TOPIC, "a topic's name")]
+Server = Annotated[str, _formed(_SERVER, "HOST:PORT, such as kafka-1:9092"), _text(_SERVER, "HOST:PORT")]
+AccountName = Annotated[
+    str,
+    _formed(_ACCOUNT, "up to 32 small letters, digits and dashes, a letter or digit first"),
+    _text(_ACCOUNT, "up to 32 small letters, digits and dashes"),
+]
+
+
+class StartFrom(Struct, frozen=True, kw_only=True):
+    """How far back a stream without state begins."""
+
+    kind: Literal["ago", "at", "earliest"]
+    value: Instant = 0
+
+
+def _start_from(value: object) -> StartFrom:
+    if isinstance(value, StartFrom):
+        return value
+    if value == "earliest":
+        return StartFrom(kind="earliest")
+    try:
+        return StartFrom(kind="ago", value=duration(value))
+    except ValueError:
+        pass
+    try:
+        return StartFrom(kind="at", value=moment(value))
+    except ValueError:
+        raise ValueError("not a start; expected a duration such as 24h, a timestamp, or earliest; fix: write e.g. 24h") from None
+
+
+Start = Annotated[StartFrom, _said(_start_from), _text(None, "a duration, a timestamp, or earliest")]
+
+
+def _overlap(value: object) -> Any:
+    return value if value == "auto" else duration(value)
+
+
+Overlap = Annotated[Instant | Literal["auto"], _said(_overlap), _text(rf"auto|{_DURATION}", "a duration, or auto")]
+
+
+def _replication(value: object) -> int | None:
+    if value == "auto" or value is None:
+        return None
+    if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 32:
+        return value
+    raise ValueError("not a replication factor; expected auto or a number from 1; fix: write auto")
+
+
+Replication = Annotated[
+    int | None,
+    _said(_replication),
+    _shape({"oneOf": [{"const": "auto"}, {"type": "integer", "minimum": 1, "maximum": 32}]}, "auto, or a number"),
+]
+
+_INSTANCE = re.compile(_TOPIC)
+
+
+def _instance_id(value: object) -> str:
+    """A name, or the variable that holds one: ``{env: HOSTNAME}`` gives each pod of a StatefulSet its own."""
+    where = ""
+    if isinstance(value, dict) and set(value) == {"env"}:
+        where = f"the variable {value['env']} holds "
+        value = os.environ.get(str(value["env"]), "")
+    if not isinstance(value, str) or not _INSTANCE.fullmatch(value):
+        raise ValueError(
+            f"{where}no name of an instance; expected letters, digits, dots and dashes; fix: write a name or {{env: HOSTNAME}}"
+        )
+    return value
+
+
+InstanceId = Annotated[
+    str,
+    _said(_instance_id),
+    _shape({"oneOf": [{"type": "string", "pattern": f"^{_TOPIC}$"}, _one_key("env")]}, "a name, or {env: NAME}"),
+]
+
+
+def _listen(value: object) -> str:
+    host, _, port = value.rpartition(":") if isinstance(value, str) else ("", "", "")
+    if not host or not port.isdigit() or int(port) > 65535:
+        raise ValueError("not an address; expected HOST:PORT; fix: write e.g. 127.0.0.1:8080")
+    return str(value)
+
+
+Listen = Annotated[str, _said(_listen), _text(r".+:\d{1,5}", "HOST:PORT")]
+
+
+def stream_ids(value: object) -> tuple[str, ...] | Path:
+    """A list of streams as it is written: ids, or the file of them. Raises ValueError with a whole sentence."""
+    if isinstance(value, dict) and list(value) == ["file"] and isinstance(value["file"], str):
+        return Path(value["file"])
+    if isinstance(value, list) and value and all(isinstance(each, str) for each in value):
+        if not all(addressable(each) for each in value):
+            raise ValueError("an id is empty or only dots; expected ids that a URL can hold; fix: remove it")
+        if len(set(value)) < len(value):
+            raise ValueError("an id is listed twice; expected each once; fix: remove the repetition")
+        return tuple(value)
+    raise ValueError(
+        "not a list of ids; expected [ID, ...] of texts, or {file: PATH}; fix: list at least one id, in quotes if it is a number"
+    )
+
+
+STREAM_IDS = _shape(
+    {"oneOf": [{"type": "array", "items": {"type": "string", "minLength": 1}, "minItems": 1}, _one_key("file")]},
+    "[ID, ...] or {file: PATH}",
+)
+"""How a list of streams is written; its key is the provider's."""
+
+
+def _provider(value: object) -> str:
+    if isinstance(value, str) and value in registry.names():
+        return value
+    raise ValueError(registry.unknown(value if isinstance(value, str) else ""))
+
+
+ProviderName = Annotated[str, _said(_provider), _text(None, "a provider's name")]
