@@ -6,11 +6,13 @@ Each entry is a path from the repository's root and the function that gives its 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import yaml
 
+from poller.config.schema import page
+from poller.errors import PollerError
 from poller.publishing.event_schemas import asyncapi, json_schemas
 
 ROOT = Path(__file__).parent.parent
@@ -24,9 +26,37 @@ def _asyncapi() -> str:
     return yaml.safe_dump(asyncapi(), sort_keys=False, allow_unicode=True, width=140)
 
 
+def _errors() -> str:
+    """Who stops for what: the tree of errors, outermost first."""
+    lines = [
+        "# Who stops for what",
+        "",
+        "Made from `poller/errors.py` by `make docs`. A row's fault stops nobody: it becomes a dead letter, and the rest of its page is",
+        "published. Whatever a library throws is one of these errors before it leaves the room that uses the library; what is not, is a",
+        "defect of ours, and ends the process with 1.",
+        "",
+        "| error | kind | what it is | who stops, and until when |",
+        "| --- | --- | --- | --- |",
+    ]
+    lines += [
+        f"| {'· ' * depth}{each.__name__} | `{each.kind}` | {(each.__doc__ or '').splitlines()[0].replace('``', '`')} | {each.stops} |"
+        for depth, each in _below(PollerError, 0)
+    ]
+    return "\n".join([*lines, ""])
+
+
+def _below(error: type[PollerError], depth: int) -> Iterator[tuple[int, type[PollerError]]]:
+    yield depth, error
+    for each in error.__subclasses__():
+        if each.__module__ == PollerError.__module__:
+            yield from _below(each, depth + 1)
+
+
 FILES: dict[str, Callable[[], str]] = {
     **{f"schemas/{event_type}.json": _schema(event_type) for event_type in json_schemas()},
     "schemas/asyncapi.yaml": _asyncapi,
+    "docs/configuration.md": page,
+    "docs/errors.md": _errors,
 }
 
 

@@ -34,9 +34,14 @@ from __future__ import annotations
 
 
 class PollerError(Exception):
-    """Base of all. ``kind`` is the word in logs, metrics and status; ``fix`` helps the operator."""
+    """Base of all.
+
+    ``kind`` is the word in logs, metrics and status, ``fix`` helps the operator, ``stops`` says who stops for it and
+    until when (docs/errors.md is made of it).
+    """
 
     kind = "error"
+    stops = "the process, with 1"
 
     def __init__(self, message: str = "", *, fix: str = "") -> None:
         super().__init__(message or (self.__doc__ or self.kind).splitlines()[0])
@@ -47,6 +52,7 @@ class ConfigError(PollerError):
     """The configuration is invalid. ``lines`` are complete one-line reports."""
 
     kind = "config"
+    stops = "the process, with 78; at run time only what the configuration names"
 
     def __init__(self, lines: list[str]) -> None:
         super().__init__("\n".join(lines))
@@ -57,6 +63,7 @@ class Misused(PollerError):
     """An argument on the command line makes no sense."""
 
     kind = "usage"
+    stops = "the command, with 2"
 
 
 class ProviderError(PollerError):
@@ -67,6 +74,7 @@ class ProviderError(PollerError):
     """
 
     kind = "provider"
+    stops = "the stream backs off"
 
     def __init__(self, message: str = "", *, fix: str = "", code: int | None = None, wait_s: float | None = None) -> None:
         super().__init__(message, fix=fix)
@@ -77,20 +85,26 @@ class Unreachable(ProviderError):
     """No usable answer: timeout, connection error, 5xx, truncated or non-JSON 200."""
 
     kind = "unreachable"
+    stops = "the stream backs off, at most max(10 s, 10 x interval) and 5 min; at least as long as the provider said"
 
 
 class ConnectionLost(Unreachable):
     """A kept connection ended before the answer began: the request may be sent again on a new one."""
 
+    stops = "nobody: the request is sent again once, within the rate limit; then as Unreachable"
+
 
 class AccountTrouble(ProviderError):
     """None of the account's streams can be asked."""
+
+    stops = "the account waits; the others poll on"
 
 
 class RateLimited(AccountTrouble):
     """The provider asked us to wait."""
 
     kind = "throttled"
+    stops = "the account waits as long as the provider said, at most an hour"
 
     def __init__(self, wait_s: float | None = None, *, code: int = 429) -> None:
         super().__init__("the provider limits the rate", code=code, wait_s=wait_s)
@@ -100,96 +114,112 @@ class Unauthorized(AccountTrouble):
     """The credentials were refused (401)."""
 
     kind = "unauthorized"
+    stops = "the account waits, at most an hour, or until its secret changes"
 
 
 class ClientUnusable(AccountTrouble):
     """No request can be sent at all: the certificates or the proxy of the account cannot be used."""
 
     kind = "client_unusable"
+    stops = "the account waits and tries again with the next request, at most max(10 s, 10 x interval) and 5 min later"
 
 
 class StreamGone(ProviderError):
     """This stream does not exist or is not ours to read (403, 404)."""
 
     kind = "gone"
+    stops = "the stream waits, at most an hour"
 
 
 class BadPage(ProviderError):
     """The answer has a shape that cannot be read as a page."""
 
     kind = "bad_page"
+    stops = "the stream waits, at most an hour; after three in a row its sweep begins anew"
 
 
 class CursorIgnored(BadPage):
     """The provider did not honour the cursor or the filter."""
 
     kind = "cursor_not_honoured"
+    stops = "as BadPage"
 
 
 class EndlessPagination(BadPage):
     """A sweep went over its limit of pages."""
 
     kind = "endless_pagination"
+    stops = "as BadPage"
 
 
 class KafkaError(PollerError):
     """Kafka did not do what was asked."""
 
     kind = "kafka"
+    stops = "one life of the shard"
 
 
 class Unavailable(KafkaError):
     """Kafka cannot be reached or cannot accept now."""
 
     kind = "kafka_unavailable"
+    stops = "one life of the shard; it is tried again within 2 s"
 
 
 class CommitUncertain(KafkaError):
     """A transaction ended without an answer: only the log knows whether it is committed."""
 
     kind = "commit_uncertain"
+    stops = "one life of the shard; what counts is in the log"
 
 
 class Fenced(KafkaError):
     """A newer producer of this shard exists, or the transaction timed out."""
 
     kind = "fenced"
+    stops = "one life of the shard; it begins anew when the group confirms who owns it"
 
 
 class Refused(KafkaError):
     """Kafka answers, and refuses: wrong topic settings, a missing right, another group's state."""
 
     kind = "kafka_refused"
+    stops = "one life of the shard; it is tried again every 30 s, and the fix is said"
 
 
 class Denied(Refused):
     """Kafka does not accept who we are: a password, a token, a certificate."""
 
     kind = "kafka_denied"
+    stops = "as Refused; a command ends with 77"
 
 
 class OffsetGone(KafkaError):
     """The offset asked for is not in this log."""
 
     kind = "offset_gone"
+    stops = "nobody: the shard restores from the start"
 
 
 class CacheError(PollerError):
     """The local cache cannot be written or opened, for example because its disk is full."""
 
     kind = "cache"
+    stops = "one life of the shard; it begins anew"
 
 
 class CorruptState(CacheError):
     """The local cache cannot be read."""
 
     kind = "corrupt_state"
+    stops = "one life of the shard; its cache is made anew, twice in a row ends the process with 1"
 
 
 class Broken(PollerError):
     """Something of ours failed that should not have."""
 
     kind = "broken"
+    stops = "one life of the shard; at the root the process, with 1"
 
 
 def broken(group: BaseExceptionGroup[BaseException]) -> Broken:

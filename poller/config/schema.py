@@ -107,7 +107,7 @@ def page() -> str:
     lines = [
         "# Configuration",
         "",
-        "Made from the code by `python -m poller.config`. `poller config example` prints a file to begin with, `poller config schema` this",
+        "Made from the code by `make docs`. `poller config example` prints a file to begin with, `poller config schema` this",
         "page for editors, `poller check` says everything that is wrong with a file at once. Keys without a default are required where the",
         "form says so. Secrets are only `{env: NAME}` or `{file: PATH}`.",
         "",

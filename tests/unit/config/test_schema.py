@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import jsonschema_rs
@@ -11,21 +10,15 @@ import pytest
 import yaml
 
 from poller.config.example import EXAMPLE
-from poller.config.schema import page, schema
+from poller.config.schema import schema
 from tests.unit.config.test_config import KAFKA, SHAPES, STUUT
 
 SCHEMA: dict[str, Any] = json.loads(schema())
-ROOT = Path(__file__).parent.parent.parent.parent
 
 
 def valid(text: str) -> bool:
     """Whether an editor that knows the schema accepts a file."""
     return jsonschema_rs.validator_for(SCHEMA).is_valid(yaml.safe_load(text))
-
-
-def test_the_page_is_that_of_the_code() -> None:
-    """docs/configuration.md is made by `python -m poller.config`."""
-    assert (ROOT / "docs" / "configuration.md").read_text() == page()
 
 
 def test_the_example_is_valid() -> None:
