@@ -109,8 +109,8 @@ lock: build/supply/ready  ## the image's dependencies with their hashes, from py
 
 build/supply/ready: pyproject.toml constraints.txt
 	@$(PYTHON) -m venv build/supply && $(PYTHON) -m venv build/runtime
-	@build/supply/bin/pip install -q --disable-pip-version-check -c constraints.txt 'cyclonedx-bom' 'detect-secrets' 'pip-audit' 'uv'
-	@build/runtime/bin/pip install -q --disable-pip-version-check -c constraints.txt .
+	@build/supply/bin/pip install -q --disable-pip-version-check -c constraints.txt 'build' 'cyclonedx-bom' 'detect-secrets' 'pip-audit' 'twine' 'uv'
+	@build/runtime/bin/pip install -q --disable-pip-version-check -c constraints.txt '.[fast]'
 	@touch $@
 
 sbom: build/supply/ready  ## the bill of materials of what runs (CycloneDX), in build/sbom.json
@@ -121,6 +121,10 @@ supply: build/supply/ready  ## secrets in the repository, and known vulnerabilit
 	@build/supply/bin/detect-secrets-hook --exclude-files '^(schemas/|tests/|poller/demo/)' --exclude-lines 'secretName:|secret_key: ..file:' $$(git ls-files)
 	@echo "no secrets found"
 	@build/supply/bin/pip-audit --strict --path $$(echo build/runtime/lib/python3*/site-packages)
+
+release: build/supply/ready sbom  ## everything of a release but its upload, in dist: checked against the tag, the changelog and the lock
+	@rm -rf dist && build/supply/bin/python -m build --outdir dist . >/dev/null && build/supply/bin/twine check --strict dist/*
+	@exec build/supply/bin/python -m tests.lab.release dist
 
 clean:  ## remove what make made
 	rm -rf .venv build dist *.egg-info
