@@ -5,6 +5,7 @@
     PollerError
     ├── ConfigError            the operator; the process ends with 78
     ├── Misused                the operator, on the command line; the process ends with 2
+    ├── WrongState             the operator; the installation is not as a command needs it, the process ends with 3
     ├── ProviderError          the provider
     │   ├── Unreachable        retried inside the sweep, then the stream backs off
     │   ├── AccountTrouble
@@ -64,6 +65,12 @@ class Misused(PollerError):
 
     kind = "usage"
     stops = "the command, with 2"
+
+
+class WrongState(PollerError):
+    """The installation is not in the state that a command needs. Nothing was changed."""
+
+    kind = "wrong_state"
 
 
 class ProviderError(PollerError):

@@ -10,13 +10,15 @@ from __future__ import annotations
 import secrets
 import sys
 from collections.abc import Iterable
+from typing import Annotated
 
 import anyio
+from cyclopts import Parameter
 from msgspec.structs import replace
 
 from ..clock import SystemClock
 from ..config.accounts import Account
-from ..config.load import Config
+from ..config.load import Config, load
 from ..config.stream_names import stream_names
 from ..coverage.backfill import QUOTA_SHARE, BackfillRequest, missing, parts
 from ..coverage.cursor import Backfill, Cursor, Range
@@ -31,8 +33,9 @@ from ..model import MINUTE, SECOND, Instant, Stream
 from ..providers.contract import Provider, Window, recalled
 from ..providers.registry import provider_of
 from ..publishing.state_records import StoredBackoff, account_state_key, asked_key, cursor_key, decode_state, encode_state
-from ..signals import until_signal
 from ..times import format_rfc3339
+from .arguments import ConfigPath, Flag, Moment
+from .process import complete
 
 LOOK_S = 1.0
 AGAIN_S = 5.0
@@ -46,6 +49,36 @@ SICK_LOOKS = 10
 
 PATIENCE_S = 15.0
 """After this long without an owner, the command says so, and goes on waiting."""
+
+
+def command(
+    stream: str,
+    *,
+    config: ConfigPath,
+    from_: Annotated[Moment, Parameter(name="--from")],
+    to: Moment,
+    dry_run: Flag = False,
+) -> int:
+    """Publish a past range of a stream, beside the live daemon: only what was never published.
+
+    The running worker does it with a fifth of the account's rate limit; it goes on where it was after any kill. Ends with 77 where the
+    provider refuses the credentials, with 69 where Kafka or the provider cannot be reached, with 130 when it is interrupted: the worker
+    then goes on.
+    Example: poller backfill --config poller.yaml heymarket/main/team --from 2026-01-01 --to 2026-02-01
+
+    Parameters
+    ----------
+    stream
+        provider/account/name, as on the status page.
+    from_
+        Where the range begins: RFC 3339, a date, or a duration ago.
+    to
+        Where it ends, in the same forms.
+    dry_run
+        Only say what would be asked.
+
+    """
+    return complete(backfill(load(config), stream, from_, to, dry_run=dry_run))
 
 
 async def backfill(config: Config, stream_id: str, since: Instant, until: Instant, *, dry_run: bool) -> int:
@@ -66,14 +99,13 @@ async def backfill(config: Config, stream_id: str, since: Instant, until: Instan
         left = ((since, until),) if cursor is None else parts(cursor, Backfill("", since, until))
         print(_first(provider, stream, left))
         return 0
-    result: Backfill | None = None
     patience_s = max(STALLED_S, 5 * len(list(stream_names(account)())) / (per_minute / 60))  # all streams may have one at once
-    async with until_signal():
+    try:
         result = await _done(watch, BackfillRequest(secrets.token_hex(8), since, until), provider, patience_s)
-    if result is None:
+    except anyio.get_cancelled_exc_class():
         _say("no longer watched; the worker goes on with it" if watch.taken else "no worker has taken it up yet: ask again")
-    else:
-        print(f"{result.pages} pages, {result.rows} rows, {result.events} events that had never been published")
+        raise
+    print(f"{result.pages} pages, {result.rows} rows, {result.events} events that had never been published")
     return 0
 
 

@@ -8,9 +8,9 @@ import anyio
 
 from ..clock import SystemClock
 from ..config.accounts import Account
-from ..config.load import Config
+from ..config.load import Config, load
 from ..config.stream_names import stream_names
-from ..errors import Denied, KafkaError, ProviderError, Unauthorized
+from ..errors import KafkaError, ProviderError, Unauthorized
 from ..kafka import topics
 from ..kafka.client import Kafka
 from ..kafka.connect import connection_of
@@ -23,14 +23,36 @@ from ..polling.client.vendor import VendorClient
 from ..polling.demand import round_s
 from ..providers.kit.answers import accept
 from ..providers.registry import provider_of
-from . import rebuild as rebuilding
-from . import reshard as resharding
+from .arguments import ConfigPath, Flag
+from .exit_codes import ExitCode, code_of
+from .process import complete
 
 ANSWER_S = 30.0
 """``check --online`` answers within this time."""
 
 
-UNAVAILABLE, REFUSED, CONFIG = 69, 77, 78
+def command(*, config: ConfigPath, online: Flag = False) -> int:
+    """Check the configuration and every file and variable it names; with --online also Kafka and the providers.
+
+    Without --online no connection is opened. With it, each provider is asked what polling asks, and Kafka what `poller run` would meet:
+    topics, group, rights, clocks. Ends with 78 where the configuration or a topic is wrong, 77 where credentials are refused, 69 where
+    something does not answer.
+    Example: poller check --config poller.yaml --online
+
+    Parameters
+    ----------
+    online
+        Also ask Kafka and every provider, within 30 s.
+
+    """
+    loaded = load(config, referenced=True)
+    connection_of(loaded)
+    for note in too_slow(loaded):
+        print(f"note: {note}", file=sys.stderr)
+    if online:
+        return complete(check(loaded))
+    print(f"{config}: good, {len(loaded.accounts)} accounts")
+    return ExitCode.DONE
 
 
 async def check(config: Config) -> int:
@@ -44,7 +66,7 @@ async def check(config: Config) -> int:
                 if account.enabled:
                     tasks.start_soon(_account, account, found)
     if scope.cancelled_caught:
-        found.append((UNAVAILABLE, f"not everything answered within {ANSWER_S:.0f} s"))
+        found.append((ExitCode.UNAVAILABLE, f"not everything answered within {ANSWER_S:.0f} s"))
     for code, line in sorted(found, key=lambda each: each[1]):
         print(line, file=sys.stderr if code else sys.stdout)
     return max((code for code, _ in found), default=0)
@@ -56,14 +78,14 @@ async def _kafka(config: Config, found: list[tuple[int, str]]) -> None:
         names = kafka.connection.topics
         there = await topics.inspect(kafka)
         plan = topics.compare(names, there, partitions=file.partitions, shards=file.shards)
-        found.extend((CONFIG, f"kafka: {problem}") for problem in plan.problems)
+        found.extend((ExitCode.CONFIG, f"kafka: {problem}") for problem in plan.problems)
         found.extend((0, f"kafka: note: {warning}") for warning in plan.warnings)
         found.extend((0, f"kafka: {names[role]} is missing; run creates it") for role in plan.create)
         if not plan.problems and names["state"] in there:
             await _forgotten(config, kafka, found)
         found.append((0, "kafka: good"))
     except KafkaError as error:
-        code = REFUSED if isinstance(error, Denied) else UNAVAILABLE
+        code = code_of(error)
         found.append((code, f"kafka: {error}; fix: {error.fix or 'see the broker log'}"))
 
 
@@ -101,31 +123,9 @@ async def _account(account: Account, found: list[tuple[int, str]]) -> None:
             accept(answer.response)
         found.append((0, f"{account.key}: good"))
     except Unauthorized:
-        found.append((REFUSED, f"{account.key}: the credentials were refused; fix: check accounts.{account.name}.credentials"))
+        found.append((ExitCode.DENIED, f"{account.key}: the credentials were refused; fix: check accounts.{account.name}.credentials"))
     except ProviderError as error:
-        found.append((UNAVAILABLE, f"{account.key}: {error}"))
-
-
-async def reshard(config: Config, shards: int) -> int:
-    """Change the number of shards, with the installation stopped. Raises Unavailable, Refused."""
-    quiet()
-    kafka = Kafka(connection_of(config))
-    moved = await resharding.reshard(
-        kafka, shards, replication_factor=config.kafka.replication_factor, say=lambda what: print(what, file=sys.stderr)
-    )
-    print(f"{moved} records moved; now set kafka.shards: {shards}" if moved else f"nothing to do: the state has {shards} shards")
-    return 0
-
-
-async def rebuild(config: Config) -> int:
-    """Make the state again from the public topics. Raises Unavailable, Refused."""
-    quiet()
-    kafka = Kafka(connection_of(config))
-    found = await rebuilding.rebuild(
-        kafka, replication_factor=config.kafka.replication_factor, say=lambda what: print(what, file=sys.stderr)
-    )
-    print(f"{found} messages are known again")
-    return 0
+        found.append((ExitCode.UNAVAILABLE, f"{account.key}: {error}"))
 
 
 def too_slow(config: Config) -> list[str]:

@@ -1,4 +1,4 @@
-"""state_topic."""
+"""What ``reshard`` and ``rebuild`` share: who is there, whose state it is, and how a partition is written."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import anyio
 
-from ..errors import Refused
+from ..errors import WrongState
 from ..kafka import topics
 from ..kafka.client import Kafka
 from ..kafka.port import STATE, Record, Writer
@@ -14,24 +14,25 @@ from ..publishing.restore import newest_meta
 from ..publishing.state_records import Meta, state_record
 
 BATCH = 1000
-
+"""Records in a transaction: well below what a transaction may take in its time."""
 
 COMMIT_TIMEOUT_S = 20.0
-
+"""Seconds a transaction may take, as a worker's: below the transaction timeout of 40 s."""
 
 GRACE_S = 2.0
-
+"""Seconds beyond a session, for the broker to notice that a worker is gone."""
 
 Say = Callable[[str], None]
+"""Told what happens, in a sentence."""
 
 
 async def nobody(kafka: Kafka) -> None:
-    """Raises Refused while a worker is there; the seat of one that just ended may stay for a session."""
+    """Raises WrongState while a worker is there; the seat of one that just ended may stay for a session."""
     with anyio.move_on_after(kafka.connection.session_s + GRACE_S):
         while await topics.members(kafka):
             await anyio.sleep(0.5)
         return
-    raise Refused("workers are running", fix="stop every worker of this group, then run: poller reshard again")
+    raise WrongState("workers are running", fix="stop every worker of this group, then run this again")
 
 
 async def metas(kafka: Kafka) -> list[Meta | None] | None:

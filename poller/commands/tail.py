@@ -1,49 +1,80 @@
-"""Events as they are published, for people: numbers masked, texts left out, unless asked for as JSON."""
+"""Events as they are published."""
 
 from __future__ import annotations
 
-from typing import Any
+import os
+import sys
+from typing import Annotated, Literal
 
-import msgspec
+from cyclopts import Parameter
 
-from ..config.load import Config
+from ..config.load import Config, load
+from ..errors import Misused
 from ..kafka.client import Kafka
 from ..kafka.connect import connection_of
 from ..kafka.connection import quiet
-from ..kafka.public_topics import follow
-from ..signals import until_signal
+from ..kafka.public_topics import Published, follow
+from ..model import Instant
+from .arguments import ConfigPath, Flag, Moment
+from .event_lines import json_of, line_of, type_of
+from .process import complete
+
+Kind = Literal["created", "updated", "status-changed", "dead-letter"]
 
 
-def line_of(headers: dict[str, str], key: str, value: bytes) -> str:
-    """One event in one line, without anything private."""
-    kind = headers.get("ce_type", "?").removeprefix("sms.message.").removesuffix(".v1")
-    if kind == "dead-letter":
-        return f"{headers.get('ce_time')} {kind} {headers.get('ce_subject')} {headers.get('poller_reason')} {headers.get('poller_field')}"
-    event: dict[str, Any] = msgspec.json.decode(value)
-    numbers = " → ".join(filter(None, [_masked(event.get("from")), ", ".join(map(_masked, event.get("to", ())))]))
-    status = " → ".join(filter(None, [event.get("previous_status"), event.get("status")]))
-    changed = ",".join(event.get("changed", ()))
-    return " ".join(filter(None, [headers.get("ce_time"), kind, key, f"r{event.get('revision')}", status, changed, numbers]))
+def command(
+    *,
+    config: ConfigPath,
+    topic: Literal["messages", "status", "dead-letters"] = "messages",
+    from_beginning: Flag = False,
+    since: Moment | None = None,
+    key: str | None = None,
+    kind: Annotated[Kind | None, Parameter(name="--type")] = None,
+    json: Flag = False,
+) -> int:
+    """Show events as they are published, numbers masked and texts left out; --json shows them whole.
+
+    Each line: when it was published, type, key, revision, status, changed fields, numbers, and how long after it happened at the provider.
+    Ends with 69 when Kafka cannot be reached, with 77 when Kafka refuses the credentials, with 130 on a signal.
+    Example: poller tail --config poller.yaml --topic status --since 1h
+    Example: poller tail --config poller.yaml --from-beginning --json | jq .value.status
+
+    Parameters
+    ----------
+    topic
+        Which of the public topics.
+    from_beginning
+        Begin with the oldest event that the topic still has; default: only what comes.
+    since
+        Begin with what was published at this time: RFC 3339, a date, or a duration ago such as 1h.
+    key
+        Only events of this message (provider/account/message id), or of all whose key begins so.
+    kind
+        Only events of this type.
+    json
+        Whole events, one a line, with texts and numbers; for pipes.
+
+    """
+    if since is not None and from_beginning:
+        raise Misused("--since and --from-beginning exclude each other", fix="give one of them")
+    wanted = _Wanted(topic.replace("-", "_"), 0 if from_beginning else since, key, kind)
+    return complete(tail(load(config), wanted, json=json))
 
 
-def json_of(headers: dict[str, str], key: str, value: bytes) -> str:
-    """One event whole, as one JSON line."""
-    try:
-        parsed = msgspec.json.decode(value)
-    except msgspec.DecodeError:
-        parsed = value.decode("utf-8", "replace")
-    return msgspec.json.encode({"key": key, "headers": headers, "value": parsed}).decode()
+class _Wanted:
+    """Which events are shown."""
+
+    def __init__(self, role: str, since: Instant | None, key: str | None, kind: str | None) -> None:
+        self.role, self.since, self._key, self._kind = role, since, key, kind
+
+    def __contains__(self, event: Published) -> bool:
+        return (self._kind is None or type_of(event) == self._kind) and (self._key is None or event.key.startswith(self._key))
 
 
-def _masked(number: str | None) -> str:
-    return f"…{number[-2:]}" if number else ""
-
-
-async def tail(config: Config, role: str, *, from_beginning: bool, json: bool) -> None:
-    """Print events until interrupted. Raises Unavailable, Refused."""
+async def tail(config: Config, wanted: _Wanted, *, json: bool) -> None:
+    """Print events on and on. Raises Unavailable, Refused, Denied."""
     quiet()
-    kafka = Kafka(connection_of(config))
-    form = json_of if json else line_of
-    async with until_signal():
-        async for event in follow(kafka, role, from_beginning=from_beginning):
-            print(form(event.headers, event.key, event.value), flush=True)
+    colours = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+    async for event in follow(Kafka(connection_of(config)), wanted.role, since=wanted.since):
+        if event in wanted:
+            print(json_of(event) if json else line_of(event, colours=colours), flush=True)

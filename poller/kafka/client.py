@@ -9,7 +9,7 @@ are ordered: request < commit < transaction timeout.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
@@ -140,6 +140,12 @@ class Kafka:
                     before, moved = after, anyio.current_time()
                 elif anyio.current_time() - moved > STALLED_S:
                     raise Unavailable("the state topic cannot be read to its end")
+
+    async def has_published(self, shard: int, accounts: Collection[str]) -> bool:
+        """See :class:`poller.port.Log`."""
+        from .public_topics import has_published
+
+        return await has_published(self, shard, accounts)
 
     async def tell(self, shard: int, key: bytes, value: bytes) -> None:
         """Write a request for a shard's owner, outside of any transaction. Raises Unavailable, Refused."""

@@ -6,7 +6,7 @@ only closed or killed, never used again.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import NamedTuple, Protocol
 
@@ -93,6 +93,13 @@ class Log(Protocol):
         """The state partition's bounds; waits until nothing uncommitted is left below the end.
 
         Not ``settled``: the end is the last stable offset, for looking on without having fenced.
+        """
+        ...
+
+    async def has_published(self, shard: int, accounts: Collection[str]) -> bool:
+        """Whether the public topics hold anything that the shard, or an account (``provider/account``) on it, published.
+
+        Reads until it finds it, all of it where there is nothing. Raises Unavailable, Refused.
         """
         ...
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import anyio
+from aiokafka import errors as ak
 from aiokafka.admin import NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import NoError, TopicAlreadyExistsError, for_code
@@ -34,6 +35,32 @@ class Found(Struct, frozen=True):
     partitions: int
     replicas: int
     settings: dict[str, str]
+
+
+class Wanted(Struct, frozen=True):
+    """One topic as it is created."""
+
+    role: str
+    name: str
+    partitions: int
+    replicas: int | None
+    """None: the broker's default, never more than the live brokers."""
+    settings: dict[str, str]
+
+
+def wanted(
+    names: dict[str, str], *, partitions: int, shards: int, replicas: int | None, retention: Instant | None = None
+) -> tuple[Wanted, ...]:
+    """What every topic of a configuration must be. Pure.
+
+    ``retention`` of the public topics is in microseconds; None leaves it to the broker. The partitions of the state topic are the shards.
+    """
+    public = {"cleanup.policy": "delete"} | ({} if retention is None else {"retention.ms": str(retention // 1000)})
+    in_sync = {"min.insync.replicas": "2"} if replicas is not None and replicas >= 3 else {}
+    return tuple(
+        Wanted(role, name, shards if role == STATE else partitions, replicas, (KEPT if role == STATE else public) | in_sync)
+        for role, name in names.items()
+    )
 
 
 class Plan(Struct, frozen=True):
@@ -106,18 +133,15 @@ async def _settings(admin: Any, names: list[str]) -> dict[str, dict[str, str]]:
     return settings
 
 
-async def create(kafka: Kafka, roles: tuple[str, ...], *, partitions: int, replication_factor: int | None) -> None:
+async def create(
+    kafka: Kafka, roles: tuple[str, ...], *, partitions: int, replication_factor: int | None, retention: Instant | None = None
+) -> None:
     """Create the topics of these roles, and wait until they are there. Raises Unavailable, Refused."""
     link = kafka.connection
     async with kafka.admin() as admin:
         replicas = replication_factor or await _default_replicas(admin)
-        new = []
-        for role in roles:
-            settings = dict(KEPT) if role == STATE else {"cleanup.policy": "delete"}
-            if replicas >= 3:
-                settings["min.insync.replicas"] = "2"
-            count = link.shards if role == STATE else partitions
-            new.append(NewTopic(link.topics[role], count, replicas, topic_configs=settings))
+        all_ = wanted(link.topics, partitions=partitions, shards=link.shards, replicas=replicas, retention=retention)
+        new = [NewTopic(each.name, each.partitions, replicas, topic_configs=each.settings) for each in all_ if each.role in roles]
         answer = await admin.create_topics(new)
         for name, code, *_ in answer.topic_errors:  # pyright: ignore[reportAttributeAccessIssue]
             if for_code(code) not in (NoError, TopicAlreadyExistsError):
@@ -166,13 +190,27 @@ async def replace_state(kafka: Kafka, replication_factor: int | None) -> None:
 
 
 async def members(kafka: Kafka) -> int:
-    """How many workers are in the group. Raises Unavailable, Refused."""
+    """How many workers are in the group. Raises Unavailable, Refused.
+
+    A broker that has just begun, or never saw a group, has no coordinator for a moment.
+    """
     async with kafka.admin() as admin:
-        found = 0
-        for answer in await admin.describe_consumer_groups([kafka.connection.group]):
-            for group in answer.groups:  # pyright: ignore[reportAttributeAccessIssue]
-                found += len(group[5])
-        return found
+        began = anyio.current_time()
+        while True:
+            try:
+                answers = await admin.describe_consumer_groups([kafka.connection.group])
+            except ak.GroupCoordinatorNotAvailableError:
+                if anyio.current_time() - began > APPEAR_S:
+                    raise
+                await anyio.sleep(0.2)
+            else:
+                return sum(len(group[5]) for answer in answers for group in answer.groups)  # pyright: ignore[reportAttributeAccessIssue]
+
+
+async def default_replicas(kafka: Kafka) -> int:
+    """The replication factor of a topic that is created without one. Raises Unavailable, Refused."""
+    async with kafka.admin() as admin:
+        return await _default_replicas(admin)
 
 
 async def _default_replicas(admin: Any) -> int:

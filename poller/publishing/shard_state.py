@@ -54,10 +54,12 @@ DEAD_KEPT: Instant = 30 * DAY
 def claim(meta: Meta | None, *, group: str, shards: int) -> Meta:
     """The shard's meta record, checked, or a new one for an empty log.
 
-    Raises Refused when the state belongs to another group or another number of shards.
+    Raises Refused when the state belongs to another group or another number of shards, or is not whole.
     """
     if meta is None:
         return Meta(group=group, shards=shards, nonce=secrets.token_hex(8), key=secrets.token_bytes(32))
+    if meta.rebuilding:
+        raise Refused("the state is being made again and is not whole", fix="let poller rebuild end; where it was killed, run it again")
     if meta.group != group:
         raise Refused(
             f"the state topic belongs to the group {meta.group!r}, not to {group!r}",

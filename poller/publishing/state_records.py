@@ -47,6 +47,10 @@ class Meta(Struct, frozen=True):
     """Fingerprint keys of shards that were merged into this one."""
     retired: dict[int, int] = {}
     """The last sequence numbers of shards that are no more, so that a number never comes again (shard 0 keeps them)."""
+    rebuilding: bool = False
+    """The shard is being made again from the public topics and is not whole: no worker may go on from it."""
+    rebuilt: Instant = 0
+    """When the shard was last made again from the public topics; 0 = never."""
 
 
 class StoredBackoff(Struct, frozen=True):

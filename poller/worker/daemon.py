@@ -12,7 +12,7 @@ from .. import __version__
 from ..clock import SystemClock
 from ..config.accounts import LOOPBACK
 from ..config.load import Config
-from ..errors import ConfigError, Denied, Refused, Unavailable
+from ..errors import ConfigError, Denied, Refused, Unavailable, WrongState
 from ..kafka import topics
 from ..kafka.client import Kafka
 from ..kafka.connect import connection_of
@@ -23,7 +23,7 @@ from ..model import Instant
 from ..publishing.cache import CacheDirectory
 from ..publishing.restore import newest_meta
 from ..publishing.shard_state import claim
-from ..signals import SIGNALS
+from ..signals import ending_signals
 from ..telemetry import admin as status
 from ..telemetry.facts import Telemetry
 from ..telemetry.log import form_of
@@ -40,13 +40,14 @@ WATCH_S = 4.0
 
 
 async def run(config: Config) -> None:
-    """The daemon, until SIGTERM or SIGINT. Raises ConfigError for what only the operator can mend."""
+    """The daemon, until SIGTERM, SIGINT or SIGHUP. Raises ConfigError for what only the operator can mend."""
     quiet()
     link = connection_of(config)
     telemetry = Telemetry(version=__version__, level=config.log.level, form=form_of(config.log.format), worker=link.worker)
-    with anyio.open_signal_receiver(*SIGNALS) as received, CacheDirectory(config.directory) as store:
+    signals = ending_signals()
+    with anyio.open_signal_receiver(*signals) as received, CacheDirectory(config.directory) as store:
         await _Daemon(config, link, store, telemetry, received).run()
-    for number in SIGNALS:
+    for number in signals:
         signal.signal(number, signal.SIG_IGN)  # a clean stop that is told to stop once more is still one
 
 
@@ -125,10 +126,12 @@ class _Daemon:
     async def _audit(self, kafka: Kafka) -> Instant:
         names, file = kafka.connection.topics, self._config.kafka
         if await topics.exists(kafka, topics.copy_name(names[STATE])):
-            raise Refused("the number of shards is being changed", fix="let poller reshard end; where it was killed, run it again")
+            raise WrongState("the number of shards is being changed", fix="let poller reshard end; where it was killed, run it again")
         plan = topics.compare(names, await topics.inspect(kafka), partitions=file.partitions, shards=file.shards)
         if plan.create and not plan.problems:
-            await topics.create(kafka, plan.create, partitions=file.partitions, replication_factor=file.replication_factor)
+            await topics.create(
+                kafka, plan.create, partitions=file.partitions, replication_factor=file.replication_factor, retention=file.retention
+            )
             plan = topics.compare(names, await topics.inspect(kafka), partitions=file.partitions, shards=file.shards)
         if plan.problems:
             raise ConfigError([f"{self._config.path}: kafka.topics: {problem}" for problem in plan.problems])
@@ -137,10 +140,25 @@ class _Daemon:
         return topics.retention(await topics.inspect(kafka), names)
 
     async def _whose(self, kafka: Log) -> None:
-        """Look whose state this is before anything is fenced: another installation must not be disturbed."""
-        kafka_file = self._config.kafka
-        for shard in sorted({shard_of(account.key, kafka_file.shards) for account in self._config.accounts}):
-            claim(await newest_meta(kafka, shard), group=kafka_file.group, shards=kafka_file.shards)
+        """Look whose state this is before anything is fenced: another installation must not be disturbed.
+
+        Raises WrongState where the state is lost, or is being made again and is not whole.
+        """
+        file = self._config.kafka
+        metas = [await newest_meta(kafka, shard) for shard in range(file.shards)]
+        if any(meta is not None and meta.rebuilding for meta in metas):
+            raise WrongState("the state is being made again and is not whole", fix="run: poller rebuild, which goes on where it was killed")
+        own: dict[int, set[str]] = {}
+        for account in self._config.accounts:
+            own.setdefault(shard_of(account.key, file.shards), set()).add(account.key)
+        for shard in sorted(own):
+            claim(metas[shard], group=file.group, shards=file.shards)
+        if not any(metas):
+            for shard, accounts in own.items():
+                if await kafka.has_published(shard, accounts):
+                    raise WrongState(
+                        "the state topic is empty, and the public topics are not: all would be published again", fix="run: poller rebuild"
+                    )
 
     def snapshot(self) -> WorkerSnapshot:
         """The worker, or that it waits for Kafka."""

@@ -88,12 +88,13 @@ class Shard:
         rows: ShardCache,
         settings: Settings,
         *,
+        accounts: frozenset[str] = frozenset(),
         pollers: Callable[[Committer], list[Poller]],
         hold: Hold,
         unrestored: Callable[[], tuple[AccountSnapshot, ...]],
     ) -> None:
         self.number, self._rows, self._settings = number, rows, settings
-        self._make_pollers, self._hold = pollers, hold
+        self._make_pollers, self._hold, self._placed = pollers, hold, accounts
         self.closed = anyio.Event()
         self._stop = anyio.Event()
         self._droppable = anyio.CancelScope()
@@ -192,6 +193,11 @@ class Shard:
             retention=shared.retention,
             progress=self._progress,
         )
+        if meta is None and await shared.log.has_published(self.number, self._placed):
+            raise Refused(
+                f"shard {self.number} has no state, and has published before: all of it would be published again",
+                fix="stop every worker and run: poller rebuild",
+            )
         shared.telemetry.restored(self.number, self._restored, shared.clock.monotonic() - began)
         shard_state = ShardState(self._rows, claim(meta, group=shared.group, shards=shared.shards), shared.publisher, key=shared.key)
         after = b""

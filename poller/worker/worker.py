@@ -148,6 +148,7 @@ class Worker:
             number,
             self._store.shard(number),
             self._settings,
+            accounts=frozenset(account.key for account in self._accounts[number]),
             pollers=lambda committer: [self._poller(account, committer) for account in self._accounts[number]],
             hold=_Hold(self, number),
             unrestored=lambda: tuple(self._unrestored(account, number) for account in self._accounts[number]),

@@ -45,7 +45,7 @@ PLACES = {
     "yaml": {"config/yaml_document.py"},
     "starlette": {"telemetry/admin.py"},
     "uvicorn": {"telemetry/admin.py"},
-    "cyclopts": {"cli.py"},
+    "cyclopts": {"cli.py", *(f"commands/{name}.py" for name in ("arguments", "audit", "backfill", "reshard", "status", "tail"))},
     "jwt": {"providers/kit/auth.py"},
     "time": {"clock.py", "kafka/membership.py"},
 }

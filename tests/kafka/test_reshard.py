@@ -13,7 +13,7 @@ from poller.commands import reshard as resharding
 from poller.commands import state_topic
 from poller.config import load as configuration
 from poller.demo.kafka.broker import Cluster
-from poller.errors import Refused
+from poller.errors import WrongState
 from poller.kafka import topics
 from poller.kafka.client import Kafka
 from poller.kafka.connect import connection_of
@@ -99,18 +99,21 @@ async def test_a_worker_stands_in_the_way_and_an_unfinished_change_in_a_workers(
 ) -> None:
     """A live member of the group is refused with the fix; while the copy exists no worker starts."""
     quiet()
-    trial = Trial(tmp_path, kafka.bootstrap, names, seed=4)
+    trial = Trial(tmp_path, kafka.bootstrap, names, seed=4, session="6s")
     async with trial.providers():
         process = trial.start()
         link = connection_of(configuration.load(trial.config()))
         while not await topics.members(Kafka(link)):
             await anyio.sleep(0.1)
-        with pytest.raises(Refused, match="workers are running"):
+        with pytest.raises(WrongState, match="workers are running"):
             await reshard(trial, 7, monkeypatch)
+        assert not await topics.exists(Kafka(link), topics.copy_name(names["state"]))
         process.send_signal(signal.SIGTERM)
         assert await anyio.to_thread.run_sync(process.wait, 25) == 0
+        with pytest.raises(Death):
+            await reshard(trial, 7, monkeypatch, dies_at=3)
         refused = poller("run", "--config", str(trial.config()))
-        assert refused.returncode == 78
+        assert refused.returncode == 3
         assert "run it again" in refused.stderr
         assert await reshard(trial, 7, monkeypatch) > 0
 
@@ -125,8 +128,8 @@ async def test_a_lost_state_topic_is_made_again_from_what_was_published(kafka: C
     async with trial.providers():
         stopped = await polled_for(trial, 20)
         refused = poller("rebuild", "--config", str(trial.config()))
-        assert refused.returncode == 69
-        assert "not empty" in refused.stderr
+        assert refused.returncode == 3
+        assert "nothing needs to be rebuilt" in refused.stderr
         await topics.delete_state(Kafka(connection_of(configuration.load(trial.config()))))
         done = poller("rebuild", "--config", str(trial.config()))
         assert done.returncode == 0, done

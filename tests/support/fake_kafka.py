@@ -6,7 +6,7 @@ exam as real Kafka (``test_port_exam.py``).
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from typing import NamedTuple
 
@@ -180,6 +180,13 @@ class FakeLog:
         if self.cluster.down:
             raise Unavailable("down")
         return LogEnd(self.cluster.begins[shard], len(self.cluster.state[shard]), "fake")
+
+    async def has_published(self, shard: int, accounts: Collection[str]) -> bool:
+        """By the headers of what was committed."""
+        if self.cluster.down:
+            raise Unavailable("down")
+        wanted = {("ce_pollershard", str(shard).encode()), *(("ce_source", f"/poller/{account}".encode()) for account in accounts)}
+        return any(not wanted.isdisjoint(written.record.headers) for written in self.cluster.public)
 
     async def read(self, shard: int, since: int, until: int) -> AsyncIterator[Chunk]:
         """Committed records only."""

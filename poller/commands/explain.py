@@ -1,0 +1,49 @@
+"""The runbook's entry for an alert, or for a word of the log or the status page."""
+
+from __future__ import annotations
+
+import difflib
+
+from ..errors import Misused
+from ..telemetry.runbook import Entry, entries
+from .exit_codes import ExitCode
+
+
+def command(kind: str | None = None) -> int:
+    """Say what an alert, or a word of the log or the status page, means and what to do about it.
+
+    It is the entry of docs/operations.md, which comes with the package. Without a word it lists all that there are.
+    Example: poller explain PollerUnauthorized
+    Example: poller explain unauthorized
+
+    Parameters
+    ----------
+    kind
+        The name of an alert, or the kind of an error as the log, the status page and the metrics say it.
+
+    """
+    if kind is None:
+        print("\n".join(entry.name for entry in entries()))
+        return ExitCode.DONE
+    found = entry_of(entries(), kind)
+    print(f"{found.name}\n\n{found.text}")
+    return ExitCode.DONE
+
+
+def entry_of(all_: tuple[Entry, ...], kind: str) -> Entry:
+    """The entry of that name, however it is written: ``PollerUnauthorized``, ``unauthorized``, ``bad-page``.
+
+    Raises Misused, with the nearest names, where there is none.
+    """
+    names = {_plain(entry.name): entry for entry in all_}
+    wanted = _plain(kind)
+    for name in (wanted, f"poller{wanted}"):
+        if name in names:
+            return names[name]
+    near = difflib.get_close_matches(wanted, names, 3, 0.5)
+    some = ", ".join(names[name].name for name in near)
+    raise Misused(f"the runbook has no entry {kind!r}", fix=f"did you mean {some}?" if near else "see: poller explain")
+
+
+def _plain(name: str) -> str:
+    return "".join(char for char in name.lower() if char.isalnum())
