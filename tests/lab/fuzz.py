@@ -89,5 +89,9 @@ def fuzz(provider: str, count: int, seed: int) -> dict[str, int]:
 
 
 if __name__ == "__main__":
+    from tests.lab.fuzz_http import fuzz_http
+
+    many = int(sys.argv[1])
     for name in BUILT_IN:
-        print(name, fuzz(name, int(sys.argv[1]), 1), flush=True)
+        print(name, "pages", fuzz(name, many, 1), flush=True)
+        print(name, "answers", fuzz_http(name, many, 1), flush=True)
