@@ -208,17 +208,27 @@ def complete(rungs: tuple[Rung, ...], index: int, cursor: Cursor, sweep: Sweep) 
     owes still; below the window there is nothing, because a rung's debt never begins before its mark's next window.
     """
     rung = rungs[index]
-    marks = list(cursor.marks)
-    marks[index] = Mark(rung.inner, rung.reach, sweep.started)
     debts = dict(cursor.debts)
     owed = debts.pop(index, None)
     if sweep.handed:
         _owe(debts, index + 1, (_since(rung, cursor.marks[index], cursor.marks[index].complete), sweep.since))
     if owed is not None and sweep.until is not None:
         _owe(debts, index, (max(owed[0], cursor.floor, sweep.until), owed[1]))
+    return _completed(rungs, index, cursor, started=sweep.started, debts=debts)
+
+
+def _completed(rungs: tuple[Rung, ...], index: int, cursor: Cursor, *, started: Instant, debts: dict[int, Range]) -> Cursor:
+    """The rung's mark moves to ``started``, and no sweep of it is in hand."""
+    marks = list(cursor.marks)
+    marks[index] = Mark(rungs[index].inner, rungs[index].reach, started)
     sweeps = {i: s for i, s in cursor.sweeps.items() if i != index}
     watermark = cursor.watermark if debts else max(cursor.watermark, marks[live(rungs)].complete)
     return replace(cursor, marks=tuple(marks), sweeps=sweeps, debts=debts, watermark=watermark)
+
+
+def complete_unasked(rungs: tuple[Rung, ...], index: int, cursor: Cursor, now: Instant) -> Cursor:
+    """The cursor after a sweep whose window was empty: the rung is complete as of ``now``, and owes nothing."""
+    return _completed(rungs, index, cursor, started=now, debts={i: owed for i, owed in cursor.debts.items() if i != index})
 
 
 def settling(rungs: tuple[Rung, ...], cursor: Cursor, *, latest: Instant, slack: Instant) -> list[int]:

@@ -6,16 +6,18 @@ Nothing of one account can delay another. The pure parts (schedule, demand, look
 Files::
 
     account         the loop of one account
-    context         what the streams of an account share
+    settings        what the operator wants of an account
     streams         a stream as it is polled
-    jobs            what can be asked of a stream: sweeps, backfills, side queries
+    jobs            what can be asked of a stream: sweeps, the edge, backfills, side queries
     schedule        which stream's which job is asked next
+    planning        when a job is due next, after a page or a failure
     demand          what an account's sweeps ask for, against its rate limit
     pictures        the account as outsiders see it
     backoff         why streams and accounts wait, and how long
-    sweep           one window, page by page
+    sweep           which window and page is next, and how the cursor moves
     side_queries    hints, look-ups and recounts beside the sweeps
-    page            one answer: asked, read, learned from, told
+    page            one page: choose, exchange, apply
+    rows            a page's rows, read
     lookups         which message is asked for by its id next
     unchanged       rows and pages that need not be read again
     ladder_tuning   how the rungs follow what is learned

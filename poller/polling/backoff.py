@@ -1,4 +1,7 @@
-"""Why streams and accounts wait, and until when; kept with the state, so that a hand-over does not forget it."""
+"""Why streams and accounts wait, and until when; kept with the state, so that a hand-over does not forget it.
+
+One policy serves all that fails: streams, accounts, deep rungs, backfills and side queries differ by its figures only.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ import random
 from msgspec import Struct
 
 from ..clock import SystemClock
-from ..coverage import cursor as window
+from ..coverage import cursor as coverage
 from ..errors import AccountTrouble, BadPage, ProviderError, RateLimited, StreamGone, Unauthorized
 from ..model import SECOND, Instant
 from ..providers.kit.answers import RETRY_AFTER_MAX_S
@@ -15,6 +18,63 @@ from ..publishing.shard_state import ShardState
 from ..publishing.state_records import StoredBackoff
 
 HANDED_OVER_MAX_S = 3600.0
+"""Seconds that a wait of another worker is believed for: its clock may have been wrong."""
+
+WAIT_MIN_S = 0.1
+"""Seconds between two tries at the least."""
+
+
+class Policy(Struct, frozen=True):
+    """Twice as long after each failure in a row, up to a bound; a part of it is left to chance, so that many do not march in step."""
+
+    first_s: float
+    """Half of what the first failure costs."""
+    most_s: float
+    certain: float = 1.0
+    """The part of the wait that is not left to chance."""
+
+    def wait_s(self, failures: int, fraction: float = 1.0) -> float:
+        """Seconds until the next try after so many ``failures`` in a row; ``fraction`` in [0, 1) is the chance."""
+        ceiling = min(self.most_s, self.first_s * 2.0 ** min(failures, 30))
+        return max(WAIT_MIN_S, ceiling * (self.certain + (1 - self.certain) * fraction))
+
+
+REFUSED = Policy(first_s=15.0, most_s=3600.0, certain=0.5)
+"""After 401, 403, 404 or a page of a wrong shape: it cannot get better soon."""
+
+DEEP = Policy(first_s=1.0, most_s=900.0)
+"""A deep rung or a backfill that fails by itself, while the live rung is well."""
+
+REQUEST = Policy(first_s=7.5, most_s=120.0)
+"""The same request of a side query is tried again: 15 s after its first failure, then ever later."""
+
+TRIES_MAX = 5
+"""Failures in a row of one request of a side query that end its run."""
+
+RUN_MAX_S = 900.0
+"""A side query begins a new run at the latest so many seconds after runs that failed: what an audit looks for must not pass out of its reach."""
+
+OUTAGE_FAILURES = 3
+"""Failures in a row of the live rung that mean trouble of the provider, not of what a deeper rung asks for."""
+
+
+def after_run(period_s: float) -> Policy:
+    """How a side query waits whose runs fail: from twice its period on."""
+    least = max(period_s, REQUEST.first_s * 2)
+    return Policy(first_s=least, most_s=max(least, RUN_MAX_S))
+
+
+def wait_after(error: ProviderError, failures: int, *, interval_s: float, fraction: float) -> float:
+    """Seconds until a stream (or account) in trouble is tried again, with full jitter for what may be over soon.
+
+    A provider that limits the rate and says when is believed, within an hour; said with another error, it is the least.
+    """
+    soon = Policy(first_s=0.5, most_s=min(300.0, max(10.0, 10 * interval_s)), certain=0.0)
+    wait_s = (REFUSED if isinstance(error, Unauthorized | StreamGone | BadPage) else soon).wait_s(failures, fraction)
+    if not error.wait_s or error.wait_s < 0:
+        return wait_s
+    told_s = min(error.wait_s, RETRY_AFTER_MAX_S)
+    return told_s if isinstance(error, RateLimited) else max(told_s, wait_s)
 
 
 class Backoff(Struct):
@@ -35,15 +95,15 @@ class Backoffs:
     """Of one account: its own, and those of its streams."""
 
     def __init__(self, shard_state: ShardState, account_key: str, clock: SystemClock, interval_s: float) -> None:
-        self._ledger, self._key, self._clock, self._interval_s = shard_state, account_key, clock, interval_s
+        self._shard_state, self._key, self._clock, self._interval_s = shard_state, account_key, clock, interval_s
         self._random = random.Random(account_key)
         self._streams: dict[str, Backoff] = {}
-        waits = shard_state.waits(account_key)
-        self.account = None if waits is None else self._handed_over(waits)
+        stored = shard_state.waits(account_key)
+        self.account = None if stored is None else self._handed_over(stored)
 
     def take_over(self, stream_id: str) -> None:
         """What the last owner knew of a stream's trouble."""
-        cursor = self._ledger.cursor(stream_id)
+        cursor = self._shard_state.cursor(stream_id)
         if cursor is not None and cursor.waits is not None:
             self._streams[stream_id] = self._handed_over(StoredBackoff(*cursor.waits))
 
@@ -55,78 +115,45 @@ class Backoffs:
         """The stream is no longer polled."""
         self._streams.pop(stream_id, None)
 
+    def try_account_now(self) -> None:
+        """What the account waited for is there."""
+        if self.account is not None:
+            self.account.until = 0.0
+
     def failed(self, stream_id: str, error: ProviderError) -> tuple[Backoff, float]:
         """Note a trouble of the stream, or of the whole account; with the seconds to wait."""
         whole = isinstance(error, AccountTrouble)
         old = self.account if whole else self._streams.get(stream_id)
-        failures = old.failures + 1 if old is not None and old.kind == error.kind else 1
+        now = self._clock.monotonic()
+        again = old is not None and old.kind == error.kind
+        failures = old.failures + (old.until <= now) if old is not None and again else 1  # what fails in flight together fails once
         wait = wait_after(error, failures, interval_s=self._interval_s, fraction=self._random.random())
         since = old.since if old is not None and failures > 1 else self._clock.now()
-        trouble = Backoff(error.kind, failures, since, self._clock.monotonic() + wait, str(error), error.code)
+        trouble = Backoff(error.kind, failures, since, now + wait, str(error), error.code)
         until = self._clock.now() + round(wait * SECOND)
         if whole:
             self.account = trouble
-            self._ledger.keep_waits(self._key, StoredBackoff(error.kind, failures, until))
+            self._shard_state.keep_waits(self._key, StoredBackoff(error.kind, failures, until))
             return trouble, wait
         self._streams[stream_id] = trouble
-        cursor = self._ledger.cursor(stream_id)
+        cursor = self._shard_state.cursor(stream_id)
         if cursor is not None:
-            self._ledger.keep_cursor(stream_id, window.waiting(cursor, (error.kind, failures, until)))
+            self._shard_state.keep_cursor(stream_id, coverage.waiting(cursor, (error.kind, failures, until)))
         return trouble, wait
 
     def over(self, stream_id: str) -> None:
-        """A page of the stream is durable: it is not in trouble, and neither is its account, unless that was said while the page was in flight."""
+        """A page of the stream was answered: neither it nor its account is in trouble, unless that was said while the page was in flight."""
         if self.account is not None and self.account.until <= self._clock.monotonic():
             self.account = None
-            self._ledger.keep_waits(self._key, None)
-        if self._streams.pop(stream_id, None) is not None:
-            cursor = self._ledger.cursor(stream_id)
+            self._shard_state.keep_waits(self._key, None)
+        trouble = self._streams.get(stream_id)
+        if trouble is not None and trouble.until <= self._clock.monotonic():
+            del self._streams[stream_id]
+            cursor = self._shard_state.cursor(stream_id)
             if cursor is not None and cursor.waits is not None:
-                self._ledger.keep_cursor(stream_id, window.waiting(cursor, None))
+                self._shard_state.keep_cursor(stream_id, coverage.waiting(cursor, None))
 
-    def _handed_over(self, waits: StoredBackoff) -> Backoff:
+    def _handed_over(self, stored: StoredBackoff) -> Backoff:
         now = self._clock.now()
-        left = min(HANDED_OVER_MAX_S, max(0.0, (waits.until - now) / SECOND))
-        return Backoff(waits.kind, waits.failures, now, self._clock.monotonic() + left)
-
-
-WAIT_S, WAIT_MAX_S = 15.0, 900.0
-
-
-OUTAGE_FAILURES = 3
-"""So many failures of the live rung in a row are trouble of the provider, not of what a deeper rung asks for."""
-
-
-TRIES_MAX = 5
-"""A request that fails so often in a row ends its run; the next run waits twice as long each time, up to a quarter of an hour:
-an audit that waited longer would let what it looks for pass out of reach."""
-
-
-FIRST_WAIT_S = 0.5
-
-
-RETRY_MAX_S = 300.0
-
-
-REFUSED_FIRST_S = 15.0
-
-
-REFUSED_MAX_S = 3600.0
-"""After 401, 403, 404 or a page of wrong shape: tried again at most so late."""
-
-
-def wait_after(error: ProviderError, failures: int, *, interval_s: float, fraction: float) -> float:
-    """Seconds until a stream (or account) in trouble is tried again.
-
-    Exponential with full jitter (``fraction`` in [0, 1)); what cannot get better soon starts
-    slower and goes up to an hour. A provider that says when is believed, within an hour.
-    """
-    refused = isinstance(error, Unauthorized | StreamGone | BadPage)
-    first = REFUSED_FIRST_S if refused else FIRST_WAIT_S
-    cap = REFUSED_MAX_S if refused else min(RETRY_MAX_S, max(10.0, 10 * interval_s))
-    ceiling = min(cap, first * 2.0 ** min(failures, 30))
-    wait_s = ceiling * (0.5 + fraction / 2) if refused else max(0.1, ceiling * fraction)
-    if not error.wait_s or error.wait_s < 0:
-        return wait_s
-    told_s = min(error.wait_s, RETRY_AFTER_MAX_S)
-    return told_s if isinstance(error, RateLimited) else max(told_s, wait_s)
+        left = min(HANDED_OVER_MAX_S, max(0.0, (stored.until - now) / SECOND))
+        return Backoff(stored.kind, stored.failures, now, self._clock.monotonic() + left)

@@ -87,10 +87,6 @@ class Lookups:
             return waiting.id
         return None
 
-    def next(self) -> Instant | None:
-        """When :meth:`due` is worth asking again; None = when something is learned."""
-        return 0 if self._now else self._later[0][0] if self._later else None
-
     def _plan(self, digest: bytes, waiting: Waiting, now: Instant) -> None:
         self._turn += 1
         waiting.turn = self._turn

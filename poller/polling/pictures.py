@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from itertools import islice
 
-from ..coverage import backfill, ladder, lateness
+from ..clock import SystemClock
+from ..coverage import backfill
 from ..coverage.cursor import Cursor
 from ..errors import RateLimited, Unauthorized
 from ..model import SECOND, Instant
 from ..publishing.message_state import stream_tag
+from ..publishing.shard_state import ShardState
+from ..telemetry.account_facts import AccountFacts
 from ..telemetry.census import Census, StreamFigures
 from ..telemetry.recent import SPAN_S
 from ..telemetry.snapshot import (
@@ -25,9 +28,11 @@ from ..telemetry.snapshot import (
     Trouble,
 )
 from .backoff import Backoff, Backoffs
-from .context import Account
-from .demand import Demand, round_s
+from .client.vendor import VendorClient
+from .demand import round_s
+from .ladder_tuning import LadderTuner
 from .schedule import Schedule
+from .settings import AccountSettings
 from .streams import StreamPoll
 
 SHOWN_MAX = 20
@@ -42,16 +47,19 @@ class AccountPictures:
 
     def __init__(
         self,
-        account: Account,
-        polled: Mapping[str, StreamPoll],
+        settings: AccountSettings,
+        client: VendorClient,
+        shard_state: ShardState,
+        facts: AccountFacts,
+        clock: SystemClock,
+        polls: Mapping[str, StreamPoll],
         *,
+        tuner: LadderTuner,
         backoffs: Backoffs,
         schedule: Schedule,
-        demand: Demand,
-        interval_s: float,
     ) -> None:
-        self._account, self._polled, self._backoffs = account, polled, backoffs
-        self._schedule, self._demand, self._interval_s = schedule, demand, interval_s
+        self._settings, self._client, self._shard_state, self._facts, self._clock = settings, client, shard_state, facts, clock
+        self._polls, self._tuner, self._backoffs, self._schedule = polls, tuner, backoffs, schedule
         self._census = Census()
         self._tags: dict[str, int] = {}
 
@@ -77,32 +85,32 @@ class AccountPictures:
 
     def snapshot(self, shard: int) -> AccountSnapshot:
         """The account and the sums of its streams."""
-        account, census, facts = self._account, self._census, self._account.facts
+        client, census, facts, demand = self._client, self._census, self._facts, self._tuner.demand
         trouble, state = self._backoffs.account, POLLING
         if trouble is not None:
             state = STATES.get(trouble.kind, WAITING)
         elif len(census) and census.states[WAITING] == len(census):
             state = WAITING
-        messages = account.committer.shard_state.messages
+        messages = self._shard_state.messages
         return AccountSnapshot(
-            provider=account.provider.name,
-            account=account.key.partition("/")[2],
+            provider=client.provider.name,
+            account=self._settings.account,
             shard=shard,
             state=state,
             owned_since=facts.owned_since,
-            now=account.provider_clock.earliest(account.clock.now()),
+            now=client.now_earliest(),
             trouble=self._trouble(trouble),
             watermark=census.oldest(),
             last_success=facts.last_success,
             last_error=facts.last_error,
-            overlap_s=account.rungs[ladder.live(account.rungs)].reach / SECOND if account.by_time else 0.0,
-            overlap_reason=self._overlap_reason(),
-            stretch=max(self._demand.stretch, self._demand.live_stretch),
-            freshness_s=None if account.by_time else self._freshness_s(),
-            limit_used=min(1.0, facts.requests.total() / (self._demand.rate * SPAN_S)),
+            overlap_s=self._tuner.overlap_s(),
+            overlap_reason=self._tuner.overlap_reason(now=self._clock.now()),
+            stretch=max(demand.stretch, demand.live_stretch),
+            freshness_s=None if client.by_time else self._freshness_s(),
+            limit_used=min(1.0, facts.requests.total() / (demand.rate * SPAN_S)),
             messages_per_minute=float(facts.messages.total()),
             messages=sum(map(messages.__getitem__, self._tags.values())),
-            clock_ahead_s=account.provider_clock.offset / SECOND,
+            clock_ahead_s=client.provider_clock.offset / SECOND,
             streams=dict(census.states),
             in_trouble=+census.kinds,
             first_look_back=census.first_look_back,
@@ -118,10 +126,10 @@ class AccountPictures:
         return StreamPage(total=len(self._census), offset=offset, streams=found)
 
     def _stream(self, stream_id: str) -> StreamSnapshot:
-        entry, now = self._schedule.entry(stream_id), self._account.clock.monotonic()
-        polled, cursor = self._polled[stream_id], self._cursor(stream_id)
+        entry, now = self._schedule.entry(stream_id), self._clock.monotonic()
+        poll, cursor = self._polls[stream_id], self._cursor(stream_id)
         trouble = self._trouble(self._backoffs.of(stream_id))
-        return polled.snapshot(cursor, trouble, [] if entry is None else entry.due, now)
+        return poll.snapshot(cursor, trouble, {} if entry is None else entry.due, now)
 
     def _open_gaps(self) -> tuple[OpenGap, ...]:
         found = (
@@ -141,21 +149,15 @@ class AccountPictures:
     def _trouble(self, held: Backoff | None) -> Trouble | None:
         if held is None:
             return None
-        wait = max(0.0, held.until - self._account.clock.monotonic())
+        wait = max(0.0, held.until - self._clock.monotonic())
         return Trouble(kind=held.kind, text=held.text, code=held.code, since=held.since, next_try_s=wait, failures=held.failures)
 
     def _cursor(self, stream_id: str) -> Cursor | None:
-        return self._account.committer.shard_state.cursor(stream_id)
-
-    def _overlap_reason(self) -> str:
-        account = self._account
-        if not account.by_time:
-            return "read whole"
-        return "configured" if account.overlap is not None else lateness.reason(account.lateness, now=account.clock.now())
+        return self._shard_state.cursor(stream_id)
 
     def _freshness_s(self) -> float:
         """What a stream that has been quiet for long waits between two polls."""
-        return max(self._interval_s, round_s(len(self._schedule), self._demand.rate))
+        return max(self._settings.interval_s, round_s(len(self._schedule), self._tuner.demand.rate))
 
 
 def no_state(provider: str, account: str, shard: int, *, owned_since: Instant, now: Instant) -> AccountSnapshot:

@@ -1,7 +1,8 @@
-"""What is asked beside the sweeps: hints, look-ups by id, audits. They only hurry; no mark moves, and their failures are their own.
+"""What is asked beside the sweeps: hints, look-ups by id, audits.
 
-Each provider says which side queries it has (see :class:`poller.providers.contract.SideQuery`); the engine gives each
-a share of the rate limit and remembers between two runs what the provider wants to know again.
+Side queries make changes visible sooner. They never advance a sweep, and their failures do not pause the stream.
+Each provider says which it has (:class:`poller.providers.contract.SideQuery`); the engine gives each a share of
+the rate limit, and keeps between two runs what the provider wants to know again.
 """
 
 from __future__ import annotations
@@ -10,67 +11,79 @@ from msgspec.structs import replace
 
 from ..coverage import gaps
 from ..coverage.cursor import Cursor
-from ..providers.contract import LOOKUP, Page, View, recalled
-from .context import Account
-from .page import ask, compare_page, scope_of, tell
-from .streams import Counts, StreamPoll, cursor_of
+from ..model import SECOND, Stream
+from ..providers import contract
+from ..providers.contract import LOOKUP, Page, Request, View, recalled
+from ..publishing.message_state import stream_tag
+from ..publishing.shard_state import ShardState
+from .client.vendor import VendorClient
+from .jobs import SideQuery
+from .lookups import Lookups
+from .settings import AccountSettings
+from .streams import StreamPoll
+
+FRUITLESS_MAX = 20
+"""Look-ups in a row that found nothing, after which a side query is switched off; a run that was refused counts as several."""
+
+OFF_S = 86_400.0
+"""Seconds until a side query that was switched off is tried again: once a day."""
 
 
-def begin(account: Account, polled: StreamPoll, index: int) -> bool:
-    """Whether the chore has anything to ask now; then its first request is in hand."""
-    number = polled.chore(index)
-    assert number is not None, "only a chore begins here"
-    if index in polled.chores:
-        return True
-    cursor, chore = account.committer.shard_state.cursor(polled.stream.id), account.provider.side_queries[number]
-    if cursor is None:
-        return False
-    now, deepest = account.provider_clock.earliest(account.clock.now()), polled.rungs[-1]
-    view = View(
-        now=now,
-        floor=cursor.floor,
-        depth=deepest.reach,
-        every=deepest.period,
-        remembered=recalled(chore.Learned, account.committer.shard_state.chore(polled.stream.id, chore.name)),
-        learned=recalled(account.provider.Learned, cursor.learned),
-        events=polled.chore_events.get(index, 0),
-        message_id=polled.lookups.due(now) if chore.name == LOOKUP and polled.lookups is not None else None,
-    )
-    request = chore.begin(polled.stream, view)
-    if request is None:
-        return False
-    polled.chores[index] = request
-    return True
+class SideQueries:
+    """The side queries of one account."""
 
+    def __init__(self, settings: AccountSettings, client: VendorClient, shard_state: ShardState) -> None:
+        self._settings, self._client, self._shard_state = settings, client, shard_state
+        self.declared: dict[SideQuery, contract.SideQuery] = {SideQuery(each.name): each for each in client.provider.side_queries}
 
-async def page(account: Account, polled: StreamPoll, index: int) -> bool:
-    """One request of a chore: what it lists becomes durable like any page, and no mark moves; True when its run is over.
+    def period_s(self, job: SideQuery) -> float:
+        """Seconds from one run to the next."""
+        return (self.declared[job].period or self._settings.interval) / SECOND
 
-    Raises ProviderError (the request stays in hand, see :func:`wait_s`) and what :meth:`Committer.write` raises.
-    """
-    shard_state, stream, request = account.committer.shard_state, polled.stream, polled.chores[index]
-    number, cursor = polled.chore(index), cursor_of(account, polled)
-    assert number is not None, "only a chore is asked here"
-    polled.counts.setdefault(index, Counts(account.clock.monotonic()))
-    chore, requested_at = account.provider.side_queries[number], shard_state.tick()
-    answer, received = await ask(account, polled, index, request, chore.read)
-    changes, found = await compare_page(account, polled, answer, scope_of(polled, cursor, requested_at, received))
-    await account.committer.write(changes, _moved(account, polled, answer))
-    if answer.learned is not None:
-        shard_state.keep_chore(stream.id, chore.name, answer.learned)
-    tell(account, polled, index, answer, cursor, found)
-    polled.chore_events[index] = polled.counts[index].events
-    polled.chore_tries.pop(index, None)
-    if answer.next is None:
-        polled.chores.pop(index, None)
-        return True
-    polled.chores[index] = answer.next
-    return False
+    def lookups(self, stream: Stream) -> Lookups | None:
+        """Where single messages can be asked for: those of a stream that are not final, as the state has them."""
+        if SideQuery(LOOKUP) not in self.declared:
+            return None
+        lookups = Lookups(interval=self._settings.interval, horizon=self._settings.status_horizon)
+        now, cursor = self._client.now_earliest(), self._shard_state.cursor(stream.id)
+        looked = min(mark.complete for mark in cursor.marks) if cursor is not None else None  # the earliest: a look too many harms nothing
+        for digest, state in self._shard_state.waiting.pop(stream_tag(stream.id), {}).items():
+            lookups.learn(digest, state, now, looked=looked)
+        return lookups
 
+    def begin(self, poll: StreamPoll, job: SideQuery) -> Request | None:
+        """What the side query asks next; None where it has nothing to ask now."""
+        progress, cursor = poll.of(job), self._shard_state.cursor(poll.stream.id)
+        if progress.request is not None or cursor is None:
+            return progress.request
+        declared, now, deepest = self.declared[job], self._client.now_earliest(), poll.rungs[-1]
+        view = View(
+            now=now,
+            floor=cursor.floor,
+            depth=deepest.reach,
+            every=deepest.period,
+            remembered=recalled(declared.Learned, self._shard_state.chore(poll.stream.id, job.name)),
+            learned=recalled(self._client.provider.Learned, cursor.learned),
+            events=progress.events,
+            message_id=poll.lookups.due(now) if job.name == LOOKUP and poll.lookups is not None else None,
+        )
+        progress.request = declared.begin(poll.stream, view)
+        return progress.request
 
-def _moved(account: Account, polled: StreamPoll, answer: Page) -> Cursor:
-    """The stream's cursor with the gaps that the answer reports or closes; nothing else of it moves."""
-    known, now = cursor_of(account, polled), account.provider_clock.earliest(account.clock.now())
-    if not known.gaps and not answer.gaps:
-        return known
-    return replace(known, gaps=gaps.proved(gaps.reported(known.gaps, answer.gaps, now=now, lasting=True), answer.proved))
+    def advanced(self, cursor: Cursor, page: Page) -> Cursor:
+        """The cursor after a page: no watermark moves, but gaps are found and proved."""
+        if not cursor.gaps and not page.gaps:
+            return cursor
+        found = gaps.reported(cursor.gaps, page.gaps, now=self._client.now_earliest(), lasting=True)
+        return replace(cursor, gaps=gaps.proved(found, page.proved))
+
+    def answered(self, poll: StreamPoll, job: SideQuery, page: Page) -> None:
+        """A page of the run is queued: go on, or keep what the next run should know."""
+        progress = poll.of(job)
+        if page.learned is not None:
+            self._shard_state.keep_chore(poll.stream.id, job.name, page.learned)
+        progress.request = page.next
+        if page.count:
+            progress.fruitless = 0
+        elif page.next is None and job.name == LOOKUP:
+            progress.fruitless += 1

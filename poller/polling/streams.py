@@ -1,48 +1,127 @@
-"""What is polled: an account, its streams, and what is remembered of them in memory only."""
+"""A stream as it is polled here: what is remembered of it in memory only, and may be lost at any time."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from msgspec.structs import replace
+import msgspec
 
-from ..coverage import cursor as window
 from ..coverage import ladder
 from ..coverage.cursor import Cursor
+from ..coverage.cursor import Sweep as SweepInHand
 from ..coverage.gaps import Gaps
 from ..coverage.ladder import Rung
 from ..model import SECOND, Instant, Stream
-from ..providers.contract import LOOKUP, Request
-from ..publishing.message_state import stream_tag
+from ..providers.contract import Request
 from ..telemetry.snapshot import RungSnapshot, StreamSnapshot, Trouble
-from .context import Account
+from .backoff import DEEP, REQUEST, TRIES_MAX, after_run
+from .jobs import RESTS_MAX, Edge, Job, Rest, Sweep
 from .lookups import Lookups
 from .unchanged import RememberedPage
 
+REFUSED_RUN = 4
+"""A run of a side query that was refused counts as so many that found nothing."""
+
+BAD_ANSWERS_MAX = 3
+"""Bad answers in a row to one request of a sweep after which the sweep is begun anew."""
+
 
 @dataclass
-class Counts:
-    """What a sweep in hand has found so far in this worker."""
+class Run:
+    """A run of a job, from its first request to its end, as far as this worker asked it."""
 
     began: float
+    """Monotonic seconds."""
     took_s: float = 0.0
-    """What its own pages took: each the time of its request, or its place in the rate limit."""
+    """What its own requests took: each its time, or its place in the rate limit."""
     pages: int = 0
     rows: int = 0
     events: int = 0
+    resumed: bool = False
+    """Its sweep was in hand before: it does not begin with the newest messages."""
     longer: float = 1.0
     """How much longer its window is than the rung's usual one, at least 1."""
 
 
 @dataclass
+class Progress:
+    """How far one job of a stream is."""
+
+    run: Run | None = None
+    request: Request | None = None
+    """What is asked next, where the cursor does not say it: of a side query, or one that may not be kept."""
+    sweep: SweepInHand | None = None
+    """The sweep in hand of a job that no watermark rests on."""
+    tries: int = 0
+    """Failures in a row of the request in hand."""
+    failures: int = 0
+    """Failures in a row: of runs of a side query, of requests of another job."""
+    made: int | None = None
+    """The digest of a request that the sweep in hand has made, to see when it comes back to it."""
+    page: RememberedPage | None = None
+    """Its last page."""
+    events: int = 0
+    """What its last run gave."""
+    fruitless: int = 0
+    """Runs in a row of a side query that failed or listed nothing, since it last listed something."""
+    changes: int = 0
+    late: int = 0
+    """Messages that a complete sweep had looked for in vain."""
+
+    def under_way(self, now: float) -> Run:
+        """The run in hand, or a new one."""
+        if self.run is None:
+            self.run = Run(now)
+        return self.run
+
+    def comes_back(self, pages: int, following: Request) -> bool:
+        """Whether a sweep comes back to a request that it has made: it would never end, whatever the vendor.
+
+        Brent's way: the request after each power of two of pages is remembered, and any cycle comes back to one of them.
+        """
+        made, remembered = hash(msgspec.json.encode(following)), self.made
+        if pages & (pages - 1) == 0:
+            self.made = made
+        return pages > 1 and made == remembered
+
+    def answered(self) -> None:
+        """The request in hand was answered well."""
+        self.tries = 0
+
+    def answered_badly(self) -> bool:
+        """The same page is asked again, or a long sweep would never end; True where it was answered badly too often."""
+        self.tries += 1
+        if self.tries < BAD_ANSWERS_MAX:
+            return False
+        self.tries, self.request = 0, None
+        return True
+
+    def failed_alone(self, period_s: float, *, well: bool) -> float:
+        """Seconds until the request of a side query is tried again, or a new run where it failed too often.
+
+        ``well``: the live rung is not in trouble, so what fails is the side query itself.
+        """
+        self.tries += 1
+        if self.tries < TRIES_MAX:
+            return REQUEST.wait_s(self.tries)
+        self.tries, self.request, self.run = 0, None, None
+        self.failures, self.fruitless = self.failures + 1, self.fruitless + (REFUSED_RUN if well else 0)
+        return after_run(period_s).wait_s(self.failures)
+
+    def failed_beside(self) -> float:
+        """Seconds until a deep rung or a backfill that failed is tried again."""
+        self.failures += 1
+        return DEEP.wait_s(self.failures)
+
+
+@dataclass
 class StreamPoll:
-    """One stream as it is polled here: what is remembered in memory only, and may be lost at any time."""
+    """One stream as it is polled here."""
 
     stream: Stream
     rungs: tuple[Rung, ...]
-    counts: dict[int, Counts] = field(default_factory=dict)
-    changes: dict[int, int] = field(default_factory=dict)
-    late: dict[int, int] = field(default_factory=dict)
+    progress: dict[Job, Progress] = field(default_factory=dict)
     taught: dict[tuple[int, int], tuple[Instant, int]] = field(default_factory=dict)
     """Late rows by rung and bucket that were taken into account since the rung's mark."""
     notes: dict[str, int] = field(default_factory=dict)
@@ -50,55 +129,46 @@ class StreamPoll:
     """The open gaps that were told of."""
     last_success: Instant | None = None
     begun: bool = False
-    """It is new, and where it begins is not durable yet: its first page is, changes or not, or a crash would move its floor."""
+    """True until the stream's first cursor is committed: its first page is committed even if empty, or a crash would choose a new start."""
     guessed: tuple[Instant, Instant] | None = None
     """By how much the clocks differed when it began, for its floor and for its windows; None = the provider's clock was known."""
-    bad_pages: dict[int, int] = field(default_factory=dict)
-    """Bad answers in a row to what a sweep asks."""
-    chores: dict[int, Request] = field(default_factory=dict)
-    """What a chore in hand asks next."""
-    chore_tries: dict[int, int] = field(default_factory=dict)
-    failures: dict[int, int] = field(default_factory=dict)
-    """Failures in a row of what is not live: deep rungs, a backfill, runs of chores."""
     live_failures: int = 0
     """Failures of the live rung in a row."""
-    chore_events: dict[int, int] = field(default_factory=dict)
-    """What the last run of a chore gave."""
-    unkept: dict[int, Request] = field(default_factory=dict)
-    """What a sweep asks next that may not be kept."""
-    loops: dict[int, int] = field(default_factory=dict)
-    """Of a sweep the digest of a request that it has made, to see when it comes back to it."""
-    pages: dict[int, RememberedPage] = field(default_factory=dict)
-    """The last page of each index."""
+    edge: Instant = 0
+    """The provider's time of the newest sweep that began with the newest messages; 0 = unknown."""
+    edge_reach: Instant = ladder.SLACK
+    """How far before that an edge sweep reads on; it adapts to what can be read within an interval."""
     lookups: Lookups | None = None
     """Where the provider can be asked for single messages."""
 
-    def is_backfill(self, index: int) -> bool:
-        """The index after the deepest rung's is the backfill's."""
-        return index == len(self.rungs)
+    def of(self, job: Job) -> Progress:
+        """How far a job is."""
+        return self.progress.setdefault(job, Progress())
 
-    def chore(self, index: int) -> int | None:
-        """The indexes after the backfill's are the chores'; which one, if any."""
-        return index - len(self.rungs) - 1 if index > len(self.rungs) else None
+    @property
+    def live(self) -> Sweep:
+        """The job of the live rung."""
+        return Sweep(ladder.live(self.rungs))
+
+    def take_ladder(self, rungs: tuple[Rung, ...]) -> None:
+        """Other rungs from now on: what was known of the old ones says nothing of them."""
+        self.rungs, self.progress = rungs, {}
+
+    def long(self, now: float, interval_s: float) -> bool:
+        """Whether the live sweep in hand has lasted an interval."""
+        run = self.of(self.live).run
+        return run is not None and run.pages > 0 and (run.resumed or now - run.began >= interval_s)
+
+    def is_live(self, job: Job) -> bool:
+        """Whether it is the live rung's job."""
+        return job == self.live
 
     def note(self, what: str) -> None:
         """Count something for the status page."""
         self.notes[what] = self.notes.get(what, 0) + 1
 
-    def snapshot(self, cursor: Cursor | None, trouble: Trouble | None, due: list[float], now: float) -> StreamSnapshot:
+    def snapshot(self, cursor: Cursor | None, trouble: Trouble | None, due: Mapping[Job, float], now: float) -> StreamSnapshot:
         """This stream, for outsiders; ``due`` and ``now`` are monotonic seconds."""
-        rungs = tuple(
-            RungSnapshot(
-                reach_s=rung.reach / SECOND,
-                period_s=rung.period / SECOND,
-                last_complete=cursor.marks[index].complete if cursor and cursor.marks[index].swept else None,
-                next_due_s=due[index] - now if due else None,
-                sweep_in_hand=bool(cursor and index in cursor.sweeps),
-                late_rows=self.late.get(index, 0),
-                changes=self.changes.get(index, 0),
-            )
-            for index, rung in enumerate(self.rungs)
-        )
         return StreamSnapshot(
             id=self.stream.id,
             state="waiting" if trouble else "polling" if cursor else "new",
@@ -107,63 +177,33 @@ class StreamPoll:
             floor=cursor and cursor.floor,
             last_success=self.last_success,
             first_look_back=cursor is None or cursor.first_look_back,
-            rungs=rungs,
+            rungs=tuple(self._rung(index, rung, cursor, due, now) for index, rung in enumerate(self.rungs)),
             waiting=None if self.lookups is None else len(self.lookups),
             unconfirmed=self.lookups.unconfirmed if self.lookups else 0,
             notes=dict(self.notes),
         )
 
+    def _rung(self, index: int, rung: Rung, cursor: Cursor | None, due: Mapping[Job, float], now: float) -> RungSnapshot:
+        job = Sweep(index)
+        return RungSnapshot(
+            reach_s=rung.reach / SECOND,
+            period_s=rung.period / SECOND,
+            last_complete=cursor.marks[index].complete if cursor and cursor.marks[index].swept else None,
+            next_due_s=due[job] - now if job in due else None,
+            sweep_in_hand=bool(cursor and index in cursor.sweeps),
+            late_rows=self.of(job).late,
+            changes=self.of(job).changes,
+        )
 
-def cursor_of(account: Account, polled: StreamPoll) -> Cursor:
-    """The stream's cursor; a new stream begins with today."""
-    cursor = account.committer.shard_state.cursor(polled.stream.id)
-    return begin(account, polled) if cursor is None else cursor
+    def edge_was_quick(self) -> None:
+        """An edge sweep took less than half an interval: the next one may read further back."""
+        self.edge_reach = min(ladder.SLACK, 2 * self.edge_reach)
 
-
-def begin(account: Account, polled: StreamPoll) -> Cursor:
-    """The cursor of a stream that begins now, at a whole second: no provider filters more finely.
-
-    A stream that begins once more, by a clock that was learned meanwhile, keeps the lower floor and its backfill.
-    """
-    clock, at = account.provider_clock, account.clock.now()
-    earlier = account.committer.shard_state.cursor(polled.stream.id)
-    floor = account.floor_of(clock.origin(at)) // SECOND * SECOND
-    if earlier is not None:
-        floor = min(floor, earlier.floor)
-    cursor = window.begin(polled.rungs, floor=floor, now=clock.earliest(at))
-    if earlier is not None:
-        cursor = replace(cursor, backfill=earlier.backfill)
-    account.committer.shard_state.keep_cursor(polled.stream.id, cursor)
-    polled.begun, polled.guessed = True, None if clock.known else (clock.origin(0), clock.earliest(0))
-    return cursor
+    def free_rest(self) -> Rest | None:
+        """A place for the unread part of an edge sweep, if any is left."""
+        return next((rest for rest in map(Rest, range(RESTS_MAX)) if self.of(rest).sweep is None), None)
 
 
-def begins_anew(account: Account, polled: StreamPoll) -> bool:
-    """Whether the first answer says that a stream begins elsewhere: then its page is asked for again.
-
-    Until enough answers agree on the provider's clock, nothing is taken from any of them.
-    """
-    clock = account.provider_clock
-    if not polled.begun or polled.guessed is None:
-        return False
-    if clock.undecided:
-        return True
-    if all(abs(now - then) <= ladder.SLACK for now, then in zip((clock.origin(0), clock.earliest(0)), polled.guessed, strict=True)):
-        return False
-    begin(account, polled)
-    return True
-
-
-def remember(account: Account, polled: StreamPoll, interval: Instant) -> None:
-    """Where single messages can be asked for: those that are not final, as the state has them."""
-    if polled.lookups is not None or not any(chore.name == LOOKUP for chore in account.provider.side_queries):
-        return
-    polled.lookups = Lookups(interval=interval, horizon=account.status_horizon)
-    now, cursor = account.provider_clock.earliest(account.clock.now()), account.committer.shard_state.cursor(polled.stream.id)
-    looked = min(mark.complete for mark in cursor.marks) if cursor is not None else None  # the earliest: a look too many harms nothing
-    for digest, seen in account.committer.shard_state.waiting.pop(stream_tag(polled.stream.id), {}).items():
-        polled.lookups.learn(digest, seen, now, looked=looked)
-
-
-LOOK_S = 1.0
-"""How often the list of streams and a refused secret are looked at again."""
+def in_memory(job: Job) -> bool:
+    """Whether the job's sweep is kept in memory only, because no watermark rests on it."""
+    return isinstance(job, Edge | Rest)

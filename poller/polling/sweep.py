@@ -1,196 +1,250 @@
-"""One window, page by page: choose it, ask, read, compare, make durable, and only then ask on.
+"""Sweeps: which window is read, which page is asked next, and how the cursor moves with each page that was read.
 
-A sweep lives in the stream's cursor, which moves in the same transaction as its pages; so it
-survives anything, resumes where it was, and a request that failed is simply asked again.
+A sweep lives in its stream's cursor, which moves in the same transaction as its pages; so it survives
+anything, resumes where it was, and a request that failed is simply sent again. Edge sweeps and their rests
+live in memory: they show new messages while the live sweep is long, and no watermark rests on them.
 """
 
 from __future__ import annotations
 
-import msgspec
+from msgspec import Struct
 from msgspec.structs import replace
 
 from ..coverage import backfill, gaps, ladder
-from ..coverage import cursor as window
-from ..coverage.cursor import Cursor, Sweep
+from ..coverage import cursor as coverage
+from ..coverage.cursor import Cursor, Range
+from ..coverage.cursor import Sweep as SweepInHand
 from ..coverage.ladder import Rung
-from ..errors import BadPage, CursorIgnored, EndlessPagination
-from ..model import Instant
+from ..errors import EndlessPagination
+from ..model import SECOND, Instant
 from ..providers.contract import Page, Request, Window, recalled
-from .context import Account
-from .page import ask, compare_page, scope_of, tell
-from .streams import Counts, StreamPoll, begins_anew, cursor_of
+from ..publishing.shard_state import ShardState
+from .client.vendor import VendorClient
+from .jobs import Backfill, Edge, Job, Rest, Sweep
+from .settings import AccountSettings
+from .streams import StreamPoll
 
 PAGES_MAX = 200_000
 """Pages of one sweep; a provider that never comes to an end is told from a long backlog by this (ten messages a second for weeks)."""
 
-BAD_PAGES_MAX = 3
-"""So many bad answers in a row to one request, and its sweep is begun anew."""
 
-_NOTHING = Request("GET", "/")
+class Step(Struct, frozen=True):
+    """The next page of a sweep in hand."""
 
-
-def in_hand(account: Account, polled: StreamPoll, index: int, cursor: Cursor) -> Sweep | None:
-    """The rung's sweep in hand, or a new one; None when its window is empty and nothing has to be asked."""
-    if polled.is_backfill(index):
-        return _backfill_in_hand(account, polled, cursor)
-    held = cursor.sweeps.get(index)
-    if held is not None:
-        return _resumed(account, polled, cursor, held)
-    at = account.clock.now()
-    earliest, latest = account.provider_clock.earliest(at), account.provider_clock.latest(at)
-    chosen = window.window(polled.rungs, index, cursor, earliest=earliest, latest=latest, slack=account.slack)
-    if chosen is None:
-        return None
-    span, handed = chosen
-    rung = polled.rungs[index]
-    request = _first(account, polled, cursor, span)
-    return Sweep(span.since, span.until, rung.inner, rung.reach, latest, request, handed=handed)
+    cursor: Cursor
+    """The stream's cursor when the page was chosen."""
+    sweep: SweepInHand
+    request: Request
+    admitted: tuple[Range, ...] = ()
+    """What lies below the floor and may be published: a backfill's."""
 
 
-def _backfill_in_hand(account: Account, polled: StreamPoll, cursor: Cursor) -> Sweep | None:
-    """The sweep of the newest part of what was asked for that is left; None when another page has ended it meanwhile."""
-    held = backfill.running(cursor)
-    if held is None:
-        return None
-    if held.sweep is not None:
-        return _resumed(account, polled, cursor, held.sweep)
-    left = backfill.parts(cursor, held)
-    if not left:  # the floor rose over it
-        return None
-    since, until = left[-1]
-    now = account.provider_clock.latest(account.clock.now())
-    return Sweep(since, until, 0, 0, now, _first(account, polled, cursor, Window(since, until, now)))
+class Sweeps:
+    """The sweeps of one account."""
 
+    def __init__(self, settings: AccountSettings, client: VendorClient, shard_state: ShardState) -> None:
+        self._settings, self._client, self._shard_state = settings, client, shard_state
 
-def _first(account: Account, polled: StreamPoll, cursor: Cursor, span: Window) -> Request:
-    """The request that begins a sweep of a window."""
-    return account.provider.first_page(polled.stream, span, recalled(account.provider.Learned, cursor.learned))
+    def cursor(self, poll: StreamPoll) -> Cursor:
+        """The stream's cursor; a new stream begins with today."""
+        cursor = self._shard_state.cursor(poll.stream.id)
+        return self.begin(poll) if cursor is None else cursor
 
+    def begin(self, poll: StreamPoll) -> Cursor:
+        """The cursor of a stream that begins now.
 
-def _resumed(account: Account, polled: StreamPoll, cursor: Cursor, sweep: Sweep) -> Sweep:
-    """A sweep in hand, with its continuation as the provider's type.
+        A stream that begins once more, by a clock that was learned meanwhile, keeps the lower floor and its backfill.
+        """
+        clock, before = self._client.provider_clock, self._shard_state.cursor(poll.stream.id)
+        floor = self._settings.floor(self._client.origin())
+        if before is not None:
+            floor = min(floor, before.floor)
+        cursor = coverage.begin(poll.rungs, floor=floor, now=self._client.now_earliest())
+        cursor = replace(cursor, backfill=before and before.backfill)
+        self._shard_state.keep_cursor(poll.stream.id, cursor)
+        poll.begun, poll.guessed = True, None if clock.known else (clock.origin(0), clock.earliest(0))
+        return cursor
 
-    A continuation that cannot be read (an older release wrote it) begins the sweep anew at its window: nothing is lost.
-    """
-    stored = sweep.request.continuation
-    if not stored:
-        return sweep
-    continuation = recalled(account.provider.Continuation, stored)
-    if continuation is None:
-        return replace(sweep, request=_first(account, polled, cursor, Window(sweep.since, sweep.until, sweep.now)))
-    return sweep if continuation is stored else replace(sweep, request=replace(sweep.request, continuation=continuation))
+    def begins_anew(self, poll: StreamPoll) -> bool:
+        """Whether the first answer says that a stream begins elsewhere: then its page is asked for again.
 
-
-async def page(account: Account, polled: StreamPoll, index: int) -> bool:
-    """Ask for and make durable one page of the rung; True when its sweep came to its end.
-
-    Raises ProviderError (the sweep stays in hand) and what :meth:`Committer.write` raises.
-    """
-    shard_state, stream = account.committer.shard_state, polled.stream
-    cursor = cursor_of(account, polled)
-    sweep = in_hand(account, polled, index, cursor)
-    counts = polled.counts.setdefault(index, Counts(account.clock.monotonic()))
-    if sweep is None:
-        shard_state.keep_cursor(stream.id, _passed_over(account, polled, index, cursor))
+        Until enough answers agree on the provider's clock, nothing is taken from any of them.
+        """
+        clock = self._client.provider_clock
+        if not poll.begun or poll.guessed is None:
+            return False
+        if clock.undecided:
+            return True
+        if all(abs(now - then) <= ladder.SLACK for now, then in zip((clock.origin(0), clock.earliest(0)), poll.guessed, strict=True)):
+            return False
+        self.begin(poll)
         return True
-    if not polled.is_backfill(index):
-        counts.longer = _longer(polled.rungs[index], sweep)
-    if sweep.pages >= PAGES_MAX:
-        shard_state.keep_cursor(stream.id, _without(cursor, index))
-        raise EndlessPagination(f"a sweep did not end within {PAGES_MAX} pages")
-    requested_at, sent = shard_state.tick(), account.clock.now()
-    try:
-        answer, received = await ask(account, polled, index, polled.unkept.get(index, sweep.request), account.provider.read_page)
-    except BadPage:
-        _answered_badly(account, polled, index)
-        raise
-    polled.unkept.pop(index, None)
-    polled.bad_pages.pop(index, None)
-    if begins_anew(account, polled):
-        return False
-    started = sweep.started or account.provider_clock.earliest(sent)
-    after = replace(sweep, started=started, pages=sweep.pages + 1, rows=sweep.rows + answer.count)
-    held = backfill.running(cursor) if polled.is_backfill(index) else None
-    admitted = backfill.admitted(cursor, sweep) if held is not None else ()
-    context = scope_of(polled, cursor, requested_at, received, admitted)
-    changes, found = await compare_page(account, polled, answer, context, every=polled.is_backfill(index))
-    moved = _advanced(account, polled, index, after, answer, found.events.total())
-    await account.committer.write(changes, moved, always=held is not None or polled.begun)
-    polled.begun = False
-    polled.last_success = account.clock.now()
-    tell(account, polled, index, answer, cursor, found)
-    if answer.next is not None and _loops(polled, index, after.pages, answer.next):
-        shard_state.keep_cursor(stream.id, _without(cursor_of(account, polled), index))
-        polled.unkept.pop(index, None)
-        raise CursorIgnored("the same page is asked for again and again")
-    return answer.next is None
+
+    @property
+    def slack(self) -> Instant:
+        """By how much windows of neighbouring rungs lie over each other, for clocks that differ."""
+        return ladder.SLACK + self._client.provider_clock.error
+
+    def choose(self, poll: StreamPoll, job: Job) -> Step | None:
+        """The next page of a job; None when its window is empty: then it is complete without a request.
+
+        Raises EndlessPagination for a sweep over its limit of pages, which is begun anew.
+        """
+        cursor = self.cursor(poll)
+        sweep = self._in_hand(poll, job, cursor)
+        if sweep is None:
+            self._shard_state.keep_cursor(poll.stream.id, self._passed_over(poll, job, cursor))
+            return None
+        if sweep.pages >= PAGES_MAX:
+            self.begin_anew(poll, job)
+            raise EndlessPagination(f"a sweep did not end within {PAGES_MAX} pages")
+        admitted = backfill.admitted(cursor, sweep) if isinstance(job, Backfill) else ()
+        return Step(cursor, sweep, poll.of(job).request or sweep.request, admitted)
+
+    def _in_hand(self, poll: StreamPoll, job: Job, cursor: Cursor) -> SweepInHand | None:
+        match job:
+            case Sweep(rung):
+                held = cursor.sweeps.get(rung)
+                return self._resumed(poll, cursor, held) if held is not None else self._of_rung(poll, rung, cursor)
+            case Edge():
+                return poll.of(job).sweep or self._of_edge(poll, cursor)
+            case Rest():
+                return poll.of(job).sweep
+            case _:
+                return self._of_backfill(poll, cursor)
+
+    def _of_rung(self, poll: StreamPoll, index: int, cursor: Cursor) -> SweepInHand | None:
+        """A new sweep of a rung."""
+        earliest, latest = self._client.now_earliest(), self._client.now_latest()
+        chosen = coverage.window(poll.rungs, index, cursor, earliest=earliest, latest=latest, slack=self.slack)
+        if chosen is None:
+            return None
+        window, handed = chosen
+        rung = poll.rungs[index]
+        return SweepInHand(window.since, window.until, rung.inner, rung.reach, latest, self._first(poll, window, cursor), handed=handed)
+
+    def _of_edge(self, poll: StreamPoll, cursor: Cursor) -> SweepInHand:
+        """A new sweep of what is newer than the last look at the newest messages, and a little more."""
+        latest, rung = self._client.now_latest(), poll.rungs[poll.live.rung]
+        since, ahead = max(cursor.floor, min(poll.edge or latest, latest) - poll.edge_reach), latest + EDGE_AHEAD
+        window = Window(since, None, latest) if rung.open else Window(since, ahead, ahead)
+        return SweepInHand(since, window.until, rung.inner, poll.edge_reach, latest, self._first(poll, window, cursor))
+
+    def _of_backfill(self, poll: StreamPoll, cursor: Cursor) -> SweepInHand | None:
+        """The newest part of what was asked for that is left; None when another page has ended it meanwhile, or the floor rose over it."""
+        held = backfill.running(cursor)
+        if held is None or held.sweep is not None:
+            return held and held.sweep and self._resumed(poll, cursor, held.sweep)
+        left = backfill.parts(cursor, held)
+        if not left:
+            return None
+        (since, until), now = left[-1], self._client.now_latest()
+        return SweepInHand(since, until, 0, 0, now, self._first(poll, Window(since, until, now), cursor))
+
+    def _first(self, poll: StreamPoll, window: Window, cursor: Cursor) -> Request:
+        provider = self._client.provider
+        return provider.first_page(poll.stream, window, recalled(provider.Learned, cursor.learned))
+
+    def _resumed(self, poll: StreamPoll, cursor: Cursor, sweep: SweepInHand) -> SweepInHand:
+        """A sweep in hand, with its continuation as the provider's type.
+
+        A continuation that cannot be read (an older release wrote it) begins the sweep anew at its window: nothing is lost.
+        """
+        stored = sweep.request.continuation
+        continuation = recalled(self._client.provider.Continuation, stored) if stored else stored
+        if continuation is stored:
+            return sweep
+        if continuation is None:
+            return replace(sweep, request=self._first(poll, Window(sweep.since, sweep.until, sweep.now), cursor))
+        return replace(sweep, request=replace(sweep.request, continuation=continuation))
+
+    def _passed_over(self, poll: StreamPoll, job: Job, cursor: Cursor) -> Cursor:
+        """A rung whose window is empty is complete, and so is a backfill of which nothing is left."""
+        if isinstance(job, Sweep):
+            return coverage.complete_unasked(poll.rungs, job.rung, cursor, self._client.now_earliest())
+        if isinstance(job, Backfill) and cursor.backfill is not None:
+            return replace(cursor, backfill=replace(cursor.backfill, done=True))
+        return cursor
+
+    def wants(self, poll: StreamPoll, job: Job, step: Step) -> bool:
+        """Whether an answer is of what the cursor still has in hand: its stream may have begun anew while the request was in flight."""
+        cursor = self.cursor(poll)
+        if not isinstance(job, Sweep):
+            return cursor.start == step.cursor.start
+        same = cursor.marks[job.rung] == step.cursor.marks[job.rung]
+        return same and cursor.sweeps.get(job.rung) is step.cursor.sweeps.get(job.rung)
+
+    def begin_anew(self, poll: StreamPoll, job: Job) -> None:
+        """The sweep in hand is given up: the next one begins where it began."""
+        cursor, progress = self.cursor(poll), poll.of(job)
+        progress.sweep = progress.request = None
+        match job:
+            case Sweep(rung):
+                cursor = replace(cursor, sweeps={i: sweep for i, sweep in cursor.sweeps.items() if i != rung})
+            case Backfill() if cursor.backfill is not None:
+                cursor = replace(cursor, backfill=replace(cursor.backfill, sweep=None))
+        self._shard_state.keep_cursor(poll.stream.id, cursor)
+
+    def advanced(self, poll: StreamPoll, job: Job, step: Step, page: Page, *, sent: Instant, events: int) -> Cursor:
+        """The cursor once this page is durable: the sweep goes on, or its job is complete. ``sent`` is our clock's time of the request."""
+        earliest = self._client.provider_clock.earliest(sent)
+        after = replace(step.sweep, started=step.sweep.started or earliest, pages=step.sweep.pages + 1, rows=step.sweep.rows + page.count)
+        cursor, progress, ended = self.cursor(poll), poll.of(job), page.next is None
+        progress.request = page.next if page.next is not None and not page.next.resumable else None
+        if page.next is not None and page.next.resumable:
+            after = replace(after, request=page.next)
+        if page.learned is not None:
+            cursor = replace(cursor, learned=page.learned)
+        if events:
+            cursor = replace(cursor, changed=max(cursor.changed, self._client.now_earliest()))
+        if cursor.gaps or page.gaps:
+            cursor = replace(cursor, gaps=_gaps(cursor, after, page, self._client.now_earliest()))
+        if job == poll.live and after.pages == 1:
+            poll.edge = max(poll.edge, after.started)
+        match job:
+            case Sweep(rung) if ended:
+                return coverage.complete(poll.rungs, rung, cursor, after)
+            case Sweep(rung):
+                return replace(cursor, sweeps={**cursor.sweeps, rung: after})
+            case Backfill():
+                return backfill.page(cursor, after, ended=ended, rows=page.count, events=events)
+            case _:
+                progress.sweep = None if ended else after
+                if ended and isinstance(job, Edge):
+                    poll.edge = max(poll.edge, after.started)
+                return cursor
+
+    def cut_edge(self, poll: StreamPoll) -> Rest | None:
+        """The edge sweep has lasted an interval: what it has not read goes on beside the next one, which reads less far back."""
+        progress, rest = poll.of(Edge()), poll.free_rest()
+        poll.edge_reach = max(EDGE_REACH_MIN, poll.edge_reach // 2)
+        if rest is not None and progress.sweep is not None:
+            poll.edge = max(poll.edge, progress.sweep.started)
+            poll.progress[rest] = progress
+        poll.progress.pop(Edge(), None)
+        return rest
 
 
-def _loops(polled: StreamPoll, index: int, pages: int, following: Request) -> bool:
-    """Whether a sweep comes back to a request that it has made: it would never end, whatever the vendor.
+EDGE_AHEAD: Instant = 2 * SECOND
+"""An edge sweep ends so far ahead of now: whole seconds, and a clock that is a little ahead. What is dated further ahead is the live sweep's."""
 
-    Brent's way: the request after each power of two of pages is remembered, and any cycle comes back to one of them.
-    """
-    made, remembered = hash(msgspec.json.encode(following)), polled.loops.get(index)
-    if pages & (pages - 1) == 0:
-        polled.loops[index] = made
-    return pages > 1 and made == remembered
+EDGE_REACH_MIN: Instant = 2 * SECOND
+"""An edge sweep reads at least so far before the last one: a ``Date`` has whole seconds, and so have the filters of providers."""
 
 
-def _answered_badly(account: Account, polled: StreamPoll, index: int) -> None:
-    """The same page is asked again, or a long sweep would never end; only what is answered badly again and again is begun anew."""
-    polled.bad_pages[index] = polled.bad_pages.get(index, 0) + 1
-    if polled.bad_pages[index] >= BAD_PAGES_MAX:
-        polled.bad_pages.pop(index)
-        polled.unkept.pop(index, None)
-        account.committer.shard_state.keep_cursor(polled.stream.id, _without(cursor_of(account, polled), index))
-        polled.note("sweep_begun_anew")
-
-
-def _longer(rung: Rung, sweep: Sweep) -> float:
-    """A first sweep, or one after an outage, says more of the past than of what the rung usually costs."""
-    usual = rung.reach - rung.inner + rung.period + ladder.SLACK
-    until = sweep.now if sweep.until is None else sweep.until
-    return max(1.0, (until - sweep.since) / usual)
-
-
-def _passed_over(account: Account, polled: StreamPoll, index: int, cursor: Cursor) -> Cursor:
-    """A rung whose window is empty is complete without a request; a backfill of which nothing is left, as well."""
-    if polled.is_backfill(index):
-        return replace(cursor, backfill=cursor.backfill and replace(cursor.backfill, done=True))
-    now = account.provider_clock.earliest(account.clock.now())
-    return window.complete(polled.rungs, index, cursor, Sweep(now, None, 0, 0, now, _NOTHING, started=now))
-
-
-def _advanced(account: Account, polled: StreamPoll, index: int, after: Sweep, answer: Page, events: int) -> Cursor:
-    """The cursor once this page is durable: the sweep goes on, or the rung is complete."""
-    cursor, now = cursor_of(account, polled), account.provider_clock.earliest(account.clock.now())
-    if answer.learned is not None:
-        cursor = replace(cursor, learned=answer.learned)
-    if events:
-        cursor = replace(cursor, changed=max(cursor.changed, now))
-    if cursor.gaps or answer.gaps:
-        cursor = replace(cursor, gaps=_gaps(cursor, after, answer, now))
-    if answer.next is not None and not answer.next.resumable:
-        polled.unkept[index] = answer.next
-    elif answer.next is not None:
-        after = replace(after, request=answer.next)
-    if polled.is_backfill(index):
-        return backfill.page(cursor, after, ended=answer.next is None, rows=answer.count, events=events)
-    if answer.next is None:
-        return window.complete(polled.rungs, index, cursor, after)
-    return replace(cursor, sweeps={**cursor.sweeps, index: after})
-
-
-def _gaps(cursor: Cursor, after: Sweep, answer: Page, now: Instant) -> gaps.Gaps:
+def _gaps(cursor: Cursor, after: SweepInHand, page: Page, now: Instant) -> gaps.Gaps:
     """The open gaps once this page is durable: those that it reports, without those that a sweep which ends here has proved."""
-    known = gaps.reported(cursor.gaps, answer.gaps, now=now, lasting=False)
-    if answer.next is None:
+    known = gaps.reported(cursor.gaps, page.gaps, now=now, lasting=False)
+    if page.next is None:
         known = gaps.swept(known, since=after.since, until=after.until, started=after.started)
     return gaps.above(known, cursor.floor)
 
 
-def _without(cursor: Cursor, index: int) -> Cursor:
-    if cursor.backfill is not None and index == len(cursor.marks):
-        return replace(cursor, backfill=replace(cursor.backfill, sweep=None))
-    return replace(cursor, sweeps={i: sweep for i, sweep in cursor.sweeps.items() if i != index})
+def longer(rung: Rung, sweep: SweepInHand) -> float:
+    """A sweep's length over the usual one of its rung, at least 1.
+
+    A first sweep, or one after an outage, says more of the past than of what the rung usually costs.
+    """
+    usual = rung.reach - rung.inner + rung.period + ladder.SLACK
+    until = sweep.now if sweep.until is None else sweep.until
+    return max(1.0, (until - sweep.since) / usual)

@@ -85,15 +85,28 @@ class Committer:
         With a cursor it returns when all of it is durable; at once where nothing changed (unless
         ``always``). Without one, for a portion of a page, it returns when there is room for more.
         """
-        entry = self.shard_state.queue(changes, cursor, always=always)
-        if entry is None:
-            return
         if cursor is not None:
-            await self.durable(entry)
+            await self.queue(changes, cursor, always=always).wait()
             return
-        self._put(entry)
-        while self._changes > QUEUED_CHANGES_MAX or self._bytes > QUEUED_BYTES_MAX:
-            await self._room.wait()
+        entry = self.shard_state.queue(changes, None, always=always)
+        if entry is not None:
+            self._put(entry)
+            while self.full:
+                await self._room.wait()
+
+    @property
+    def full(self) -> bool:
+        """Whether so much waits to be committed that nothing more should be asked for."""
+        return self._changes > QUEUED_CHANGES_MAX or self._bytes > QUEUED_BYTES_MAX
+
+    def queue(self, changes: PageChanges, cursor: Cursor, *, always: bool = False) -> anyio.Event:
+        """As :meth:`write` with a cursor, without waiting: the event is set once all of it is durable."""
+        entry = self.shard_state.queue(changes, cursor, always=always)
+        if entry is not None:
+            return self._put(entry)
+        done = anyio.Event()
+        done.set()
+        return done
 
     async def durable(self, entry: Entry) -> None:
         """Queue an entry and wait until it is committed and applied."""

@@ -1,17 +1,47 @@
-"""Values of an account's configuration as the polling rooms need them."""
+"""One configured account as what polls it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from ..clock import SystemClock
+from ..config.accounts import Account
+from ..model import SECOND
+from ..polling.client.credentials import Credentials
+from ..polling.client.http import Fetcher
+from ..polling.client.rate_limit import RateLimiter
+from ..polling.client.transport import Transport
+from ..polling.client.vendor import VendorClient
+from ..polling.settings import AccountSettings
+from ..providers.registry import provider_of
+from ..telemetry.account_facts import AccountFacts
 
-from ..config.forms import StartFrom
-from ..model import Instant
+
+def settings_of(account: Account) -> AccountSettings:
+    """What the operator wants of the account."""
+    return AccountSettings(
+        key=account.key,
+        interval=account.interval,
+        overlap=account.overlap,
+        start_from=account.start_from,
+        status_horizon=account.status_horizon,
+        every=account.reconcile_every,
+        back=account.reconcile_back,
+        channels=frozenset(account.channels),
+        publish_drafts=account.drafts == "publish",
+        rate=account.rate_count / account.rate_seconds,
+    )
 
 
-def floor_of(start: StartFrom) -> Callable[[Instant], Instant]:
-    """Where a stream without state begins, given the earlier of both clocks: never ahead of it."""
-    if start.kind == "earliest":
-        return lambda now: 0
-    if start.kind == "at":
-        return lambda now: min(start.value, now)
-    return lambda now: now - start.value
+def client_of(account: Account, facts: AccountFacts, clock: SystemClock, transport: Transport | None) -> VendorClient:
+    """The account's vendor, with an allowance that is empty at first."""
+    provider = provider_of(account.provider, account.options)
+    http = Fetcher(
+        account.base_url,
+        timeout_s=account.timeout / SECOND,
+        proxy=account.proxy,
+        ca_file=account.ca_file,
+        clock=clock,
+        on_request=facts.requested,
+        transport=transport,
+    )
+    limiter = RateLimiter(account.rate_count, account.rate_seconds, burst=account.burst, now=clock.monotonic())
+    return VendorClient(provider, http, Credentials(provider, account.credentials), limiter, clock)

@@ -305,7 +305,7 @@ class Shard:
     def streams(self, account_key: str, offset: int, limit: int) -> StreamPage | None:
         """Some streams of an account of this shard; none of one that is not restored."""
         for poller in self._pollers:
-            if poller.account.key == account_key:
+            if poller.key == account_key:
                 return poller.streams(offset, limit)
         known = any(account.key == account_key for account in self._accounts())
         return StreamPage(total=0, offset=offset) if known else None

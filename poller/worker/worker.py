@@ -17,22 +17,13 @@ from ..clock import SystemClock
 from ..config.accounts import Account as AccountConfig
 from ..config.load import Config
 from ..config.stream_names import stream_names
-from ..coverage import ladder
-from ..coverage.lateness import Lateness
 from ..errors import Broken, PollerError, Unavailable
 from ..kafka.partitioner import shard_of
 from ..kafka.port import Log, Membership, Ownership
 from ..model import SECOND, Instant
 from ..polling.account import Poller
-from ..polling.client.credentials import Credentials
-from ..polling.client.http import Fetcher
-from ..polling.client.rate_limit import RateLimiter
 from ..polling.client.transport import Transport
-from ..polling.client.vendor import VendorClient
-from ..polling.context import Account
 from ..polling.pictures import no_state
-from ..providers.contract import ByTime
-from ..providers.registry import provider_of
 from ..publishing.cache import CacheDirectory
 from ..publishing.commit import Committer
 from ..publishing.events import Publisher
@@ -40,7 +31,7 @@ from ..publishing.privacy import Privacy
 from ..publishing.state_records import decode_state
 from ..telemetry.facts import Telemetry
 from ..telemetry.snapshot import AccountSnapshot, Elsewhere, ShardSnapshot, StreamPage, Trouble, WorkerSnapshot
-from .account_wiring import floor_of
+from .account_wiring import client_of, settings_of
 from .phases import Phase
 from .shard import Settings, Shard
 from .unending import unending
@@ -186,48 +177,10 @@ class Worker:
 
     def _poller(self, config: AccountConfig, committer: Committer) -> Poller:
         """Everything of one account, made anew each time its shard runs."""
-        provider = provider_of(config.provider, config.options)
         facts = self._telemetry.account(config.provider, config.name)
-        http = Fetcher(
-            config.base_url,
-            timeout_s=config.timeout / SECOND,
-            proxy=config.proxy,
-            ca_file=config.ca_file,
-            clock=self._clock,
-            on_request=facts.requested,
-            transport=self._transport,
-        )
-        limiter = RateLimiter(config.rate_count, config.rate_seconds, burst=config.burst, now=self._clock.monotonic())
-        account = Account(
-            key=config.key,
-            client=VendorClient(provider, http, Credentials(provider, config.credentials), limiter, self._clock),
-            committer=committer,
-            facts=facts,
-            clock=self._clock,
-            ladder=partial(
-                ladder.build,
-                interval=config.interval,
-                status_horizon=config.status_horizon,
-                every=config.reconcile_every,
-                back=config.reconcile_back,
-                filtered=isinstance(provider.listing, ByTime),
-                ahead=provider.listing.ahead if isinstance(provider.listing, ByTime) else 0,
-            ),
-            overlap=config.overlap,
-            lateness=committer.shard_state.lateness(config.key) or Lateness(self._clock.now(), self._clock.now()),
-            floor_of=floor_of(config.start_from),
-            status_horizon=config.status_horizon,
-            quietness=config.reconcile_back / config.reconcile_every,
-            channels=frozenset(config.channels),
-            drafts=config.drafts == "publish",
-        )
-        return Poller(
-            account,
-            interval_s=config.interval / SECOND,
-            rate=(config.rate_count, config.rate_seconds),
-            streams=stream_names(config, facts.names),
-            may_poll=self._fresh,
-        )
+        client = client_of(config, facts, self._clock, self._transport)
+        names = stream_names(config, facts.names)
+        return Poller(settings_of(config), client, committer, facts, self._clock, streams=names, may_poll=self._fresh)
 
     def _unrestored(self, config: AccountConfig, shard: int) -> AccountSnapshot:
         """An account that this worker owns, before its shard was ever restored here."""

@@ -21,7 +21,7 @@ from poller.demo.simulator.shelf import Sms
 from poller.demo.simulator.switches import Switches
 from poller.demo.simulator.world import World
 from poller.model import SECOND, BadRow, Instant, Row
-from poller.polling import streams
+from poller.polling import account as polling
 from poller.providers.contract import Page, Request, Response
 from poller.providers.heymarket import recount as heymarket_audit
 from poller.providers.heymarket import walk as heymarket_walk
@@ -138,7 +138,7 @@ class Counted(Story):
 
     def telemetry(self) -> Telemetry:
         """That listens."""
-        told = Listening(version="cost", level=self.level, json=True)
+        told = Listening(version="cost", level=self.level, form="json")
         told.story = self
         return told
 
@@ -172,7 +172,7 @@ def rungs_of(overlap_s: float, depth: int) -> tuple[ladder.Rung, ...]:
 
 def measured(provider: str, rate: float, depth: int, periods: int, stuck: int, overlap: str = f"{OVERLAP_S}s") -> Cost:
     """``stuck``: so many of the sent messages in reach never become final."""
-    streams.LOOK_S = 60.0
+    polling.LOOK_S = 60.0
     seconds = periods * depth / PHI
     there = round(rate * depth)
     story = Counted(1, crash_s=None, seconds=0.0, settle_s=1.0, cluster=FakeCluster(1))

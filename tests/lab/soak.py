@@ -36,7 +36,7 @@ from poller.errors import PollerError
 from poller.kafka.partitioner import shard_of
 from poller.kafka.port import Stored
 from poller.model import DAY, HOUR, SECOND, Gap, Instant
-from poller.polling import streams
+from poller.polling import account as polling
 from poller.providers.kit import suspects as looks
 from poller.publishing import shard_state as shard_state
 from poller.publishing.cache import CacheDirectory
@@ -143,7 +143,7 @@ class Soak(Story):
 
     def telemetry(self) -> Telemetry:
         """That listens."""
-        told = Listening(version="soak", level=self.level, json=True)
+        told = Listening(version="soak", level=self.level, form="json")
         told.story = self
         return told
 
@@ -167,7 +167,7 @@ class Soak(Story):
         trio._core._run._ALLOW_DETERMINISTIC_SCHEDULING = True
         trio._core._run._r.seed(self.seed)
         shard_state.secrets = Invented(self.seed)  # type: ignore[assignment]
-        streams.LOOK_S = 60.0  # nothing is configured anew here, and every second of days would be looked at
+        polling.LOOK_S = 60.0  # nothing is configured anew here, and every second of days would be looked at
         verdict = self.play(self.backfills)  # type: ignore[arg-type]
         wrong = [f"{len(each)} {what}: {each[:3]}" for what, each in self.by_kind(verdict).items() if each]
         wrong += faults(self.published())

@@ -11,12 +11,14 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from poller.coverage import cursor as window
+from poller.coverage import cursor as coverage
 from poller.model import BadRow, Instant, Row
-from poller.polling import account as polling
-from poller.polling import side_queries as chores
-from poller.polling import sweep
+from poller.polling.account import Poller
+from poller.polling.jobs import Rank, SideQuery, Sweep
+from poller.polling.page import Answer, Pages
+from poller.polling.planning import Planner
 from poller.polling.schedule import Schedule
+from poller.polling.sweep import Sweeps
 from poller.providers.contract import Page, Request
 from poller.providers.heymarket import page_order as heymarket_page
 from poller.providers.heymarket import walk as heymarket_walk
@@ -28,14 +30,15 @@ from poller.publishing.shard_state import ShardState
 
 def first_known_id() -> None:
     """A sweep stops as soon as it sees a row that it knows."""
-    ask = sweep.ask
+    exchange = Pages.exchange
 
-    async def stops(account: Any, polled: Any, index: int, request: Request, read: Any) -> tuple[Page, Instant]:
-        answer, received = await ask(account, polled, index, request, read)
-        known = answer.unread or any(isinstance(row, Row) and account.known.has(row) for row in answer.rows)
-        return (replace(answer, next=None) if known else answer), received
+    async def stops(self: Pages, poll: Any, job: Any, request: Request, read: Any) -> Answer:
+        answer = await exchange(self, poll, job, request, read)
+        page = answer.page
+        known = page.unread or any(isinstance(row, Row) and self.rows.known.has(row) for row in page.rows)
+        return replace(answer, page=replace(page, next=None)) if known and not isinstance(job, SideQuery) else answer
 
-    sweep.ask = stops
+    Pages.exchange = stops  # type: ignore[method-assign]
 
 
 def tie_group_skipped() -> None:
@@ -45,38 +48,38 @@ def tie_group_skipped() -> None:
 
 def from_now() -> None:
     """Windows begin at now - reach, whenever the last sweep was."""
-    window._since = lambda rung, mark, now: now - rung.reach
-    original = window.window
-    window.window = lambda rungs, index, cursor, **more: original(  # type: ignore[assignment]
+    coverage._since = lambda rung, mark, now: now - rung.reach
+    original = coverage.window
+    coverage.window = lambda rungs, index, cursor, **more: original(  # type: ignore[assignment]
         rungs, index, replace(cursor, marks=tuple(replace(mark, complete=more["earliest"]) for mark in cursor.marks)), **more
     )
 
 
 def count_postpones() -> None:
     """A count that agrees puts the deep rungs off (and what hints list is not looked at, or they would do the rungs' work)."""
-    ask = chores.ask
+    exchange = Pages.exchange
 
-    async def nothing(account: Any, polled: Any, index: int, request: Request, read: Any) -> tuple[Page, Instant]:
-        answer, received = await ask(account, polled, index, request, read)
-        return replace(answer, rows=[]), received
+    async def nothing(self: Pages, poll: Any, job: Any, request: Request, read: Any) -> Answer:
+        answer = await exchange(self, poll, job, request, read)
+        return replace(answer, page=replace(answer.page, rows=[])) if isinstance(job, SideQuery) else answer
 
-    chores.ask = nothing
-    goes_on = polling.Poller._chore_goes_on
+    Pages.exchange = nothing  # type: ignore[method-assign]
+    goes_on = Planner._side_query
 
-    def postpones(self: Any, go: Any, polled: Any, chore: int, *, ended: bool) -> None:
-        goes_on(self, go, polled, chore, ended=ended)
-        for index in range(1, len(polled.rungs)):
-            self._schedule.plan(go.stream, index, self.account.clock.monotonic() + 100 * 3600)
+    def postpones(self: Planner, poll: Any, job: Any, *, ended: bool) -> None:
+        goes_on(self, poll, job, ended=ended)
+        for index in range(1, len(poll.rungs)):
+            self._plan(poll, Sweep(index), self._clock.monotonic() + 100 * 3600)
 
-    polling.Poller._chore_goes_on = postpones  # type: ignore[method-assign]
+    Planner._side_query = postpones  # type: ignore[method-assign]
 
 
 def hands_down_always() -> None:
     """A rung that was away hands its debt to the next, whether that one's window begins early enough or not, and forgets it."""
-    window._next_takes = lambda rungs, index, cursor, since: True
-    original = window.complete
-    window.complete = lambda rungs, index, cursor, done: replace(original(rungs, index, cursor, done), debts={})  # type: ignore[assignment]
-    start = window.window
+    coverage._next_takes = lambda rungs, index, cursor, since: True
+    original = coverage.complete
+    coverage.complete = lambda rungs, index, cursor, done: replace(original(rungs, index, cursor, done), debts={})  # type: ignore[assignment]
+    start = coverage.window
 
     def shallow(rungs: Any, index: int, cursor: Any, **more: Any) -> Any:
         found = start(rungs, index, cursor, **more)
@@ -84,17 +87,17 @@ def hands_down_always() -> None:
             return found
         return replace(found[0], since=max(found[0].since, more["earliest"] - rungs[index].reach)), True
 
-    window.window = shallow  # type: ignore[assignment]
+    coverage.window = shallow  # type: ignore[assignment]
 
 
 def forgets_by_the_clock() -> None:
     """Forgetting looks at now, not at what the sweeps have covered."""
 
     def bounds(self: Any) -> dict[int, tuple[str, Instant]]:
-        now = self.account.clock.now()
-        return {stream_tag(each): (each, now - polled.rungs[-1].reach // 4) for each, polled in self._polled.items()}
+        now = self._clock.now()
+        return {stream_tag(each): (each, now - poll.rungs[-1].reach // 4) for each, poll in self._polls.items()}
 
-    polling.Poller.bounds = bounds  # type: ignore[method-assign]
+    Poller.bounds = bounds  # type: ignore[method-assign]
 
 
 def floor_not_raised() -> None:
@@ -138,13 +141,15 @@ MUTANTS: dict[str, Callable[[], None]] = {
 
 
 def _advanced(change: Callable[..., Any]) -> None:
-    """``change(cursor, account, index, after, answer)`` is the cursor after a page instead."""
-    original = sweep._advanced
+    """``change(cursor, client, rung, after, page)`` is the cursor after a page of a rung instead."""
+    original = Sweeps.advanced
 
-    def changed(account: Any, polled: Any, index: int, after: Any, answer: Any, delta: Any) -> Any:
-        return change(original(account, polled, index, after, answer, delta), account, index, after, answer)
+    def changed(self: Sweeps, poll: Any, job: Any, step: Any, page: Any, *, sent: Instant, events: int) -> Any:
+        started = step.sweep.started or self._client.provider_clock.earliest(sent)
+        cursor = original(self, poll, job, step, page, sent=sent, events=events)
+        return change(cursor, self._client, job.rung, replace(step.sweep, started=started), page) if isinstance(job, Sweep) else cursor
 
-    sweep._advanced = changed
+    Sweeps.advanced = changed  # type: ignore[method-assign]
 
 
 def _marked(cursor: Any, index: int, complete: Instant) -> Any:
@@ -155,32 +160,32 @@ def _marked(cursor: Any, index: int, complete: Instant) -> Any:
 
 def mark_at_the_end() -> None:
     """A mark is when its sweep ended."""
-    _advanced(lambda cursor, account, index, after, answer: cursor if answer.next else _marked(cursor, index, account.clock.now()))
+    _advanced(lambda cursor, client, rung, after, page: cursor if page.next else _marked(cursor, rung, client.now_earliest()))
 
 
 def mark_of_a_part() -> None:
     """A mark moves with the first page of a sweep."""
-    _advanced(lambda cursor, account, index, after, answer: _marked(cursor, index, after.started))
+    _advanced(lambda cursor, client, rung, after, page: _marked(cursor, rung, after.started))
 
 
 def mark_from_rows() -> None:
     """A mark is the newest date that was listed."""
 
-    def newest(cursor: Any, account: Any, index: int, after: Any, answer: Any) -> Any:
-        dates = [row.created for row in answer.rows if isinstance(row, Row)]
-        return cursor if answer.next or not dates else _marked(cursor, index, max(dates))
+    def newest(cursor: Any, client: Any, rung: int, after: Any, page: Any) -> Any:
+        dates = [row.created for row in page.rows if isinstance(row, Row)]
+        return cursor if page.next or not dates else _marked(cursor, rung, max(dates))
 
     _advanced(newest)
 
 
 def hands_down_unasked() -> None:
     """A rung hands its debt down although the next one's window begins too late."""
-    window._next_takes = lambda rungs, index, cursor, since: index + 1 < len(rungs)
+    coverage._next_takes = lambda rungs, index, cursor, since: index + 1 < len(rungs)
 
 
 def deep_first() -> None:
     """A deep sweep in hand is not interrupted by a live rung that falls due."""
-    Schedule._pick = lambda self: 1 if self._top(1) else 0 if self._top(0) else None  # type: ignore[method-assign]
+    Schedule._pick = lambda self: next((rank for rank in reversed(Rank) if self._top(rank)), None)  # type: ignore[method-assign]
 
 
 def position_from_updated() -> None:
@@ -196,13 +201,13 @@ def position_from_updated() -> None:
 
 def forgets_at_depth() -> None:
     """Forgetting reckons the whole depth from the newest mark, as if every rung had been swept just now."""
-    original = window.oldest
+    original = coverage.oldest
 
     def nearer(rungs: Any, cursor: Any, *, slack: Instant) -> Instant:
         newest = max(mark.complete for mark in cursor.marks)
         return original(rungs, replace(cursor, marks=tuple(replace(mark, complete=newest) for mark in cursor.marks)), slack=slack)
 
-    window.oldest = nearer
+    coverage.oldest = nearer
 
 
 LAWS: dict[str, tuple[Callable[[], None], str]] = {

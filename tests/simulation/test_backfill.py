@@ -29,8 +29,9 @@ from poller.errors import Unauthorized, Unreachable
 from poller.kafka.partitioner import shard_of
 from poller.kafka.port import Chunk, LogEnd, Stored
 from poller.model import DAY, HOUR, MINUTE, SECOND, Stream
-from poller.polling import sweep
+from poller.polling import jobs
 from poller.polling.streams import StreamPoll
+from poller.polling.sweep import Sweeps
 from poller.providers.contract import Request, Response, Window
 from poller.providers.fonedynamics.provider import FoneDynamics
 from poller.providers.heymarket.provider import Heymarket
@@ -38,6 +39,7 @@ from poller.providers.registry import provider_of
 from poller.publishing.state_records import StoredBackoff, account_state_key, asked_key, encode_state
 from poller.telemetry.account_facts import AccountFacts, SweepFacts
 from poller.telemetry.facts import Telemetry
+from tests.support.account import SETTINGS, StoppedClock, vendor
 from tests.support.story import START, Story
 from tests.support.trial import faults
 
@@ -263,9 +265,7 @@ def test_a_backfill_that_is_asked_for_before_the_provider_has_answered_is_not_fo
             for member in story.cluster.members.values():
                 member.hear(shard_of(stream.rpartition("/")[0], 4), record)
         await anyio.sleep(30)
-        ledgers = [
-            poller.account.committer.shard_state for shard in story.running["worker-0"][0]._shards.values() for poller in shard._pollers
-        ]
+        ledgers = [poller._committer.shard_state for shard in story.running["worker-0"][0]._shards.values() for poller in shard._pollers]
         cursors = {stream: cursor for stream in STREAMS for shard_state in ledgers if (cursor := shard_state.cursor(stream)) is not None}
         done.extend(each.backfill is not None and each.backfill.done for each in cursors.values())
 
@@ -360,13 +360,14 @@ def test_a_rung_that_always_fails_starves_no_deeper_one(how: int, live: int) -> 
 
 def test_a_backfill_over_which_the_floor_rose_is_done() -> None:
     """Nothing of it is left to ask for when its first page comes to its turn."""
-    account: Any = SimpleNamespace(
-        provider=FoneDynamics(), provider_clock=SimpleNamespace(latest=lambda now: now, earliest=lambda now: now)
+    kept: dict[str, Cursor] = {}
+    shard_state: Any = SimpleNamespace(cursor=kept.get, keep_cursor=kept.__setitem__)
+    poll, sweeps = (
+        StreamPoll(Stream("fonedynamics", "a", PROPERTIES[0]), LADDER),
+        Sweeps(SETTINGS, vendor(FoneDynamics(), StoppedClock()), shard_state),
     )
-    account.clock = SimpleNamespace(now=lambda: 100 * DAY)
-    polled = StreamPoll(Stream("fonedynamics", "a", PROPERTIES[0]), LADDER)
     begun = backfill.begin(cursor(50 * DAY, 50 * DAY), BackfillRequest("a", 60 * DAY, 61 * DAY))
     assert backfill.running(begun)
-    risen = replace(begun, floor=70 * DAY)
-    assert sweep.in_hand(account, polled, len(LADDER), risen) is None
-    assert backfill.running(sweep._passed_over(account, polled, len(LADDER), risen)) is None
+    kept[poll.stream.id] = replace(begun, floor=70 * DAY)
+    assert sweeps.choose(poll, jobs.Backfill()) is None
+    assert backfill.running(kept[poll.stream.id]) is None

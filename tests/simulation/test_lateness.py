@@ -18,9 +18,10 @@ from poller.demo.simulator.profiles import HEYMARKET
 from poller.demo.simulator.switches import Switches
 from poller.demo.simulator.world import World
 from poller.model import DAY, HOUR, MINUTE, SECOND, Stream
-from poller.polling import page as reading
+from poller.polling.ladder_tuning import LadderTuner
 from poller.polling.streams import StreamPoll
 from poller.providers.heymarket.provider import Heymarket
+from tests.support.account import SETTINGS
 from tests.support.fake_kafka import FakeCluster
 from tests.support.story import START, Story
 
@@ -102,20 +103,16 @@ def test_an_import_of_old_rows_that_is_bounded_per_sweep_does_not_move_it() -> N
 def test_what_hints_list_of_an_import_counts_with_the_sweep_of_its_age() -> None:
     """Twenty pages of fifty old rows each: ten rows count until the rung that owns them was swept, then ten more."""
     rungs = ladder.build(interval=INTERVAL, overlap=10 * MINUTE, status_horizon=0, every=6 * HOUR, back=7 * DAY)
-    polled = StreamPoll(Stream(HEYMARKET, "a", "team"), rungs)
+    poll = StreamPoll(Stream(HEYMARKET, "a", "team"), rungs)
     cursor = replace(window.begin(rungs, floor=NOW, now=NOW), debts={})
-    account: Any = SimpleNamespace(
-        provider=Heymarket(),
-        provider_clock=SimpleNamespace(earliest=lambda now: now),
-        clock=SimpleNamespace(now=lambda: NOW),
-        lateness=Lateness(NOW, NOW),
-    )
+    shard_state: Any = SimpleNamespace(lateness=lambda _: Lateness(NOW, NOW))
+    tuner = LadderTuner(SETTINGS, Heymarket().listing, shard_state, SimpleNamespace(), now=NOW)  # type: ignore[arg-type]
     counted = []
     for marks in (cursor.marks, tuple(replace(mark, complete=NOW + SECOND) for mark in cursor.marks)):
         for page in range(20):
             created = [NOW - 3 * HOUR - page * MINUTE - n * SECOND for n in range(50)]
-            assert len(reading._lateness(account, polled, replace(cursor, marks=marks), created)) == 50
-        counted.append(sum(account.lateness.late))
+            assert len(tuner.observe(poll, replace(cursor, marks=marks), created, now=NOW)) == 50
+        counted.append(sum(tuner.lateness.late))
     assert counted == [10.0, 20.0]
 
 

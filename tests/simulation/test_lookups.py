@@ -10,8 +10,9 @@ from msgspec.structs import replace
 from poller.demo.simulator.profiles import FONE
 from poller.demo.simulator.switches import Switches
 from poller.model import DAY, HOUR, MINUTE, SECOND
-from poller.polling import side_queries as chores
+from poller.polling import jobs
 from poller.polling.lookups import LAST_LOOKS, SPACING, Lookups
+from poller.polling.page import Pages
 from poller.providers.contract import SideQuery
 from poller.providers.fonedynamics.provider import FoneDynamics
 from tests.support.rows import observation
@@ -109,18 +110,19 @@ def test_ids_are_remembered_only_while_they_are_needed() -> None:
         assert {each.id for each in delta.seen.values()} == ids
 
 
-def test_no_chore_moves_a_mark(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_side_query_moves_a_mark(monkeypatch: pytest.MonkeyPatch) -> None:
     """Hints, look-ups and audits publish what they list and leave every watermark where it was."""
-    original, runs = chores.page, []
+    original, runs = Pages._apply, list[bool]()
 
-    async def watched(account: Any, polled: Any, index: int) -> bool:
-        before = account.committer.shard_state.cursor(polled.stream.id)
-        ended = await original(account, polled, index)
-        after = account.committer.shard_state.cursor(polled.stream.id)
-        runs.append((before.marks, before.debts, before.watermark) == (after.marks, after.debts, after.watermark))
-        return ended
+    async def watched(self: Pages, poll: Any, job: Any, *rest: Any) -> Any:
+        before = self.sweeps.cursor(poll)
+        applied = await original(self, poll, job, *rest)
+        after = self.sweeps.cursor(poll)
+        if isinstance(job, jobs.SideQuery):
+            runs.append((before.marks, before.debts, before.watermark) == (after.marks, after.debts, after.watermark))
+        return applied
 
-    monkeypatch.setattr(chores, "page", watched)
+    monkeypatch.setattr(Pages, "_apply", watched)
     assert Story(6, crash_s=None, seconds=40.0).play().good
     assert len(runs) > 20
     assert all(runs)

@@ -21,8 +21,8 @@ STREAM = "heymarket/main/team"
 @pytest.fixture
 def cursors(monkeypatch: pytest.MonkeyPatch) -> list[Cursor]:
     """The cursor after every page of a stream whose sweeps take many pages, at a provider that is often in trouble."""
-    write = Committer.write
-    monkeypatch.setattr(Committer, "write", lambda self, *given, always=False: write(self, *given, always=True))
+    queue = Committer.queue
+    monkeypatch.setattr(Committer, "queue", lambda self, *given, always=False: queue(self, *given, always=True))
     story = Story(5, crash_s=None, seconds=600.0, cluster=FakeCluster(1))
     switches = Switches(limit_max=30, errors=0.05, limited=0.05, late=0.3, late_s=120.0, status_s=60.0)
     story.world = World(5, START, switches, per_second=1.0, backlog=1500, backlog_s=7200.0, providers=(HEYMARKET,))

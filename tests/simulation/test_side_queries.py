@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
 from typing import Any
 
 import anyio
@@ -11,11 +10,11 @@ import pytest
 from poller.coverage import ladder
 from poller.demo.simulator.switches import FAULTS, Switches
 from poller.demo.simulator.vendors.answers import Answer
-from poller.model import DAY, HOUR, MINUTE, SECOND, Stream
-from poller.polling import jobs
-from poller.polling import side_queries as chores
-from poller.polling.streams import StreamPoll
-from poller.providers.contract import Request
+from poller.model import DAY, HOUR, MINUTE, SECOND
+from poller.polling.jobs import SideQuery
+from poller.polling.side_queries import SideQueries
+from poller.polling.streams import Progress, StreamPoll
+from poller.providers.contract import Page, Request
 from tests.support.story import START, Story
 
 LADDER = ladder.build(interval=15 * SECOND, overlap=10 * MINUTE, status_horizon=3 * DAY, every=6 * HOUR, back=7 * DAY)
@@ -23,38 +22,32 @@ LADDER = ladder.build(interval=15 * SECOND, overlap=10 * MINUTE, status_horizon=
 
 def test_a_request_that_fails_stays_in_hand_and_a_run_that_fails_waits_ever_longer() -> None:
     """Four more tries of the same request, soon; then a new run, each later than the last, up to a quarter of an hour."""
-    account: Any = SimpleNamespace(provider=SimpleNamespace(side_queries=(SimpleNamespace(name="audit", share=0.05, period=MINUTE),)))
-    polled, index = StreamPoll(Stream("heymarket", "a", "team"), LADDER), len(LADDER) + 1
-    waits, request = [], Request("POST", "/v1/messages/all/count")
+    progress, waits, request = Progress(), list[float](), Request("POST", "/v1/messages/all/count")
     for _ in range(5):
-        polled.chores[index] = request
+        progress.request = request
         for left in (True, True, True, True, False):
-            waits.append(jobs.wait_s(account, polled, index, 15.0))
-            assert (index in polled.chores) == left
-    assert waits[:10] == [15.0, 30.0, 45.0, 60.0, 120.0, 15.0, 30.0, 45.0, 60.0, 240.0]
+            waits.append(progress.failed_alone(60.0, well=True))
+            assert (progress.request is not None) == left
+    assert waits[:10] == [15.0, 30.0, 60.0, 120.0, 120.0, 15.0, 30.0, 60.0, 120.0, 240.0]
     assert waits[4::5] == [120.0, 240.0, 480.0, 900.0, 900.0]
 
 
 def test_audits_come_to_an_end_where_one_request_in_seven_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nearly every run of several requests ends; none is begun anew for a single failure."""
     begun, ended = list[str](), list[str]()
-    begin, page = chores.begin, chores.page
+    begin, answered = SideQueries.begin, SideQueries.answered
 
-    def name(account: Any, polled: StreamPoll, index: int) -> str:
-        return account.provider.side_queries[polled.chore(index)].name
+    def counted(self: SideQueries, poll: StreamPoll, job: SideQuery) -> Request | None:
+        before, request = poll.of(job).request, begin(self, poll, job)
+        begun.extend([job.name] * (request is not None and before is None))
+        return request
 
-    def counted(account: Any, polled: StreamPoll, index: int) -> bool:
-        before, asks = index in polled.chores, begin(account, polled, index)
-        begun.extend([name(account, polled, index)] * (asks and not before))
-        return asks
+    def heard(self: SideQueries, poll: StreamPoll, job: SideQuery, page: Page) -> None:
+        answered(self, poll, job, page)
+        ended.extend([job.name] * (page.next is None))
 
-    async def heard(account: Any, polled: StreamPoll, index: int) -> bool:
-        done = await page(account, polled, index)
-        ended.extend([name(account, polled, index)] * done)
-        return done
-
-    monkeypatch.setattr(chores, "begin", counted)
-    monkeypatch.setattr(chores, "page", heard)
+    monkeypatch.setattr(SideQueries, "begin", counted)
+    monkeypatch.setattr(SideQueries, "answered", heard)
     story = Story(5, Switches(**dict.fromkeys(FAULTS, 0.02)), crash_s=None, seconds=4 * 3600.0, settle_s=1.0)
     story.world._per_second = 0.02
     story.defaults = "interval: 5m, overlap: 10m, reconcile: {every: 90m, back: 12h}, timeout: 5s"

@@ -13,8 +13,7 @@ from poller.demo.simulator.profiles import FONE, HEYMARKET, STUUT
 from poller.demo.simulator.switches import Switches
 from poller.demo.simulator.world import World
 from poller.model import BadRow, Row
-from poller.polling import sweep
-from poller.polling.context import Account
+from poller.polling.page import Applied, Pages
 from poller.polling.streams import StreamPoll
 from poller.polling.unchanged import GENERATION_MAX, UnchangedRows, page_digest, remembered_page
 from poller.providers.contract import Page, Request, Response
@@ -76,18 +75,18 @@ def test_an_identical_page_costs_no_parsing(monkeypatch: pytest.MonkeyPatch) -> 
     story.world = World(3, START, Switches(late=0.0, status_s=1.0, classify_later=0.0), per_second=1e-6, backlog=40, providers=(STUUT,))
     story.providers = type(story.providers)(story.world, 3)
     story.defaults = "interval: 1s, overlap: 1m, reconcile: {every: 1m, back: 24h}, timeout: 5s"
-    read, told = Stuut.read_page, sweep.tell
+    read, told = Stuut.read_page, Pages.tell
 
     def reading(self: Stuut, request: Request, response: Response) -> Page:
         parsed.append(response.body)
         return read(self, request, response)
 
-    def telling(account: Account, polled: StreamPoll, index: int, answer: Page, *rest: Any) -> None:
-        counted.append(answer.count if polled.stream.provider == STUUT else 0)
-        told(account, polled, index, answer, *rest)
+    def telling(self: Pages, poll: StreamPoll, applied: Applied) -> None:
+        counted.append(applied.page.count if poll.stream.provider == STUUT else 0)
+        told(self, poll, applied)
 
     monkeypatch.setattr(Stuut, "read_page", reading)
-    monkeypatch.setattr(sweep, "tell", telling)
+    monkeypatch.setattr(Pages, "tell", telling)
 
     async def later(_: Story) -> None:
         await anyio.sleep(30)
@@ -110,18 +109,18 @@ def test_a_page_with_the_same_bytes_is_read_once(monkeypatch: pytest.MonkeyPatch
     )
     story.providers = type(story.providers)(story.world, 3)
     story.defaults = "interval: 1s, overlap: 30m, reconcile: {every: 1h, back: 24h}, timeout: 5s"
-    row_of, told = module.row_of, sweep.tell
+    row_of, told = module.row_of, Pages.tell
 
     def reading(raw: bytes) -> Row | BadRow:
         read.append(raw)
         return row_of(raw)
 
-    def telling(account: Account, polled: StreamPoll, index: int, answer: Page, *rest: Any) -> None:
-        counted.append(answer.count)
-        told(account, polled, index, answer, *rest)
+    def telling(self: Pages, poll: StreamPoll, applied: Applied) -> None:
+        counted.append(applied.page.count)
+        told(self, poll, applied)
 
     monkeypatch.setattr(module, "row_of", reading)
-    monkeypatch.setattr(sweep, "tell", telling)
+    monkeypatch.setattr(Pages, "tell", telling)
     assert story.play().good
     assert sum(counted) > 1000, sum(counted)
     assert len(read) < sum(counted) / 5, (len(read), sum(counted))

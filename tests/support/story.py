@@ -147,7 +147,7 @@ class Story:
         raise Unavailable("a fault of the story")
 
     async def _answer(self, request: httpx.Request, name: str = "") -> httpx.Response:
-        await anyio.sleep(self.random.random() * 0.2)
+        await anyio.sleep(max(self.world.switches.latency_s, self.random.random() * 0.2))
         target = request.url.raw_path.decode()
         found = self.providers.answer(request.method, target, request.headers, request.content, self.clock.now())
         if found.status == HANG:

@@ -27,8 +27,7 @@ async def serving(providers: Providers, *, host: str = "127.0.0.1", port: int = 
     async def handle(request: Request) -> Response:
         target = request.scope["raw_path"].decode() + ("?" + request.url.query if request.url.query else "")
         found = providers.answer(request.method, target, request.headers, await request.body(), time.time_ns() // 1000)
-        if found.status == HANG:
-            await anyio.sleep(HANG_S)
+        await anyio.sleep(HANG_S if found.status == HANG else providers.world.switches.latency_s)
         if found.status in (HANG, RESET):
             return Response(b"[", 200, {"content-length": "100", "content-type": found.kind})  # which breaks the connection
         return Response(found.body, found.status, {**found.headers, "content-type": found.kind})

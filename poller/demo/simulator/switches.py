@@ -76,6 +76,13 @@ class Switches:
     """The part of messages that come in groups with one timestamp (Heymarket B, Fone Dynamics F)."""
     tie_rows: Annotated[int, Meta(ge=2)] = 5
     """At most so many in a group."""
+    crowd_seconds: Annotated[int, Meta(ge=1)] = 1
+    """A group with one timestamp comes again in each of so many consecutive seconds."""
+    broadcasts: Part = 0.0
+    """The chance that a Heymarket message is followed by a broadcast: queued, listed and counted by one moment, printed with the dates of its sending."""
+    broadcast_rows: Annotated[int, Meta(ge=1)] = 300
+    broadcast_per_s: Mean = 10.0
+    """Rows of a broadcast that are sent in a second; each is listed from its sending on."""
     between: Part = 0.0
     """The chance that a row arrives between two requests."""
     limit_max: Annotated[int, Meta(ge=1)] = 100
@@ -116,6 +123,10 @@ class Switches:
     """The part of requests answered with 429, and no word of how long to wait."""
     limited_told: Part = 0.0
     """With 429 and Retry-After."""
+    allowed_per_min: Annotated[int, Meta(ge=0)] = 0
+    """More requests to one provider within a minute are answered with 429; 0 = as many as are asked."""
+    latency_s: Seconds = 0.0
+    """Each answer takes so long at least."""
     errors: Part = 0.0
     """With 500."""
     hangs: Part = 0.0

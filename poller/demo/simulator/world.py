@@ -83,12 +83,23 @@ class World:
         count = rng.randrange(2, switches.tie_rows + 1) if PROFILES[provider].delayed and rng.random() < switches.ties else 1
         created = self.clock(at)
         stream = rng.choice([stream for of, stream in self.shelves if of == provider])
-        for _ in range(count):
-            self._message(provider, created, at, backlog=backlog, stream=stream)
+        for after in range(switches.crowd_seconds if count > 1 else 1):
+            for _ in range(count):
+                self._message(provider, created + after * SECOND, at + after * SECOND, backlog=backlog, stream=stream)
+        if provider == HEYMARKET and not backlog and rng.random() < switches.broadcasts:
+            self._broadcast(created, at)
         if provider == HEYMARKET and not backlog and rng.random() < switches.imports:
             for _ in range(IMPORT_ROWS):
                 age = round(rng.random() * switches.import_age_s * SECOND)
                 self._message(provider, max(created - age, self.start - DAY // 2), at, backlog=True).visible = at
+
+    def _broadcast(self, queued: Instant, at: Instant) -> None:
+        """Rows that are queued in one moment, which is what cursors and counts test, and print the date at which each is sent."""
+        for number in range(self.switches.broadcast_rows):
+            apart = round(number / self.switches.broadcast_per_s * SECOND)
+            sms = self._message(HEYMARKET, queued, at + apart, backlog=False)
+            sms.dated, sms.visible, sms.away, sms.hole, sms.inbound = queued + apart, at + apart, (0, 0), False, False
+            sms.steps = [(queued + apart, "pending"), (queued + apart + SECOND, "sent")]
 
     def _message(self, provider: str, created: Instant, at: Instant, *, backlog: bool, stream: str | None = None) -> Sms:
         rng, switches = self._random, self.switches

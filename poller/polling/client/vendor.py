@@ -14,7 +14,7 @@ from msgspec import Struct
 from ...clock import SystemClock
 from ...errors import ConnectionLost, Unauthorized
 from ...model import Instant
-from ...providers.contract import Headers, Provider, Request, Response, TokenRequest
+from ...providers.contract import ByTime, Headers, Provider, Request, Response, TokenRequest
 from ...providers.kit.answers import RETRY_AFTER_MAX_S, exhausted
 from .credentials import Credentials
 from .http import Fetcher
@@ -61,9 +61,18 @@ class VendorClient:
         """The vendor's time now, at the earliest: what a query then has certainly seen."""
         return self.provider_clock.earliest(self._clock.now())
 
+    def origin(self) -> Instant:
+        """What the floor of a new stream is reckoned from: the earlier of both clocks."""
+        return self.provider_clock.origin(self._clock.now())
+
     def now_latest(self) -> Instant:
         """The vendor's time now, at the latest."""
         return self.provider_clock.latest(self._clock.now())
+
+    @property
+    def by_time(self) -> bool:
+        """Whether the vendor filters by time; else each sweep reads everything."""
+        return isinstance(self.provider.listing, ByTime)
 
     @property
     def spacing_s(self) -> float:

@@ -7,17 +7,15 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from poller.model import Stream
-from poller.polling.streams import StreamPoll
-from poller.polling.sweep import _loops
+from poller.polling.streams import Progress
 from poller.providers.contract import Request
 
 
 def noticed(numbers: list[int]) -> int | None:
     """After how many pages a sweep is noticed that asks for pages of these numbers."""
-    polled = StreamPoll(Stream("invented", "a", "s"), ())
+    progress = Progress()
     requests = (Request("GET", "/x", (("page", str(number)),)) for number in numbers)
-    return next((pages for pages, request in enumerate(requests, 1) if _loops(polled, 0, pages, request)), None)
+    return next((pages for pages, request in enumerate(requests, 1) if progress.comes_back(pages, request)), None)
 
 
 @given(st.integers(0, 20), st.integers(1, 20))
@@ -37,5 +35,5 @@ def test_a_sweep_that_goes_on_is_never_stopped(numbers: list[int]) -> None:
 
 def test_the_next_sweep_may_ask_the_same_again() -> None:
     """What is remembered is of one sweep: each begins with its first page."""
-    polled, request = StreamPoll(Stream("invented", "a", "s"), ()), Request("GET", "/x")
-    assert not any(_loops(polled, 0, 1, request) for _ in range(5))
+    progress, request = Progress(), Request("GET", "/x")
+    assert not any(progress.comes_back(1, request) for _ in range(5))

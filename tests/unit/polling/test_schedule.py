@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from poller.coverage.ladder import Rung
 from poller.model import SECOND
 from poller.polling.client.rate_limit import Wait
-from poller.polling.schedule import Go, Schedule, quiet_period
+from poller.polling.jobs import Backfill, Edge, Rank, SideQuery, Sweep
+from poller.polling.schedule import IN_FLIGHT_MAX, Due, Plan, Schedule, quiet_period
 
 RUNGS = (
     Rung(0, 600 * SECOND, SECOND, open=True),
@@ -19,58 +20,108 @@ RUNGS = (
 )
 
 
-def schedule(*streams: str, due: float = 0.0) -> Schedule:
+def ranked(rung: int, live: int = 0) -> Rank:
+    """The live rung is the edge, the others are read again."""
+    return Rank.EDGE if rung == live else Rank.REFRESH
+
+
+def schedule(*streams: str, due: float = 0.0, in_flight: int = 1) -> Schedule:
     """Streams with every rung due."""
-    plan = Schedule()
+    plan = Schedule(in_flight_max=in_flight)
     for stream in streams:
-        plan.add(stream, RUNGS, [due] * len(RUNGS))
+        plan.add(stream, {Sweep(rung): Plan(due, ranked(rung)) for rung in range(len(RUNGS))})
     return plan
 
 
-def go(plan: Schedule, now: float) -> Go:
+def go(plan: Schedule, now: float) -> Due:
     """The next thing to do, which must be something, started."""
     choice = plan.next(now)
-    assert isinstance(choice, Go)
+    assert isinstance(choice, Due)
     plan.start(choice)
     return choice
+
+
+def rung_of(choice: Due) -> int:
+    """Its rung."""
+    assert isinstance(choice.job, Sweep)
+    return choice.job.rung
+
+
+def swept(plan: Schedule, stream: str, rung: int, **how: float) -> None:
+    """The rung's sweep ended."""
+    plan.swept(stream, Sweep(rung), ranked(rung), **how)  # type: ignore[arg-type]
 
 
 def test_the_shallowest_due_rung_goes_first_between_any_two_pages() -> None:
     """While a deep sweep is in hand, a live rung that becomes due is served before its next page."""
     plan = schedule("a")
-    assert go(plan, 0.0).rung == 0
-    plan.swept("a", 0, began=0.0, took_s=0.0, period_s=1.0)
-    plan.done("a")
-    assert go(plan, 0.1).rung == 1
-    plan.done("a")
-    assert go(plan, 2.0).rung == 0
+    assert rung_of(go(plan, 0.0)) == 0
+    swept(plan, "a", 0, began=0.0, took_s=0.0, period_s=1.0)
+    plan.done("a", Sweep(0))
+    assert rung_of(go(plan, 0.1)) == 1
+    plan.done("a", Sweep(1))
+    assert rung_of(go(plan, 2.0)) == 0
 
 
 def test_new_messages_go_before_what_is_scheduled_ahead() -> None:
     """However long the sweep of the rung ahead of now is, the live rung is served before its next page, of every stream."""
-    ahead = Rung(-14 * 86_400 * SECOND, -300 * SECOND, 300 * SECOND)
-    plan = Schedule(live_rung=1)
+    plan = Schedule(in_flight_max=1)
     for stream in ("a", "b"):
-        plan.add(stream, (ahead, *RUNGS), [0.0] * 4)
-    assert {(choice.stream, choice.rung) for choice in (go(plan, 0.0), go(plan, 0.0))} == {("a", 1), ("b", 1)}
+        plan.add(stream, {Sweep(rung): Plan(0.0, ranked(rung, live=1)) for rung in range(4)})
+    assert {go(plan, 0.0), go(plan, 0.0)} == {Due("a", Sweep(1)), Due("b", Sweep(1))}
     for stream in ("a", "b"):
-        plan.swept(stream, 1, began=0.0, took_s=0.0, period_s=10.0)
-        plan.done(stream)
-    assert go(plan, 0.1).rung == 0
-    assert go(plan, 0.1).rung == 0
-    plan.hurry("a", 1, 0.2)
-    plan.done("a")
-    plan.done("b")
-    assert go(plan, 0.2) == Go("a", 1)
+        plan.swept(stream, Sweep(1), Rank.EDGE, began=0.0, took_s=0.0, period_s=10.0)
+        plan.done(stream, Sweep(1))
+    assert rung_of(go(plan, 0.1)) == 0
+    assert rung_of(go(plan, 0.1)) == 0
+    plan.hurry("a", Sweep(1), 0.2, Rank.EDGE)
+    plan.done("a", Sweep(0))
+    plan.done("b", Sweep(0))
+    assert go(plan, 0.2) == Due("a", Sweep(1))
 
 
-def test_one_request_a_stream_in_flight() -> None:
+def test_what_nobody_has_read_goes_before_what_is_read_again_and_side_queries_last() -> None:
+    """Edge, first coverage, refreshes, side queries: in that order, whenever they fell due."""
+    plan = Schedule()
+    ranks = {Edge(): Rank.EDGE, Backfill(): Rank.COVERAGE, Sweep(1): Rank.REFRESH, SideQuery("lookup"): Rank.SIDE}
+    plan.add("a", {job: Plan(-float(rank), rank) for job, rank in ranks.items()})
+    assert [go(plan, 0.0).job for _ in ranks] == list(ranks)
+
+
+def test_no_rank_starves() -> None:
+    """While more is asked for than may be asked, the edge takes seven in ten, refreshes and side queries at least one in twenty each."""
+    plan = Schedule()
+    ranks = {Edge(): Rank.EDGE, Sweep(1): Rank.COVERAGE, Sweep(2): Rank.REFRESH, SideQuery("lookup"): Rank.SIDE}
+    plan.add("a", {job: Plan(0.0, rank) for job, rank in ranks.items()})
+    served: Counter[Rank] = Counter()
+    for turn in range(4000):
+        choice = go(plan, float(turn))
+        served[ranks[choice.job]] += 1
+        plan.done("a", choice.job)
+    assert 0.68 <= served[Rank.EDGE] / 4000 <= 0.72
+    assert served[Rank.REFRESH] / 4000 >= 0.045
+    assert served[Rank.SIDE] / 4000 >= 0.045
+    assert served[Rank.COVERAGE] > served[Rank.REFRESH] + served[Rank.SIDE]
+
+
+def test_several_jobs_of_a_stream_are_in_flight_and_never_the_same_twice() -> None:
+    """A job waits for its own page; others of its stream do not, up to a limit."""
+    plan = Schedule()
+    plan.add("a", {Sweep(rung): Plan(0.0, ranked(rung)) for rung in range(IN_FLIGHT_MAX + 1)})
+    jobs = [go(plan, 0.0).job for _ in range(IN_FLIGHT_MAX)]
+    assert jobs == [Sweep(rung) for rung in range(IN_FLIGHT_MAX)]
+    assert plan.next(1.0) == Wait(None)
+    plan.done("a", jobs[0])
+    assert go(plan, 1.0).job == Sweep(0)
+
+
+def test_one_request_a_stream_in_flight_where_no_more_may_be() -> None:
     """A busy stream is not offered again before its page is done."""
     plan = schedule("a")
     go(plan, 0.0)
     assert plan.next(100.0) == Wait(None)
-    plan.done("a")
-    assert isinstance(plan.next(100.0), Go)
+    plan.done("a", Sweep(0))
+    assert isinstance(plan.next(100.0), Due)
 
 
 def test_an_answer_stands_until_it_is_started() -> None:
@@ -83,10 +134,10 @@ def test_a_stream_in_trouble_waits_and_delays_no_other() -> None:
     """Until its next try the stream is not offered; the others are."""
     plan = schedule("a", "b")
     first = go(plan, 0.0).stream
-    plan.done(first, not_before=50.0)
+    plan.done(first, Sweep(0), not_before=50.0)
     other = go(plan, 1.0).stream
     assert other != first
-    plan.done(other, not_before=1e9)
+    plan.done(other, Sweep(0), not_before=1e9)
     assert plan.next(2.0) == Wait(48.0)
     assert go(plan, 50.0).stream == first
 
@@ -106,10 +157,10 @@ def test_deep_rungs_keep_their_share_under_a_live_load_without_end() -> None:
     for turn in range(2000):
         now = float(turn)
         choice = go(plan, now)
-        served[min(choice.rung, 1)] += 1
-        if choice.rung == 0:
-            plan.swept(choice.stream, 0, began=now, took_s=0.0, period_s=1.0)
-        plan.done(choice.stream)
+        served[min(rung_of(choice), 1)] += 1
+        if rung_of(choice) == 0:
+            swept(plan, choice.stream, 0, began=now, took_s=0.0, period_s=1.0)
+        plan.done(choice.stream, choice.job)
     assert 0.28 <= served[1] / 2000 <= 0.32
 
 
@@ -120,11 +171,11 @@ def test_live_rungs_are_not_held_up_where_there_is_room() -> None:
         now = float(turn)
         live = [choice for _ in range(2) for choice in [go(plan, now)]]
         for choice in live:
-            plan.swept(choice.stream, choice.rung, began=now, took_s=0.0, period_s=1.0 if choice.rung == 0 else 1e6)
-            plan.done(choice.stream)
+            swept(plan, choice.stream, rung_of(choice), began=now, took_s=0.0, period_s=1.0 if rung_of(choice) == 0 else 1e6)
+            plan.done(choice.stream, choice.job)
     entry = plan.entry("a")
     assert entry is not None
-    assert entry.due[0] >= 49.0
+    assert entry.due[Sweep(0)] >= 49.0
 
 
 @given(st.integers(0, 10**6))
@@ -132,31 +183,31 @@ def test_the_second_sweep_falls_at_the_streams_own_phase(seed: int) -> None:
     """A rung's second sweep comes within one period of the first, at a fraction that belongs to the stream."""
     plan = schedule(f"s{seed}")
     go(plan, 0.0)
-    plan.swept(f"s{seed}", 0, began=0.0, took_s=0.0, period_s=100.0)
+    swept(plan, f"s{seed}", 0, began=0.0, took_s=0.0, period_s=100.0)
     entry = plan.entry(f"s{seed}")
     assert entry is not None
-    assert 0 < entry.due[0] <= 100.0
+    assert 0 < entry.due[Sweep(0)] <= 100.0
     again = schedule(f"s{seed}")
-    again.swept(f"s{seed}", 0, began=0.0, took_s=0.0, period_s=100.0)
-    assert again.entry(f"s{seed}").due[0] == entry.due[0]  # pyright: ignore[reportOptionalMemberAccess]
+    swept(again, f"s{seed}", 0, began=0.0, took_s=0.0, period_s=100.0)
+    assert again.entry(f"s{seed}").due[Sweep(0)] == entry.due[Sweep(0)]  # pyright: ignore[reportOptionalMemberAccess]
 
 
 def test_a_sweep_longer_than_its_interval_leaves_time_to_the_deep_rungs() -> None:
     """The next live sweep is due no earlier than its start plus what its pages took over 0.7."""
     plan = schedule("a")
-    plan.swept("a", 0, began=0.0, took_s=70.0, period_s=1.0)
+    swept(plan, "a", 0, began=0.0, took_s=70.0, period_s=1.0)
     entry = plan.entry("a")
     assert entry is not None
-    assert abs(entry.due[0] - 100.0) < 1e-9
+    assert abs(entry.due[Sweep(0)] - 100.0) < 1e-9
 
 
 def test_hurrying_never_postpones() -> None:
     """A hint may only bring a rung forward."""
     plan = schedule("a", due=10.0)
-    plan.hurry("a", 1, 20.0)
-    assert plan.entry("a").due[1] == 10.0  # pyright: ignore[reportOptionalMemberAccess]
-    plan.hurry("a", 1, 5.0)
-    assert plan.next(5.0) == Go("a", 1)
+    plan.hurry("a", Sweep(1), 20.0, Rank.REFRESH)
+    assert plan.entry("a").due[Sweep(1)] == 10.0  # pyright: ignore[reportOptionalMemberAccess]
+    plan.hurry("a", Sweep(1), 5.0, Rank.REFRESH)
+    assert plan.next(5.0) == Due("a", Sweep(1))
 
 
 def test_ten_thousand_streams_are_served_in_turn() -> None:
@@ -166,8 +217,8 @@ def test_ten_thousand_streams_are_served_in_turn() -> None:
     for turn in range(10_000):
         choice = go(plan, float(turn) / 1000)
         seen.add(choice.stream)
-        plan.swept(choice.stream, choice.rung, began=turn / 1000, took_s=0.0, period_s=1e6)
-        plan.done(choice.stream, not_before=1e6)
+        swept(plan, choice.stream, rung_of(choice), began=turn / 1000, took_s=0.0, period_s=1e6)
+        plan.done(choice.stream, choice.job, not_before=1e6)
     assert len(seen) == 10_000
 
 

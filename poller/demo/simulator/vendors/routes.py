@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import deque
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from types import ModuleType
@@ -33,6 +34,9 @@ class Providers:
         self._random = random.Random(seed)
         self.requests: dict[str, int] = {}
         """By provider."""
+        self.refused: dict[str, int] = {}
+        """How many were over the allowance, by provider."""
+        self._times: dict[str, deque[Instant]] = {}
         self.rows: dict[str, int] = {}
         """How many were listed, by provider."""
 
@@ -49,10 +53,21 @@ class Providers:
         query = dict(parse_qsl(parts.query))
         call = Call(world, self._random, now, at, restyled, method, target, tuple(path), query, headers, body)
         self.requests[provider] = self.requests.get(provider, 0) + 1
-        found = self._fault() or self._routed(provider, call)
+        found = self._too_many(provider, now) or self._fault() or self._routed(provider, call)
         self.rows[provider] = self.rows.get(provider, 0) + found.rows
         date = datetime.fromtimestamp(world.clock(now) / SECOND, UTC)
         return found._replace(headers={**found.headers, "date": date.strftime("%a, %d %b %Y %H:%M:%S GMT")})
+
+    def _too_many(self, provider: str, now: Instant) -> Answer | None:
+        """429 where more is asked within a minute than the switch allows; what is refused does not count."""
+        allowed, times = self.world.switches.allowed_per_min, self._times.setdefault(provider, deque())
+        while times and times[0] <= now - 60 * SECOND:
+            times.popleft()
+        if allowed and len(times) >= allowed:
+            self.refused[provider] = self.refused.get(provider, 0) + 1
+            return FAULTS["limited"]
+        times.append(now)
+        return None
 
     def _fault(self) -> Answer | None:
         drawn = self._random.random()

@@ -1,0 +1,173 @@
+"""How late new messages are, case by case: ``python -m tests.lab.freshness`` prints the table of docs/trials.md.
+
+Whole workers on virtual time against one simulated provider each; a message's freshness is the time from when it could be
+listed to when the answer that listed it had arrived. A case that breaks law W9 (a new message is read within one interval and two
+pages of the time its request could be sent) is marked, and the exit code says how many there were.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import os
+from dataclasses import replace
+from typing import NamedTuple
+
+import httpx
+import trio
+
+from poller.demo.simulator.profiles import FONE, HEYMARKET, PROPERTIES
+from poller.demo.simulator.switches import Switches
+from poller.demo.simulator.world import World
+from poller.model import SECOND, Instant
+from poller.polling import account as polling
+from poller.times import parse_rfc3339
+from tests.support.fake_kafka import FakeCluster
+from tests.support.story import START, Story
+
+QUIET = Switches(late=0.0, ties=0.0, classify_later=0.0, status_s=60.0)
+CASES: dict[str, Switches] = {
+    "quiet": QUIET,
+    "faults 10 %": replace(QUIET, **dict.fromkeys(("errors", "resets", "cut"), 0.03)),
+    "latency 400 ms": replace(QUIET, latency_s=0.4),
+    "cap 30": replace(QUIET, limit_max=30),
+    "crowds of 160": replace(QUIET, ties=0.01, tie_rows=160),
+    "crowds of 160, shuffled, faults": replace(QUIET, ties=0.01, tie_rows=160, order="shuffled", **dict.fromkeys(("errors", "cut"), 0.05)),
+    "crowds in 5 seconds": replace(QUIET, ties=0.004, tie_rows=160, crowd_seconds=5),
+    "late rows": replace(QUIET, late=0.3, late_s=60.0),
+    "broadcast of 300": replace(QUIET, broadcasts=0.004),
+    "broadcast of 2000": replace(QUIET, broadcasts=0.002, broadcast_rows=2000, broadcast_per_s=20.0),
+    "backlog of a day": QUIET,
+}
+LIMITS = {HEYMARKET: ("120/min", "400/min"), FONE: ("60/min", "300/min")}
+INTERVALS = (1, 15)
+SECONDS = 900.0
+RATE = 0.5
+"""New messages a second, of the one stream that is polled."""
+
+
+class Run(NamedTuple):
+    """One case of one provider."""
+
+    case: str
+    provider: str
+    interval_s: int
+    limit: str
+
+    @property
+    def spacing_s(self) -> float:
+        """Seconds between two requests of the limit."""
+        return 60.0 / int(self.limit.partition("/")[0])
+
+
+class Found(NamedTuple):
+    """What became of it; seconds, but for the numbers of messages, requests, and those that came later than W9 says."""
+
+    run: Run
+    messages: int
+    unseen: int
+    p50: float
+    p95: float
+    worst: float
+    over: int
+    requests: int
+
+
+class Fresh(Story):
+    """One provider, one stream that is asked; nothing of it is judged but when it was seen."""
+
+    def set_up(self, run: Run) -> None:
+        """Its world and its configuration."""
+        switches = CASES[run.case]
+        day = run.case.startswith("backlog")
+        self.world = World(
+            self.seed, START, switches, per_second=RATE * (2 if run.provider == FONE else 1), backlog=20_000 if day else 300, backlog_s=86_000.0 if day else 3000.0,
+            providers=(run.provider,),
+        )  # fmt: skip
+        self.providers = type(self.providers)(self.world, self.seed)
+        self.defaults, self.rate = f"interval: {run.interval_s}s, overlap: 10m", run.limit
+        self.start_from, self.seconds = "24h", SECONDS
+        self.sent: list[Instant] = []
+
+    def configured(self) -> str:
+        """One property, and the run's limit for every account."""
+        return super().configured().replace(", ".join(PROPERTIES), PROPERTIES[0]).replace("50/s", self.rate)
+
+    async def _answer(self, request: httpx.Request, name: str = "") -> httpx.Response:
+        self.sent.append(self.clock.now())
+        return await super()._answer(request, name)
+
+    async def _settle(self) -> None:
+        """Nothing is waited for."""
+
+
+def fresh(run: Run) -> Found:
+    """Play it; how late each message was that could be listed between the first minute and the last."""
+    trio._core._run._ALLOW_DETERMINISTIC_SCHEDULING = True
+    trio._core._run._r.seed(7)
+    polling.LOOK_S = 60.0
+    story = Fresh(7, CASES[run.case], crash_s=None, cluster=FakeCluster(1))
+    story.set_up(run)
+    story.play()
+    observed = {
+        event.key.rpartition("/")[2]: time.instant
+        for event in story.published()
+        if event.type.startswith("sms.message.created") and (time := parse_rfc3339(event.value["observed_at"]))
+    }
+    bound = run.interval_s + 2 * max(run.spacing_s, story.world.switches.latency_s, 0.2) / 0.7 + 1.0
+    ends = START + round((SECONDS - 60 - bound) * SECOND)
+    due = [
+        sms
+        for sms in story.world.all()
+        if sms.stream in ("team", PROPERTIES[0])
+        and START + 60 * SECOND < sms.visible < ends
+        and sms.visible - sms.created < SECOND
+        and not sms.kind
+    ]
+    delays = sorted((observed[sms.id] - sms.visible) / SECOND for sms in due if sms.id in observed)
+    part = [delays[min(len(delays) - 1, int(len(delays) * q))] for q in (0.5, 0.95)] if delays else [float("inf")] * 2
+    over = sum(delay > bound for delay in delays) + len(due) - len(delays)
+    worst = delays[-1] if delays else float("inf")
+    return Found(run, len(due), len(due) - len(delays), *part, worst, over, len(story.sent))
+
+
+def table(found: list[Found]) -> str:
+    """As docs/trials.md has it."""
+    lines = ["| case | provider | interval | limit | new | unseen | p50 | p95 | max | later than W9 | requests/min |", "|" + " --- |" * 11]
+    for each in found:
+        run = each.run
+        lines.append(
+            f"| {run.case} | {run.provider} | {run.interval_s} s | {run.limit} | {each.messages} | {each.unseen} | {each.p50:.1f} | {each.p95:.1f} "
+            f"| {each.worst:.1f} | {each.over} | {each.requests / SECONDS * 60:.0f} |"
+        )
+    return "\n".join(lines)
+
+
+def main() -> int:
+    """Play all cases, or those whose name holds a word."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--case", default="")
+    parser.add_argument("--provider", default="")
+    parser.add_argument("--interval", type=int)
+    given = parser.parse_args()
+    os.environ["PYTHONHASHSEED"] = "0"  # of the processes that play: the order of sets is part of a history
+    runs = [
+        Run(case, provider, interval, limit)
+        for case in CASES
+        for provider in (HEYMARKET, FONE)
+        for interval in INTERVALS
+        for limit in LIMITS[provider]
+        if given.case in case and given.provider in provider and given.interval in (None, interval)
+        if provider == HEYMARKET or not case.startswith("broadcast")
+    ]
+    found: list[Found] = []
+    with multiprocessing.get_context("spawn").Pool(os.cpu_count(), maxtasksperchild=4) as pool:
+        for each in pool.imap(fresh, runs):
+            found.append(each)
+            print(table([each]).splitlines()[-1], flush=True)
+    print(table(found))
+    return sum(bool(each.over) for each in found)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
