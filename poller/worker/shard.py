@@ -230,7 +230,7 @@ class Shard:
             tasks.start_soon(unending, "the committer", committer.run)
             tasks.start_soon(unending, "forgetting", partial(self._forget, committer))
             for poller in self._pollers:
-                tasks.start_soon(unending, f"the account {poller.account.key}", poller.run)
+                tasks.start_soon(unending, f"the account {poller.key}", poller.run)
             await self._stop.wait()
             self._enter(Phase.DRAINING)
             tasks.cancel_scope.cancel()
