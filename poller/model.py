@@ -27,6 +27,7 @@ STATUS_RANK: dict[str, int] = {
     "sent": 3,
     "unknown": 4,
     "failed": 5,
+    "canceled": 5,
     "undelivered": 6,
     "delivered": 7,
     "received": 7,

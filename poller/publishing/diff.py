@@ -17,7 +17,7 @@ from ..model import CONTENT_FIELDS, DAY, SECOND, STATUS_RANK, BadRow, Instant, M
 from .fingerprints import Fingerprints, differing
 from .message_state import MessageState, digest, message_key, stream_tag
 
-RULES = 1
+RULES = 2
 """The number of today's fingerprint rules; raise it when a normalization changes what is compared."""
 
 NOT_FINAL_KEPT: Instant = 400 * DAY

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable
+from typing import Any
+from urllib.parse import urldefrag
 
 import msgspec
 
@@ -23,6 +25,30 @@ _encode = msgspec.json.Encoder(order="deterministic").encode
 _GETTERS: tuple[Callable[[Message], object], ...] = tuple(
     (lambda name: lambda message: getattr(message, name))("from_" if field == "from" else field) for field in HASHED
 )
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
+
+
+def _unordered(value: Any) -> Any:
+    """Lists sorted, at any depth: what a vendor lists in another order is the same."""
+    if isinstance(value, dict):
+        return {name: _unordered(leaf) for name, leaf in value.items()}
+    return sorted(map(_unordered, value), key=_encode) if isinstance(value, list) else value
+
+
+def _unsigned(media: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Media without the query of their URLs, where signatures and their expiry change at every listing."""
+    return [{name: urldefrag(leaf)[0].partition("?")[0] if name == "url" else leaf for name, leaf in each.items()} for each in media]
+
+
+_COMPARED: dict[int, Callable[[Any], Any]] = {
+    HASHED.index("media"): _unsigned,
+    HASHED.index("provider_data"): _unordered,
+    HASHED.index("to"): _unordered,
+}
+"""How the value of a field is compared, by the field's bit, where that is not as it is published."""
 
 
 class Fingerprints:
@@ -49,7 +75,7 @@ class Fingerprints:
             if value is None:
                 continue
             present |= 1 << bit
-            raw = value.encode("utf-8", "surrogatepass") if type(value) is str else _encode(value)
+            raw = value.encode("utf-8", "surrogatepass") if type(value) is str else _encode(_COMPARED.get(bit, _as_it_is)(value))
             prints.append(hashlib.blake2b(raw, digest_size=PRINT_BYTES, key=key).digest())
         return present, b"".join(prints)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 
 from poller.errors import PollerError
 from poller.model import DAY, SECOND, BadRow, Observation, Row, Stream
-from poller.providers.contract import Headers, Provider, Request, Response, Skipped, View, Window
+from poller.providers.contract import Headers, Page, Request, Response, Skipped, View, Window
 from poller.providers.fonedynamics.provider import AHEAD, FoneDynamics
 from poller.providers.heymarket.provider import Heymarket
 from poller.providers.registry import BUILT_IN, provider_of
@@ -60,29 +61,31 @@ def test_case(path: Path) -> None:
     until = span.get("until")
     window = Window(span.get("since", NOW - 600) * SECOND, None if until is None else until * SECOND, NOW * SECOND)
     request: Request | None = provider.first_page(stream_of(provider.name, case.get("stream", "s1")), window, case.get("memo", {}))
+    read = provider.read_page
     if "lookup" in case:
         view = View(NOW * SECOND, 0, DAY, DAY, message_id=case["lookup"])
         request = side_query(provider, "lookup").begin(stream_of(provider.name, "s1"), view)
+        read = side_query(provider, "lookup").read
     rows: dict[str, Row] = {}
     for exchange in case["exchanges"]:
         assert request is not None, "the provider stopped too early"
         assert matches(exchange.get("request", {}), shown(request)), shown(request)
-        request = examine(provider, request, exchange, rows)
+        request = examine(read, request, exchange, rows)
     assert case.get("open") or request is None, "the provider goes on"
     for id_, expected in case.get("rows", {}).items():
-        read = provider.read_row(rows[id_])
-        assert matches(expected, msgspec.to_builtins(read)), read
+        seen = provider.read_row(rows[id_])
+        assert matches(expected, msgspec.to_builtins(seen)), seen
 
 
-def examine(provider: Provider, request: Request, exchange: dict[str, Any], rows: dict[str, Row]) -> Request | None:
+def examine(read: Callable[[Request, Response], Page], request: Request, exchange: dict[str, Any], rows: dict[str, Row]) -> Request | None:
     """One exchange: the page, or the error, that the answer must give."""
     if "error" in exchange:
         with pytest.raises(PollerError) as caught:
-            provider.read_page(request, answer(exchange["response"]))
+            read(request, answer(exchange["response"]))
         assert caught.value.kind == exchange["error"]
         assert getattr(caught.value, "wait_s", None) == exchange.get("wait_s")
         return None
-    page = provider.read_page(request, answer(exchange["response"]))
+    page = read(request, answer(exchange["response"]))
     assert [row.id for row in page.rows if isinstance(row, Row)] == exchange.get("ids", [])
     assert [[row.reason, row.field] for row in page.rows if isinstance(row, BadRow)] == exchange.get("bad", [])
     assert [gap.reason for gap in page.gaps] == exchange.get("gaps", [])

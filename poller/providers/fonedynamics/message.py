@@ -1,14 +1,12 @@
-"""message."""
+"""A Fone Dynamics row as a message."""
 
 from __future__ import annotations
 
-from typing import Any
-
 from ...model import BadRow, Instant, Message, Observation, Problem, Row
-from ...times import epoch
 from ..contract import Json
-from ..kit.rows import decoded
-from ..kit.values import clean, distinct, identity, number, phone, words
+from ..kit.rows import decoded, row_from
+from ..kit.times import epoch
+from ..kit.values import distinct, number, phone, words
 
 STATUSES = {"processing": "queued", "submitted": "sent", "delivered": "delivered", "failed": "failed", "received": "received"}
 
@@ -34,7 +32,7 @@ def _observation(id_: str, value: Json, created: Instant, created_text: str) -> 
             direction=direction,
             from_=phone(value.get("from")),
             to=distinct([phone(value.get("to"))]),
-            text=clean(text) if isinstance(text, str) else None,
+            text=text if isinstance(text, str) else None,
             status=status,
             provider_status=raw_status,
             final=status in ("delivered", "failed", "received") or (status == "sent" and wants_receipt is False),
@@ -59,11 +57,5 @@ def row_of(raw: bytes) -> Row | BadRow:
     value = decoded(raw)
     if isinstance(value, BadRow):
         return value
-    facts: dict[str, Any] = {name.lower(): each for name, each in value.items() if name.lower() in ("messagesid", "created")}
-    id_ = identity(facts.get("messagesid"))
-    if id_ is None:
-        return BadRow("missing" if facts.get("messagesid") in (None, "") else "wrong_type", "MessageSid", raw)
-    created = epoch(facts.get("created"))
-    if created is None:
-        return BadRow("missing" if facts.get("created") is None else "bad_time", "Created", raw, id_)
-    return Row(id_, created.instant, raw)
+    facts = {name.lower(): each for name, each in value.items() if name.lower() in ("messagesid", "created")}
+    return row_from(raw, facts.get("messagesid"), [facts.get("created")], ("MessageSid", "Created"), epoch)

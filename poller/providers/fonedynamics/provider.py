@@ -17,7 +17,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from ...model import DAY, HOUR, MINUTE, SECOND, BadRow, Gap, Instant, Message, Observation, Row, Stream
-from ...times import epoch, instant
+from ...times import instant
 from ..contract import (
     LOOKUP,
     ByTime,
@@ -39,6 +39,7 @@ from ..contract import (
 from ..kit.answers import accept
 from ..kit.auth import NoToken, basic
 from ..kit.rows import decoded
+from ..kit.times import epoch
 from . import reread as fonedynamics_audit
 from .message import _observation, row_of
 from .slices import (
@@ -50,6 +51,7 @@ from .slices import (
     SECOND_IDS_MAX,
     SURPRISING,
     _count,
+    _facts,
     _honoured,
     _learned,
     _like_a_cap,
@@ -60,7 +62,6 @@ from .slices import (
     _rows,
     _single,
     _slice,
-    _stamps,
     _usual,
 )
 
@@ -68,6 +69,41 @@ AHEAD: Instant = 14 * DAY + HOUR
 """Sends can be scheduled 14 days ahead; a filter on that stamp would hide them."""
 
 _NO_SUCH = frozenset({400, 403, 404, 410})
+"""Answers to a look-up that say nothing of the property: there is no such message, or no such call."""
+
+REFUSED_MAX = 20
+"""Look-ups refused in a row, and none answered between them, after which they are switched off: the call is not there."""
+
+OFF: Instant = DAY
+"""How long look-ups stay switched off; then one is tried again, because what was refused may have been an outage."""
+
+
+class LookUps(Struct, frozen=True):
+    """What is known of look-ups."""
+
+    refused: int = 0
+    """Refused in a row."""
+    off_until: Instant = 0
+
+
+class LookUp(Struct, frozen=True, tag="lookup"):
+    """One look-up."""
+
+    now: Instant
+    refused: int
+    """How many before it were refused in a row."""
+
+
+def _looked_up(request: Request, response: Response) -> Page:
+    """The answer to a look-up: one message, or none. What is refused every time is not asked any more."""
+    before: LookUp = request.continuation
+    if response.status not in _NO_SUCH:
+        rows = [row_of(raw) for raw in _single(accept(response, other_gone=True))]
+        return Page(rows, learned=LookUps() if before.refused else None)
+    refused = before.refused + 1
+    if refused < REFUSED_MAX:
+        return Page([], learned=LookUps(refused))
+    return Page([], learned=LookUps(refused, before.now + OFF), oddities=("lookups_switched_off",))
 
 
 class FoneDynamicsOptions(Struct, frozen=True, forbid_unknown_fields=True):
@@ -108,15 +144,17 @@ class FoneDynamics(NoToken, Struct, frozen=True):
     def side_queries(self) -> tuple[SideQuery, ...]:
         """Look-ups by id of what is not final; and every range once more under other tilings."""
         return (
-            SideQuery(LOOKUP, share=0.2, begin=self._look_up, read=self.read_page),
+            SideQuery(LOOKUP, share=0.2, begin=self._look_up, read=_looked_up, Learned=LookUps),
             SideQuery("tilings", share=0.05, period=MINUTE, begin=self._reread, read=self.read_page),
         )
 
     def _look_up(self, stream: Stream, view: View) -> Request | None:
-        """``GET /v2/Messages/{MessageSid}``, one message."""
-        if view.message_id is None:
+        """``GET /v2/Messages/{MessageSid}``, one message; nothing while look-ups are switched off."""
+        known = view.remembered or LookUps()
+        if view.message_id is None or known.off_until > view.now:
             return None
-        return Request("GET", f"/v2/Messages/{quote(view.message_id, safe='')}", continuation={"kind": "lookup"})
+        path = f"/v2/Messages/{quote(view.message_id, safe='')}"
+        return Request("GET", path, continuation=LookUp(view.now, known.refused))
 
     def _reread(self, stream: Stream, view: View) -> Request | None:
         return fonedynamics_audit.begin(self, stream, view)
@@ -155,21 +193,18 @@ class FoneDynamics(NoToken, Struct, frozen=True):
     def read_page(self, request: Request, response: Response) -> Page:
         """One answer: rows, and what is left of the window."""
         step = request.continuation
-        if step.get("kind") == "lookup" and response.status in _NO_SUCH:
-            return Page([])
         if step.get("kind") == "tilings":
             return fonedynamics_audit.read(self, request, response)
         if response.status == 400 and "slice" in step and _count(step) > COUNT_DOCUMENTED:
             again = self._ask({**step, "memo": {**step["memo"], "modest": step["now"]}})
             return Page([], replace(again, resumable=request.resumable))
         body = accept(response, other_gone=True)
-        if step.get("kind") == "lookup":
-            return Page([row_of(raw) for raw in _single(body)])
         rows = list(_rows(body))
         if not rows and self._doubtful(request):
             return Page(rows, replace(request, continuation={**step, "empty": True}))
         oddities = ("empty_answer",) * bool(rows and step.get("empty"))
         step = {name: value for name, value in step.items() if name != "empty"}
+        oddities += ("other_property",) * any(_path(Stream(self.name, "", sid)) != step["path"] for sid in _facts(body).properties)
         page = self._read_window(request, step, body, rows)
         return replace(page, oddities=(*page.oddities, *oddities))
 
@@ -188,7 +223,7 @@ class FoneDynamics(NoToken, Struct, frozen=True):
 
     def _read_window(self, request: Request, step: Json, body: bytes, rows: list[Row | BadRow]) -> Page:
         """What a slice's answer leaves to ask."""
-        _honoured(_stamps(body), step["slice"])
+        _honoured(_facts(body).stamps, step["slice"])
         step = {**step, "most": max(step["most"], len(rows))}
         if "ids" in step:
             return self._second(step, rows)

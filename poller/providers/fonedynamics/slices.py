@@ -1,16 +1,17 @@
-"""slices."""
+"""How a window of Fone Dynamics is cut into slices that one answer holds, and how an answer is read."""
 
 from __future__ import annotations
 
 from urllib.parse import quote
 
 import msgspec
+from msgspec import Struct
 
 from ...errors import BadPage, CursorIgnored, Unreachable
 from ...model import DAY, HOUR, SECOND, BadRow, Instant, Row, Stream
-from ...times import epoch
 from ..contract import Json
 from ..kit.rows import decoded, listed, read_once
+from ..kit.times import epoch
 from .message import STAMPS, row_of
 
 COUNT, COUNT_DOCUMENTED = 1000, 200
@@ -139,12 +140,27 @@ def _rows(body: bytes) -> tuple[Row | BadRow, ...]:
     return tuple(row_of(raw) for raw in _messages(body))
 
 
-@read_once
-def _stamps(body: bytes) -> tuple[tuple[Instant, ...], ...]:
+class Facts(Struct, frozen=True):
+    """What the rows of an answer say of the question that it answers."""
+
+    stamps: tuple[tuple[Instant, ...], ...]
     """Every stamp of each good row."""
-    values = (decoded(row.raw) for row in _rows(body) if isinstance(row, Row))
-    found = ([epoch(each) for name, each in value.items() if name.lower() in STAMPS] for value in values if isinstance(value, dict))
-    return tuple(tuple(stamp.instant for stamp in stamps if stamp is not None) for stamps in found)
+    properties: frozenset[str]
+    """The properties that rows say they are of."""
+
+
+@read_once
+def _facts(body: bytes) -> Facts:
+    """The facts of an answer."""
+    stamps, properties = list[tuple[Instant, ...]](), set[str]()
+    for row in _rows(body):
+        value = decoded(row.raw) if isinstance(row, Row) else row
+        if isinstance(value, BadRow):
+            continue
+        found = [epoch(each) for name, each in value.items() if name.lower() in STAMPS]
+        stamps.append(tuple(stamp.instant for stamp in found if stamp is not None))
+        properties |= {each for name, each in value.items() if name.lower() == "propertysid" and isinstance(each, str) and each}
+    return Facts(tuple(stamps), frozenset(properties))
 
 
 def _honoured(stamps: tuple[tuple[Instant, ...], ...], window: list[int]) -> None:

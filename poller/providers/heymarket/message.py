@@ -1,15 +1,13 @@
-"""message."""
+"""A Heymarket row as a message, in any of its three documented shapes."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import msgspec
-from msgspec import Struct
-
-from ...model import BadRow, Message, Problem, Row
-from ...times import parse_rfc3339
-from ..kit.values import clean, distinct, flag, identity, optional_id, phone, tidy, words
+from ...model import Message, Problem
+from ..kit.rows import row_reader
+from ..kit.times import rfc3339
+from ..kit.values import distinct, flag, optional_id, phone, tidy, words
 
 STATUSES = {
     "pending": "queued", "queued": "queued", "accepted": "queued", "sending": "queued", "receiving": "queued",
@@ -38,12 +36,12 @@ def _message(id_: str, value: dict[str, Any], created: str, updated: str | None)
     text = value.get("text")
     message = Message(
         message_id=id_,
-        conversation_id=optional_id(talk.get("id")),
+        conversation_id=_conversation(value, talk),
         channel=_channel(value, talk, has_media=media is not None),
         direction=direction,
         from_=other[0] if other and direction == "inbound" else None,
         to=other if direction != "inbound" else None,
-        text=clean(text) if isinstance(text, str) else None,
+        text=text if isinstance(text, str) else None,
         media=media,
         status=status,
         provider_status=raw_status,
@@ -56,6 +54,18 @@ def _message(id_: str, value: dict[str, Any], created: str, updated: str | None)
     return message, ("status_unknown",) * (status == "unknown") + ("direction_unknown",) * (direction == "unknown")
 
 
+def _conversation(value: dict[str, Any], talk: dict[str, Any]) -> str | None:
+    """The conversation's id: of the object, as a bare value, or in a member of its own."""
+    said = value.get("conversation")
+    return optional_id(talk.get("id")) or optional_id(None if isinstance(said, dict) else said) or optional_id(value.get("conversation_id"))
+
+
+def _user(value: dict[str, Any]) -> str | None:
+    """The user who sent it: an id, or an object that has one."""
+    said = value.get("user")
+    return optional_id(said.get("id")) if isinstance(said, dict) else optional_id(said)
+
+
 def _direction(value: dict[str, Any]) -> str:
     """In the order of trust: the field, the type, a received status, a sending user; else unknown."""
     for name in ("direction", "type"):
@@ -65,7 +75,7 @@ def _direction(value: dict[str, Any]) -> str:
                 return direction
     if value.get("status") == "received":
         return "inbound"
-    return "outbound" if optional_id(value.get("user")) else "unknown"
+    return "outbound" if _user(value) else "unknown"
 
 
 def _channel(value: dict[str, Any], talk: dict[str, Any], *, has_media: bool) -> str:
@@ -114,12 +124,13 @@ def _error(value: dict[str, Any]) -> Problem | None:
 def _rest(value: dict[str, Any], talk: dict[str, Any]) -> dict[str, Any] | None:
     """What is documented and has no field of its own; zero values are absent."""
     rest: dict[str, Any] = {
-        "user": optional_id(value.get("user")),
+        "user": _user(value),
         "author": words(value.get("author")),
         "broadcast_id": optional_id(value.get("broadcast_id")),
         "flagged": flag(value.get("flagged")) or None,
         "hidden": flag(value.get("hidden")) or None,
         "local_id": words(value.get("local_id")),
+        "label": tidy(value.get("label")) or None,
         "link_url": words(value.get("link_url")),
         "custom": tidy(value.get("custom")) or None,
         "type": words(value.get("type")),
@@ -128,26 +139,5 @@ def _rest(value: dict[str, Any], talk: dict[str, Any]) -> dict[str, Any] | None:
     return {name: each for name, each in rest.items() if each is not None} or None
 
 
-class _Brief(Struct):
-    id: Any = None
-    date: Any = None
-    created_at: Any = None
-    updated: Any = None
-
-
-_brief = msgspec.json.Decoder(_Brief)
-
-
-def row_of(raw: bytes) -> Row | BadRow:
-    """The cheap facts of a row: it needs an id and a date."""
-    try:
-        brief = _brief.decode(raw)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-        return BadRow("not_an_object", "", raw)
-    id_ = identity(brief.id)
-    if id_ is None or id_ == "0":
-        return BadRow("missing" if brief.id in (None, "", 0, "0") else "wrong_type", "id", raw)
-    date = parse_rfc3339(brief.date) or parse_rfc3339(brief.created_at)
-    if date is None:
-        return BadRow("missing" if brief.date is None else "bad_time", "date", raw, id_)
-    return Row(id_, date.instant, raw)
+row_of = row_reader("id", ("date", "created_at"), rfc3339, no_id=(None, "", 0, "0"))
+"""The cheap facts of a row: it needs an id and a date."""

@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from ...model import DAY, MINUTE, SECOND, BadRow, Instant, Message, Observation, Row, Stream
-from ...times import format_rfc3339, http_date, instant, parse_rfc3339
+from ...times import format_rfc3339, http_date, instant
 from ..contract import (
     ByTime,
     Fixed,
@@ -36,10 +36,11 @@ from ..contract import (
 from ..kit.answers import accept
 from ..kit.auth import NoToken, bearer, jwt
 from ..kit.rows import count_of, decoded, read_once
+from ..kit.times import rfc3339
 from ..kit.values import words
 from . import recount as heymarket_audit
 from . import walk as heymarket_walk
-from .message import COMMENTS, _brief, _message, row_of
+from .message import COMMENTS, _message, row_of
 
 REFUSED = frozenset({400, 403, 404, 405, 410, 422, 501})
 """Said of one conversation, or of counts, it says nothing of the team."""
@@ -141,12 +142,12 @@ class Heymarket(NoToken, Struct, frozen=True):
         value = decoded(row.raw)
         if isinstance(value, BadRow):
             return value
-        created = parse_rfc3339(value.get("date")) or parse_rfc3339(value.get("created_at"))
+        created = rfc3339(value.get("date")) or rfc3339(value.get("created_at"))
         if created is None:
             return BadRow("bad_time", "date", row.raw, row.id)
         if value.get("private") is True or any((words(value.get(name)) or "").lower() in COMMENTS for name in ("type", "channel")):
             return Skipped("internal_comment")
-        updated = parse_rfc3339(value.get("updated"))
+        updated = rfc3339(value.get("updated"))
         message, oddities = _message(row.id, value, created.text, updated and updated.text)
         return Observation(
             message=message,
@@ -163,9 +164,16 @@ def _rows(body: bytes) -> tuple[Row | BadRow, ...]:
     return tuple(row_of(raw) for raw in heymarket_walk.rows_of(body))
 
 
+class _Updated(Struct):
+    updated: Any = None
+
+
+_updated = msgspec.json.Decoder(_Updated)
+
+
 @read_once
 def _by_update(body: bytes) -> bool:
     """Whether a page is sorted by update, newest first; where it is not, it is no hint of what changed."""
-    briefs = [_brief.decode(row.raw) for row in _rows(body) if isinstance(row, Row)]
-    stamps = [stamp.instant for brief in briefs if (stamp := parse_rfc3339(brief.updated)) is not None]
+    updates = [_updated.decode(row.raw).updated for row in _rows(body) if isinstance(row, Row)]
+    stamps = [stamp.instant for each in updates if (stamp := rfc3339(each)) is not None]
     return all(later <= sooner for sooner, later in zip(stamps, stamps[1:], strict=False))

@@ -12,7 +12,9 @@ from typing import Any, TypeVar
 import msgspec
 
 from ...errors import BadPage, Unreachable
-from ...model import BadRow
+from ...model import BadRow, Row
+from ...times import Time
+from .values import identity
 
 _ESCAPE = re.compile(rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)", re.DOTALL)
 
@@ -181,8 +183,54 @@ def count_of(body: bytes) -> int:
         raise BadPage("the answer is not a count") from None
 
 
+def row_reader(
+    id_name: str, created_names: tuple[str, ...], time: Callable[[object], Time | None], *, no_id: tuple[object, ...] = (None, "")
+) -> Callable[[bytes], Row | BadRow]:
+    """A reader of the cheap facts of a row: its id, and the first of the members that is a creation time.
+
+    ``no_id``: values of the id that mean that there is none.
+    """
+    names = {id_name: "id"} | {name: f"created{number}" for number, name in enumerate(created_names)}
+    facts = msgspec.defstruct(
+        "Facts", [(field, Any, None) for field in names.values()], rename={field: name for name, field in names.items()}
+    )
+    decode: Callable[[bytes], Any] = msgspec.json.Decoder(facts).decode
+
+    def row_of(raw: bytes) -> Row | BadRow:
+        try:
+            found: Any = decode(raw)
+        except NOT_JSON:
+            return BadRow("not_an_object", "", raw)
+        return row_from(
+            raw, found.id, [getattr(found, f"created{n}") for n in range(len(created_names))], (id_name, created_names[0]), time, no_id
+        )
+
+    return row_of
+
+
+def row_from(
+    raw: bytes,
+    id_: object,
+    created: list[object],
+    names: tuple[str, str],
+    time: Callable[[object], Time | None],
+    no_id: tuple[object, ...] = (None, ""),
+) -> Row | BadRow:
+    """A row of its facts: what stands for its id, and for its creation times in the order of trust."""
+    known = identity(id_)
+    if known is None or id_ in no_id:
+        return BadRow("missing" if id_ in no_id else "wrong_type", names[0], raw)
+    found = next((stamp for value in created if (stamp := time(value)) is not None), None)
+    if found is None:
+        return BadRow("missing" if all(value is None for value in created) else "bad_time", names[1], raw, known)
+    return Row(known, found.instant, raw)
+
+
 def decoded(raw: bytes) -> dict[str, Any] | BadRow:
-    """A row as an object; a number too large for one is kept as its text."""
+    """A row as an object; a number too large for one is kept as its text.
+
+    The one place where a row's texts come from: each of them is UTF-8, names of members too.
+    """
     try:
         value = msgspec.json.decode(raw)
     except NOT_JSON:
@@ -216,9 +264,18 @@ def _leniently(raw: bytes) -> Any:
         text = raw.decode("utf-8", "surrogatepass")
         if not text.isascii():
             text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-        return json.loads(_FOREIGN_ESCAPE.sub(_escape, text), strict=False, parse_constant=lambda _: None, parse_float=_number)
+        return _clean(json.loads(_FOREIGN_ESCAPE.sub(_escape, text), strict=False, parse_constant=lambda _: None, parse_float=_number))
     except (ValueError, RecursionError):
         return None
+
+
+def _clean(value: Any) -> Any:
+    """Every text, names too, as UTF-8 can carry it: half a surrogate pair is replaced."""
+    if isinstance(value, str):
+        return value if value.isascii() else value.encode("utf-8", "replace").decode()
+    if isinstance(value, dict):
+        return {_clean(name): _clean(leaf) for name, leaf in value.items()}
+    return [_clean(leaf) for leaf in value] if isinstance(value, list) else value
 
 
 _FOREIGN_ESCAPE = re.compile(r"\\(?:x([0-9a-fA-F]{2})|(.))", re.DOTALL)

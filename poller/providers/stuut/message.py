@@ -1,15 +1,13 @@
-"""message."""
+"""A Stuut row as a message."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import msgspec
-from msgspec import Struct
-
-from ...model import STATUS_RANK, BadRow, Instant, Message, Observation, Problem, Row
-from ...times import parse_rfc3339
-from ..kit.values import distinct, flag, identity, phone, tidy, words
+from ...model import STATUS_RANK, Instant, Message, Observation, Problem
+from ..kit.rows import row_reader
+from ..kit.times import rfc3339
+from ..kit.values import distinct, flag, phone, tidy, words
 
 STATUSES = {
     "draft": "draft",
@@ -21,15 +19,20 @@ STATUSES = {
 }
 
 
+ARRIVED = frozenset({"sent", "delivered"})
+"""Statuses that mean of an inbound message that it was received: the vendor has no word for that. Others keep their meaning."""
+
 FINAL = frozenset({"delivered", "failed", "undelivered", "received"})
 
 
 def _observation(id_: str, value: dict[str, Any], created: Instant, created_text: str, *, zoned: bool) -> Observation:
     raw_direction, raw_status = words(value.get("direction")), words(value.get("status"))
     direction = raw_direction if raw_direction in ("inbound", "outbound") else "unknown"
-    status = "received" if direction == "inbound" else STATUSES.get(raw_status or "", "unknown")
-    modified = parse_rfc3339(value.get("modified_at"))
-    sent, delivered = parse_rfc3339(value.get("sent_at")), parse_rfc3339(value.get("delivered_at"))
+    status = STATUSES.get(raw_status or "", "unknown")
+    if direction == "inbound" and status in ARRIVED:
+        status = "received"
+    modified = rfc3339(value.get("modified_at"))
+    sent, delivered = rfc3339(value.get("sent_at")), rfc3339(value.get("delivered_at"))
     failure = words(value.get("error_message"))
     classifications = tidy(value.get("classifications"))
     body = value.get("body")
@@ -62,24 +65,5 @@ def _observation(id_: str, value: dict[str, Any], created: Instant, created_text
     )
 
 
-class _Brief(Struct):
-    id: Any = None
-    created_at: Any = None
-
-
-_brief = msgspec.json.Decoder(_Brief)
-
-
-def row_of(raw: bytes) -> Row | BadRow:
-    """The cheap facts of a row: it needs an id and a creation time."""
-    try:
-        brief = _brief.decode(raw)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-        return BadRow("not_an_object", "", raw)
-    id_ = identity(brief.id)
-    if id_ is None:
-        return BadRow("missing" if brief.id in (None, "") else "wrong_type", "id", raw)
-    created = parse_rfc3339(brief.created_at)
-    if created is None:
-        return BadRow("missing" if brief.created_at is None else "bad_time", "created_at", raw, id_)
-    return Row(id_, created.instant, raw)
+row_of = row_reader("id", ("created_at",), rfc3339)
+"""The cheap facts of a row: it needs an id and a creation time."""

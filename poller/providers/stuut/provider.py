@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from ...errors import CursorIgnored
 from ...model import BadRow, Instant, Message, Observation, Row, Stream
-from ...times import instant, parse_rfc3339
+from ...times import instant
 from ..contract import (
     Headers,
     Json,
@@ -37,6 +37,7 @@ from ..contract import (
 from ..kit.answers import accept
 from ..kit.auth import NoToken, bearer
 from ..kit.rows import decoded, listed
+from ..kit.times import rfc3339
 from .cap import _capped, _fewer, _remembered
 from .message import _observation, row_of
 
@@ -124,7 +125,7 @@ class Stuut(NoToken, Struct, frozen=True):
         value = decoded(row.raw)
         if isinstance(value, BadRow):
             return value
-        created = parse_rfc3339(value.get("created_at"))
+        created = rfc3339(value.get("created_at"))
         if created is None:
             return BadRow("bad_time", "created_at", row.raw, row.id)
         return _observation(row.id, value, created.instant, created.text, zoned=created.zoned)
