@@ -68,6 +68,7 @@ def demo(
     seconds: float = 60,
     port: int = 0,
     hostile: bool = False,
+    keep: bool = False,
     switch: Annotated[tuple[str, ...], Parameter(validator=_switches, negative=())] = (),
 ) -> int:
     """Show everything at once: simulated providers, a real Kafka, the daemon, a kill, and the proof.
@@ -80,14 +81,18 @@ def demo(
         The administration port; 0 = any free one.
     hostile
         Let the providers misbehave.
+    keep
+        Leave Kafka, its topics and the configuration file at the end.
     switch
         NAME=VALUE, as in late=0.5: one misbehaviour; repeat the option for more.
 
     """
-    from .demo.command import demo as show
-    from .demo.simulator.switches import HOSTILE, Switches, chosen
-
-    return show(seconds=seconds, port=port, switches=chosen(HOSTILE if hostile else Switches(), switch))
+    try:
+        from .demo.command import demo as show
+        from .demo.simulator.switches import HOSTILE, Switches, chosen
+    except ModuleNotFoundError as error:
+        raise Misused(f"the demo needs more than what is installed ({error.name})", fix="pip install 'poller[demo]'") from None
+    return show(seconds=seconds, port=port, switches=chosen(HOSTILE if hostile else Switches(), switch), keep=keep)
 
 
 @app.command

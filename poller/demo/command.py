@@ -5,6 +5,8 @@ Kafka and the daemon are child processes that die with this one; the folder goes
 
 from __future__ import annotations
 
+import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,9 +19,11 @@ from pathlib import Path
 import anyio
 import anyio.to_thread
 
-from ..errors import Unavailable, first
+from ..errors import Unavailable, Unreachable, first
 from ..model import SECOND
 from ..signals import until_signal
+from ..telemetry import status_json
+from ..telemetry.verdict import verdict
 from .accounts import ACCOUNTS, account_lines, write_secrets
 from .kafka.broker import Cluster, die_with_parent
 from .kafka.jars import fetch
@@ -30,7 +34,7 @@ from .simulator.switches import Switches
 from .simulator.truth import Published
 from .simulator.vendors.routes import Providers
 from .simulator.world import World
-from .view import View
+from .view import Figures, View
 
 PUBLIC = ("sms.messages.v1", "sms.status-changes.v1", "sms.dead-letters.v1")
 SETTLE_S = 60.0
@@ -40,33 +44,67 @@ _CONFIG = """\
 kafka: {{bootstrap_servers: ["{bootstrap}"], session_timeout: 2s, partitions: 4, shards: 4}}
 state: {{directory: state}}
 admin: {{listen: "127.0.0.1:{port}"}}
-log: {{level: warning}}
+log: {{level: info, format: json}}
 defaults: {{interval: 1s, overlap: 1m, start_from: 24h, reconcile: {{every: 6h, back: 24h}}, timeout: 5s}}
 accounts:
 {accounts}"""
 
 
-def demo(*, seconds: float, port: int, switches: Switches) -> int:
-    """Run the demo; 0 when the proof holds, 1 when it does not. Raises Unavailable, KeyboardInterrupt."""
+def demo(*, seconds: float, port: int, switches: Switches, keep: bool = False) -> int:
+    """Run the demo; 0 when the proof holds, 1 when it does not. Raises Unavailable, KeyboardInterrupt.
+
+    With ``keep`` its Kafka, configuration and state stay after the proof.
+    """
     signal.signal(signal.SIGTERM, _interrupt)
-    with View() as view, tempfile.TemporaryDirectory(prefix="poller-demo-") as folder:
-        runtime = fetch(progress=view.say)
-        view.say(f"starting Apache Kafka {runtime.version} ...")
-        with Cluster(runtime, Path(folder) / "kafka") as kafka:
-            verdict, trouble = None, None
-            try:
-                verdict = anyio.run(_Demo(Path(folder), kafka, view, seconds=seconds, port=port, switches=switches).run)
-            except* Unavailable as group:
-                trouble = first(group)
-        if trouble is not None:
-            raise trouble
-        if verdict is None:
-            raise KeyboardInterrupt
+    folder, log = Path(tempfile.mkdtemp(prefix="poller-demo-")), _log_file()
+    left = False
+    try:
+        with View(seconds) as view:
+            verdict, left = _shown(view, folder, log, seconds=seconds, port=port, switches=switches, keep=keep)
+    finally:
+        print(f"the daemon's log: {log}", file=sys.stderr)
+        if not left:
+            shutil.rmtree(folder, ignore_errors=True)
+    if verdict is None:
+        raise KeyboardInterrupt
     print(verdict.line)
     for name in ("missing", "stale", "duplicates", "out_of_order"):
         for key in getattr(verdict, name)[:5]:
             print(f"{name}: {key}", file=sys.stderr)
     return 0 if verdict.good else 1
+
+
+def _shown(
+    view: View, folder: Path, log: Path, *, seconds: float, port: int, switches: Switches, keep: bool
+) -> tuple[Verdict | None, bool]:
+    """The verdict, None when it was interrupted; and whether Kafka was left running."""
+    with view.working("looking for Apache Kafka"):
+        runtime = fetch(progress=view.say)
+    kafka = Cluster(runtime, folder / "kafka", may_outlive=keep)
+    with view.working(f"starting Apache Kafka {runtime.version}"):
+        kafka.__enter__()
+    verdict, trouble, left = None, None, False
+    try:
+        verdict = anyio.run(_Demo(folder, kafka, view, log, seconds=seconds, port=port, switches=switches).run)
+        if keep and verdict is not None:
+            kafka.leave()
+            left = True
+            pids = " ".join(str(node.pid) for node in kafka.nodes)
+            view.say(f"Kafka runs on at {kafka.bootstrap}; the end of it: kill {pids}; rm -r {folder}")
+    except* Unavailable as group:
+        trouble = first(group)
+    finally:
+        kafka.__exit__()
+    if trouble is not None:
+        raise trouble
+    return verdict, left
+
+
+def _log_file() -> Path:
+    """Where the daemon's log goes; it stays, to be read after the end."""
+    number, name = tempfile.mkstemp(prefix="poller-log-", suffix=".jsonl")
+    os.close(number)
+    return Path(name)
 
 
 def _interrupt(*_: object) -> None:
@@ -76,14 +114,15 @@ def _interrupt(*_: object) -> None:
 class Daemon:
     """``poller run`` as a child process that dies with its parent."""
 
-    def __init__(self, config: Path) -> None:
-        self._config = config
+    def __init__(self, config: Path, log: Path) -> None:
+        self._config, self._log = config, log
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Start it anew."""
         command = [sys.executable, "-m", "poller", "run", "--config", str(self._config)]
-        self._process = subprocess.Popen(command, preexec_fn=die_with_parent)
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, preexec_fn=die_with_parent)
 
     def kill(self) -> None:
         """As a crash would."""
@@ -103,12 +142,12 @@ class Daemon:
     def check(self) -> None:
         """Raises Unavailable when it ended by itself."""
         if self._process is not None and self._process.poll() is not None:
-            raise Unavailable(f"the daemon ended by itself with exit code {self._process.returncode}")
+            raise Unavailable(f"the daemon ended by itself with exit code {self._process.returncode}", fix=f"read its log: {self._log}")
 
 
 class _Demo:
-    def __init__(self, folder: Path, kafka: Cluster, view: View, *, seconds: float, port: int, switches: Switches) -> None:
-        self._folder, self._kafka, self._view, self._seconds = folder, kafka, view, seconds
+    def __init__(self, folder: Path, kafka: Cluster, view: View, log: Path, *, seconds: float, port: int, switches: Switches) -> None:
+        self._folder, self._kafka, self._view, self._log, self._seconds = folder, kafka, view, log, seconds
         self._port = port or _free_port()
         self._world = World(int(time.time()), _now(), switches)
         self._events: list[Published] = []
@@ -123,10 +162,14 @@ class _Demo:
 
     async def _play(self) -> Verdict:
         async with serving(Providers(self._world)) as url:
-            daemon = Daemon(self._write(url))
+            config = self._write(url)
+            daemon = Daemon(config, self._log)
             try:
                 daemon.start()
-                self._view.say(f"poller runs; status page at http://127.0.0.1:{self._port}/")
+                self._view.say(f"Kafka:         {self._kafka.bootstrap}")
+                self._view.say(f"configuration: {config}")
+                self._view.say(f"status page:   http://127.0.0.1:{self._port}/")
+                self._view.say(f"read along:    poller tail --config {config} --from-beginning")
                 return await self._show(daemon)
             finally:
                 with anyio.CancelScope(shield=True):
@@ -135,6 +178,7 @@ class _Demo:
     async def _show(self, daemon: Daemon) -> Verdict:
         await self._until(self._reading, 60, daemon, None)
         with Reader(self._kafka.bootstrap, PUBLIC) as reader:
+            self._view.begin()
             await self._until(lambda: False, self._seconds / 2, daemon, reader)
             self._view.say("killing the daemon with SIGKILL, and starting it again ...")
             daemon.kill()
@@ -168,16 +212,13 @@ class _Demo:
             self._view.update(new, await anyio.to_thread.run_sync(self._figures))
             await anyio.sleep(0.05 if reader is not None else 0.2)
 
-    def _figures(self) -> dict[str, str]:
-        """From the daemon's own metrics."""
+    def _figures(self) -> Figures:
+        """How the daemon says that it is."""
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self._port}/metrics", timeout=1) as answer:  # loopback
-                lines = answer.read().decode().splitlines()
-        except OSError:
-            return {"daemon": "not reachable"}
-        lags = [float(line.rpartition(" ")[2]) for line in lines if line.startswith("poller_lag_seconds{")]
-        known = sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith("poller_rows_duplicate_total{"))
-        return {"lag": f"{max(lags, default=0):.0f} s", "duplicates suppressed": f"{known:.0f}"}
+            with urllib.request.urlopen(f"http://127.0.0.1:{self._port}/api/v1/status", timeout=1) as answer:  # loopback
+                return Figures(verdict(status_json.decode(answer.read())).sentence)
+        except (OSError, Unreachable):
+            return Figures("Starting.")
 
     def _write(self, url: str) -> Path:
         write_secrets(self._folder)

@@ -1,20 +1,35 @@
-"""What the demo shows: a live table on a terminal, plain lines elsewhere."""
+"""What the demo shows: a live view on a terminal, plain lines elsewhere; never quiet for longer than five seconds."""
 
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
 
 from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from ..telemetry.verdict import duration
+from ..times import parse_rfc3339, seconds_since
 from .simulator.truth import Published
 
-EVERY_S = 5.0
+EVERY_S = 4.0
+"""How often something is said where no terminal draws: nobody shall think that it hangs."""
+
 LAST = 8
+"""Events that the live view shows."""
+
+
+class Figures(NamedTuple):
+    """What the daemon says of itself."""
+
+    sentence: str
 
 
 def masked(number: str | None) -> str:
@@ -22,16 +37,39 @@ def masked(number: str | None) -> str:
     return "" if not number else "…" + number[-2:]
 
 
-class View:
-    """Talks on stderr. A context manager."""
+def told(event: Published) -> str:
+    """An event as a line: its key, what happened, and how late it was published."""
+    value = event.value
+    if event.of_status:
+        what = f"{value.get('previous_status') or 'new'} -> {value.get('status')}"
+    elif "dead-letter" in event.type:
+        return f"{event.key or 'no key':44} dead letter"
+    else:
+        kind = event.type.removeprefix("sms.message.").removesuffix(".v1")
+        what = f"{kind} {value.get('direction', '')} {masked(value.get('from'))} → {', '.join(map(masked, value.get('to', ())))}"
+    return f"{event.key:44} {what:34} {_late(event)}"
 
-    def __init__(self) -> None:
+
+def _late(event: Published) -> str:
+    """From when it happened at the provider to when it was observed, where the provider says when."""
+    happened = parse_rfc3339(event.value.get("occurred_at") if event.of_status else event.value.get("created_at"))
+    observed = parse_rfc3339(event.value.get("observed_at"))
+    if happened is None or observed is None:
+        return ""
+    return f"{duration(seconds_since(happened.instant, observed.instant))} late"
+
+
+class View:
+    """Talks on stderr. A context manager; ``seconds`` is how long the demo runs before its proof."""
+
+    def __init__(self, seconds: float) -> None:
         self._console = Console(stderr=True)
         self._live = Live(console=self._console, refresh_per_second=4, transient=True) if sys.stderr.isatty() else None
         self._events: Counter[tuple[str, str]] = Counter()
         self._last: list[str] = []
+        self._seconds, self._began, self._polls = seconds, time.monotonic(), False
         self._told = 0.0
-        self._facts: dict[str, str] = {}
+        self._figures = Figures("Starting.")
 
     def __enter__(self) -> View:
         """Begin to draw."""
@@ -46,28 +84,56 @@ class View:
 
     def say(self, line: str) -> None:
         """One line that stays."""
+        self._told = time.monotonic()
         self._console.print(line, highlight=False, markup=False, soft_wrap=True)
 
-    def update(self, events: list[Published], facts: dict[str, str]) -> None:
+    @contextmanager
+    def working(self, what: str) -> Iterator[None]:
+        """Say what is being done, and again every few seconds while it lasts."""
+        self.say(f"{what} ...")
+        done, began = threading.Event(), time.monotonic()
+
+        def again() -> None:
+            while not done.wait(EVERY_S):
+                self.say(f"{what}: {time.monotonic() - began:.0f} s ...")
+
+        thread = threading.Thread(target=again, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            done.set()
+            thread.join()
+
+    def begin(self) -> None:
+        """The daemon polls: the time that is shown counts from now."""
+        self._began, self._polls = time.monotonic(), True
+
+    def update(self, events: list[Published], figures: Figures) -> None:
         """New events, and the newest figures."""
-        self._facts = facts
+        self._figures = figures
         for event in events:
-            provider = event.value.get("provider", "?")
             kind = event.type.removeprefix("sms.message.").removesuffix(".v1")
-            self._events[provider, kind] += 1
-            numbers = f"{masked(event.value.get('from'))} → {', '.join(map(masked, event.value.get('to', ())))}"
-            self._last = [*self._last, f"{provider:13} {kind:15} {event.value.get('status', ''):12} {numbers}"][-LAST:]
+            self._events[event.value.get("provider", "?"), kind] += 1
+        self._last = [*self._last, *(told(event) for event in events[-LAST:])][-LAST:]
         if self._live is not None:
             self._live.update(self._drawing())
         elif time.monotonic() - self._told > EVERY_S:
-            self._told = time.monotonic()
             counts = ", ".join(f"{p} {k} {n}" for (p, k), n in sorted(self._events.items()))
-            self.say(f"{counts or 'no events yet'}; " + ", ".join(f"{name} {value}" for name, value in facts.items()))
+            self.say(f"{self._time()}; {self._figures.sentence} Published: {counts or 'nothing yet'}")
+            if self._last:
+                self.say(f"  last: {self._last[-1]}")
+
+    def _time(self) -> str:
+        elapsed = time.monotonic() - self._began
+        if not self._polls:
+            return f"{elapsed:.0f} s since the start"
+        left = self._seconds - elapsed
+        return f"{elapsed:.0f} s elapsed, " + (f"{left:.0f} s to the proof" if left > 0 else "proving")
 
     def _drawing(self) -> Group:
         kinds = sorted({kind for _, kind in self._events})
         table = Table("provider", *kinds, title="events published")
         for provider in sorted({provider for provider, _ in self._events}):
             table.add_row(provider, *(str(self._events[provider, kind]) for kind in kinds))
-        facts = Text("  ".join(f"{name}: {value}" for name, value in self._facts.items()))
-        return Group(table, facts, Text("\n".join(self._last), style="dim"))
+        return Group(Text(self._time()), Text(self._figures.sentence), table, Text("\n".join(self._last), style="dim"))

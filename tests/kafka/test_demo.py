@@ -47,6 +47,23 @@ def test_the_demo_proves_its_result(tmp_path: Path, arguments: tuple[str, ...]) 
     assert not list(tmp_path.glob("poller-demo-*"))
 
 
+def test_what_is_kept_runs_on_and_can_be_read(tmp_path: Path) -> None:
+    """With --keep: Kafka, its topics and the configuration stay after the proof, and the end says how to end them."""
+    process = start(tmp_path, "--seconds", "6", "--keep")
+    out, err = process.communicate(timeout=150)
+    found = re.search(r"kill ([\d ]+); rm -r (\S+)", err)
+    assert found, err
+    try:
+        assert process.returncode == 0, err
+        assert "0 missing, 0 duplicates" in out
+        command = [sys.executable, "-m", "poller", "audit", "--config", f"{found[2]}/poller.yaml"]
+        assert subprocess.run(command, capture_output=True, timeout=60, check=False).returncode == 0
+        assert Path(re.search(r"the daemon's log: (\S+)", err)[1]).read_text().startswith('{"timestamp"')  # type: ignore[index]
+    finally:
+        for pid in found[1].split():
+            psutil.Process(int(pid)).kill()
+
+
 @pytest.mark.parametrize("victim", ["itself", "java", "run"])
 def test_whatever_dies_nothing_is_left_behind(tmp_path: Path, victim: str) -> None:
     """Ctrl-C, a dead Kafka, a dead daemon: it ends within seconds, not with 0, and no process and no folder stays."""

@@ -85,7 +85,7 @@ class Node:
                 stderr=subprocess.STDOUT,
                 cwd=self.folder,
                 start_new_session=True,
-                preexec_fn=die_with_parent,  # Linux only, and async-signal-safe
+                preexec_fn=None if self.cluster.may_outlive else die_with_parent,  # Linux only, and async-signal-safe
             )
 
     def wait(self, until: float) -> None:
@@ -140,10 +140,18 @@ class Node:
 
 
 class Cluster:
-    """One broker, or three with replication. A context manager; its folder goes with it."""
+    """One broker, or three with replication. A context manager; its folder goes with it, unless it is left (:meth:`leave`)."""
 
-    def __init__(self, runtime: Runtime, folder: Path, *, nodes: int = 1, overrides: Mapping[str, object] | None = None) -> None:
-        self.runtime, self.folder = runtime, folder
+    def __init__(
+        self,
+        runtime: Runtime,
+        folder: Path,
+        *,
+        nodes: int = 1,
+        overrides: Mapping[str, object] | None = None,
+        may_outlive: bool = False,
+    ) -> None:
+        self.runtime, self.folder, self.may_outlive, self._left = runtime, folder, may_outlive, False
         number = uuid.uuid4().int >> 1  # so that the id begins with a letter: an argument that begins with "-" would be an option
         self.id = base64.urlsafe_b64encode(number.to_bytes(16, "big")).decode().rstrip("=")
         ports = _free_ports(2 * nodes)
@@ -159,6 +167,11 @@ class Cluster:
             "min.insync.replicas": in_sync,
             **(overrides or {}),
         }
+
+    def leave(self) -> None:
+        """Let the nodes run on when the block ends; only those that may outlive us do."""
+        assert self.may_outlive, "these nodes die with us"
+        self._left = True
 
     def check(self) -> None:
         """Raises Unavailable when a node ended by itself."""
@@ -186,7 +199,9 @@ class Cluster:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """End every node and remove the folder."""
+        """End every node and remove the folder, unless they are left."""
+        if self._left:
+            return
         for node in self.nodes:
             node.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
