@@ -6,7 +6,7 @@ SECONDS ?= 60
 comma := ,
 RECORDS ?= 300000
 
-.PHONY: $(shell sed -nE 's/^([a-z-]+):.*\#\#.*/\1/p' $(MAKEFILE_LIST))
+.PHONY: alerts page observe $(shell sed -nE 's/^([a-z-]+):.*\#\#.*/\1/p' $(MAKEFILE_LIST))
 
 help:  ## say what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -125,6 +125,24 @@ supply: build/supply/ready  ## secrets in the repository, and known vulnerabilit
 release: build/supply/ready sbom  ## everything of a release but its upload, in dist: checked against the tag, the changelog and the lock
 	@rm -rf dist && build/supply/bin/python -m build --outdir dist . >/dev/null && build/supply/bin/twine check --strict dist/*
 	@exec build/supply/bin/python -m tests.lab.release dist
+
+alerts:  ## every alert played against its rule (needs promtool, as in the package prometheus of Debian)
+	@command -v promtool >/dev/null || { echo "alerts needs promtool: apt-get install prometheus"; exit 1; }
+	@promtool check rules deploy/prometheus/alerts.yaml
+	@promtool test rules deploy/prometheus/alerts_test.yaml
+
+AXE := build/page/package/axe.min.js
+
+$(AXE):
+	@mkdir -p build/page && cd build/page && npm pack --silent axe-core@4.10.3 >/dev/null && tar xzf axe-core-4.10.3.tgz package/axe.min.js
+
+page: .venv/ready $(AXE)  ## the status page in a real browser, at two widths, light and dark, in each trouble, judged by axe (needs chromium and npm)
+	@$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt playwright
+	@exec $(BIN)/python -m tests.lab.observe.page $(AXE)
+
+observe: .venv/ready  ## outages under a real Prometheus: which alerts fire, what the page and the log say (needs prometheus)
+	@command -v prometheus >/dev/null || { echo "observe needs prometheus: apt-get install prometheus"; exit 1; }
+	@exec $(BIN)/python -m tests.lab.observe.outages
 
 clean:  ## remove what make made
 	rm -rf .venv build dist *.egg-info

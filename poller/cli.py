@@ -56,12 +56,6 @@ def run(*, config: ConfigPath) -> int:
     return serve(daemon.run(load(config, referenced=True)))
 
 
-def _switches(_: object, given: tuple[str, ...]) -> None:
-    from .demo.simulator.switches import Switches, chosen
-
-    chosen(Switches(), given)
-
-
 @app.command
 def demo(
     *,
@@ -69,7 +63,7 @@ def demo(
     port: int = 0,
     hostile: bool = False,
     keep: bool = False,
-    switch: Annotated[tuple[str, ...], Parameter(validator=_switches, negative=())] = (),
+    switch: Annotated[tuple[str, ...], Parameter(negative=())] = (),
 ) -> int:
     """Show everything at once: simulated providers, a real Kafka, the daemon, a kill, and the proof.
 
@@ -87,12 +81,9 @@ def demo(
         NAME=VALUE, as in late=0.5: one misbehaviour; repeat the option for more.
 
     """
-    try:
-        from .demo.command import demo as show
-        from .demo.simulator.switches import HOSTILE, Switches, chosen
-    except ModuleNotFoundError as error:
-        raise Misused(f"the demo needs more than what is installed ({error.name})", fix="pip install 'poller[demo]'") from None
-    return show(seconds=seconds, port=port, switches=chosen(HOSTILE if hostile else Switches(), switch), keep=keep)
+    from .demo.entry import demo as show
+
+    return show(seconds=seconds, port=port, hostile=hostile, given=switch, keep=keep)
 
 
 @app.command

@@ -2,7 +2,7 @@
 
 Files::
 
-    command         ``poller demo``
+    entry           ``poller demo`` begins; command runs it
     accounts        the simulated vendors' accounts, and what a configuration says of each
     view            the live view
     kafka/          a real Apache Kafka as a child process, and an independent reader
