@@ -71,6 +71,7 @@ class WrongState(PollerError):
     """The installation is not in the state that a command needs. Nothing was changed."""
 
     kind = "wrong_state"
+    stops = "the command, with 3"
 
 
 class ProviderError(PollerError):

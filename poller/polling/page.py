@@ -17,7 +17,7 @@ from ..clock import SystemClock
 from ..coverage import gaps
 from ..coverage.backfill import running
 from ..coverage.cursor import Cursor, Range
-from ..errors import BadPage, CursorIgnored
+from ..errors import BadPage, CursorIgnored, PollerError
 from ..model import SECOND, Gap, Instant
 from ..providers.contract import Page, Request, Response
 from ..publishing.commit import Committer
@@ -71,6 +71,19 @@ class Unasked(Struct, frozen=True):
     """Nothing was queued. ``ended``: the window was empty, so the job is complete; else what was asked is no longer wanted."""
 
     ended: bool
+
+
+def page_of(read: Callable[[Request, Response], Page], request: Request, response: Response) -> Page:
+    """One answer as the provider reads it. Raises as :meth:`Provider.read_page`.
+
+    A page that the provider's code falls over waits with its stream: a vendor's answer ends no worker, whoever wrote that code.
+    """
+    try:
+        return read(request, response)
+    except PollerError:
+        raise
+    except Exception as error:
+        raise BadPage(f"the answer cannot be read ({type(error).__name__})", fix="report it: the provider's code fell over it") from error
 
 
 class Pages:
@@ -144,7 +157,11 @@ class Pages:
         last, progress.page = progress.page, None
         if last is None or last.mark != mark or isinstance(job, Backfill) or not self.rows.known.has_all(last):
             aside = len(answered.response.body) > READ_ASIDE_BYTES
-            page = await anyio.to_thread.run_sync(read, request, answered.response) if aside else read(request, answered.response)
+            page = (
+                await anyio.to_thread.run_sync(page_of, read, request, answered.response)
+                if aside
+                else page_of(read, request, answered.response)
+            )
             last = remembered_page(mark, page)
         else:
             page = last.page

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from ...config.secrets import signed
-from ...errors import ConfigError, Unauthorized
+from ...errors import ConfigError, PollerError, Unauthorized
 from ...model import Instant
 from ...providers.contract import Headers, Provider, Response, Token, TokenRequest
 
@@ -52,8 +52,14 @@ class Credentials:
         return self._made
 
     def issued(self, response: Response, now: Instant) -> None:
-        """The answer to a request for a token. Raises as :meth:`Provider.read_token`."""
-        self._token, self._made = self._provider.read_token(response, now), None
+        """The answer to a request for a token. Raises as :meth:`Provider.read_token`; Unauthorized where that falls over it."""
+        try:
+            token = self._provider.read_token(response, now)
+        except PollerError:
+            raise
+        except Exception as error:
+            raise Unauthorized(f"the token cannot be read ({type(error).__name__})") from error
+        self._token, self._made = token, None
 
     def renewed(self, now: Instant, refused: Headers) -> Headers | TokenRequest:
         """After a 401 to ``refused``: secrets read and signed again, unless another request did so meanwhile."""

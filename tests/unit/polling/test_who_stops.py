@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import re
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import pytest
 
-from poller.errors import AccountTrouble, PollerError, ProviderError, RateLimited
+from poller.errors import AccountTrouble, BadPage, PollerError, ProviderError, RateLimited, Unauthorized
 from poller.polling.backoff import Backoffs
+from poller.polling.client.credentials import Credentials
+from poller.polling.page import page_of
+from poller.providers.contract import Request, Response
 
 
 def every(root: type[PollerError]) -> list[type[PollerError]]:
@@ -35,3 +41,39 @@ def test_a_provider_stops_a_stream_or_its_account_as_the_table_says(error: type[
     assert 0 < wait <= 3600
     assert (backoffs.account is not None) == issubclass(error, AccountTrouble) == error.stops.startswith("the account")
     assert (backoffs.of("stuut/a/s") is not None) == (not issubclass(error, AccountTrouble))
+
+
+THROWN: list[BaseException] = [
+    KeyError("x"), IndexError("x"), TypeError("x"), ValueError("x"), AttributeError("x"), AssertionError("x"), RecursionError("x"), ZeroDivisionError("x"),
+    OverflowError("x"), MemoryError("x"), UnicodeDecodeError("utf-8", b"\xff", 0, 1, "x"), UnicodeEncodeError("utf-8", "\ud800", 0, 1, "x"),
+    json.JSONDecodeError("x", "y", 0), msgspec.DecodeError("x"), msgspec.ValidationError("x"), StopIteration("x"), re.error("x"), NotImplementedError("x"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("thrown", THROWN, ids=lambda each: type(each).__name__)
+def test_a_page_that_a_providers_code_falls_over_waits_with_its_stream(thrown: BaseException) -> None:
+    """Whatever it throws, and nothing of the page is in the error."""
+
+    def read(*_: object) -> Any:
+        raise thrown
+
+    request, response = Request("GET", "/x"), Response(200, {}, b"[]")
+    with pytest.raises(BadPage, match=type(thrown).__name__):
+        page_of(read, request, response)
+    provider: Any = SimpleNamespace(read_token=read, authenticate=read)
+    with pytest.raises(Unauthorized, match=type(thrown).__name__):
+        Credentials(provider, {}).issued(response, 0)
+    with pytest.raises(Unauthorized, match=type(thrown).__name__):
+        Credentials(provider, {}).current(0)
+
+
+@pytest.mark.parametrize("error", every(ProviderError), ids=lambda each: each.__name__)
+def test_what_a_provider_says_is_believed(error: type[ProviderError]) -> None:
+    """A typed error goes through as it is."""
+
+    def read(*_: object) -> Any:
+        raise error()
+
+    with pytest.raises(error) as caught:
+        page_of(read, Request("GET", "/x"), Response(200, {}, b"[]"))
+    assert type(caught.value) is error
