@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import anyio
 import anyio.to_thread
 import pytest
 
+from poller.commands import rebuild as rebuilding
 from poller.commands import reshard as resharding
 from poller.commands import state_topic
 from poller.config import load as configuration
@@ -46,11 +50,12 @@ async def polled_for(trial: Trial, transactions: int) -> Instant:
     return stopped
 
 
-async def reshard(trial: Trial, shards: int, monkeypatch: pytest.MonkeyPatch, *, dies_at: int = 1 << 30) -> int:
-    """In this process, which dies at a step: each transaction, creation and deletion is one."""
+@contextmanager
+def mortal(monkeypatch: pytest.MonkeyPatch, dies_at: int) -> Iterator[None]:
+    """This process dies at a step of a tool: each transaction, creation and deletion is one."""
     steps = 0
 
-    def mortal(step):  # type: ignore[no-untyped-def]
+    def step_of(step):  # type: ignore[no-untyped-def]
         async def stepped(*args, **kwargs):  # type: ignore[no-untyped-def]
             nonlocal steps
             steps += 1
@@ -60,12 +65,25 @@ async def reshard(trial: Trial, shards: int, monkeypatch: pytest.MonkeyPatch, *,
 
         return stepped
 
-    kafka = Kafka(connection_of(configuration.load(trial.config())))
     with monkeypatch.context() as patch:
-        patch.setattr(state_topic.Batches, "flush", mortal(state_topic.Batches.flush))
-        patch.setattr(topics, "delete_state", mortal(topics.delete_state))
-        patch.setattr(topics, "create", mortal(topics.create))
+        patch.setattr(state_topic.Batches, "flush", step_of(state_topic.Batches.flush))
+        patch.setattr(topics, "delete_state", step_of(topics.delete_state))
+        patch.setattr(topics, "create", step_of(topics.create))
+        yield
+
+
+async def reshard(trial: Trial, shards: int, monkeypatch: pytest.MonkeyPatch, *, dies_at: int = 1 << 30) -> int:
+    """In this process, which dies at a step."""
+    kafka = Kafka(connection_of(configuration.load(trial.config())))
+    with mortal(monkeypatch, dies_at):
         return await resharding.reshard(kafka, shards, replication_factor=1, say=lambda what: None)
+
+
+async def rebuild(trial: Trial, monkeypatch: pytest.MonkeyPatch, *, dies_at: int = 1 << 30) -> int:
+    """In this process, which dies at a step."""
+    kafka = Kafka(connection_of(configuration.load(trial.config())))
+    with mortal(monkeypatch, dies_at):
+        return await rebuilding.rebuild(kafka, replication_factor=1, say=lambda what: None)
 
 
 async def test_the_number_of_shards_changes_and_nothing_else(
@@ -118,10 +136,13 @@ async def test_a_worker_stands_in_the_way_and_an_unfinished_change_in_a_workers(
         assert await reshard(trial, 7, monkeypatch) > 0
 
 
-async def test_a_lost_state_topic_is_made_again_from_what_was_published(kafka: Cluster, names: dict[str, str], tmp_path: Path) -> None:
-    """The state topic is deleted; rebuilt, the daemon goes on: nothing again, revisions and transactions without a gap.
+async def test_a_lost_state_topic_is_made_again_from_what_was_published(
+    kafka: Cluster, names: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The state topic is deleted; rebuilt, dying at every step, then resharded, the daemon goes on: nothing again, no gap.
 
     As docs/scale.md says, contents that changed while there was no state are adopted without an event; nothing else may differ.
+    Until the rebuild has ended no worker starts, and a state that is whole is not rebuilt.
     """
     quiet()
     trial = Trial(tmp_path, kafka.bootstrap, names, seed=6)
@@ -131,14 +152,51 @@ async def test_a_lost_state_topic_is_made_again_from_what_was_published(kafka: C
         assert refused.returncode == 3
         assert "nothing needs to be rebuilt" in refused.stderr
         await topics.delete_state(Kafka(connection_of(configuration.load(trial.config()))))
-        done = poller("rebuild", "--config", str(trial.config()))
-        assert done.returncode == 0, done
+        for step in range(1, 20):
+            refused = poller("run", "--config", str(trial.config()))
+            assert refused.returncode == 3, refused
+            assert "poller rebuild" in refused.stderr
+            try:
+                assert await rebuild(trial, monkeypatch, dies_at=step) > 100 or step > 3
+                break
+            except Death:
+                continue
+        assert step > 5
+        assert await reshard(trial, 6, monkeypatch) > 100
+        trial.shards = 6
         verdict = await trial.settle()
     known = {sms.id: sms for sms in trial.world.all()}
     adopted = [known[key.rpartition("/")[2]].classified or 0 for key in verdict.stale]
     assert all(classified > stopped - A_LOOK for classified in adopted), verdict
     assert verdict._replace(stale=[]).good, verdict
     assert verdict.statuses_published == verdict.statuses_expected
+    assert not faults(trial.events)
+    audited = poller("audit", "--config", str(trial.config()))
+    assert audited.returncode == 0, audited
+
+
+async def test_a_rebuild_that_is_killed_goes_on(kafka: Cluster, names: dict[str, str], tmp_path: Path) -> None:
+    """By SIGKILL, again and again, each time a little later; then it ends, and says how many messages are known."""
+    quiet()
+    trial = Trial(tmp_path, kafka.bootstrap, names, seed=7)
+    async with trial.providers():
+        await polled_for(trial, 10)
+        link = connection_of(configuration.load(trial.config()))
+        await topics.delete_state(Kafka(link))
+        for said in ("is read", "is written"):
+            process = await anyio.open_process([sys.executable, "-m", "poller", "rebuild", "--config", str(trial.config())])
+            assert process.stderr is not None
+            with anyio.fail_after(60):
+                async for chunk in process.stderr:
+                    if said.encode() in chunk:
+                        break
+            process.kill()
+            assert await process.wait() in (-signal.SIGKILL, 0)
+        done = poller("rebuild", "--config", str(trial.config()))
+        assert done.returncode in (0, 3), done
+        assert all(meta is None or not meta.rebuilding for meta in await state_topic.metas(Kafka(link)) or ())
+        verdict = await trial.settle()
+    assert verdict._replace(stale=[]).good, verdict
     assert not faults(trial.events)
 
 
