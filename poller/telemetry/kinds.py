@@ -32,6 +32,7 @@ KINDS: dict[str, Kind] = {
     "offset_gone": Kind("the cache does not belong to this log", "restores its state from the start"),
     "cache": Kind("local cache cannot be used", "cannot use its local cache"),
     "corrupt_state": Kind("local cache cannot be read", "rebuilds its local cache"),
+    "wrong_state": Kind("the installation is in another state than the command needs", "is in another state than the command needs"),
     "config": Kind("configuration invalid", "has an invalid configuration"),
     "starting": Kind("starting", "is not started yet"),
     "stopping": Kind("stopping", "is stopping"),

@@ -74,6 +74,8 @@ class Outage:
     log: str
     over: str | None = None
     """What the log says when it is over."""
+    said_s: float = 15.0
+    """How long the log's word is waited for."""
     stays: frozenset[str] = frozenset()
     """Alerts that stay for as long as their window."""
 
@@ -183,12 +185,12 @@ AFTERMATH = frozenset({"PollerTransactionsFailing", "PollerRebalancing", "Poller
 
 OUTAGES = (
     Outage("401", fail("heymarket", answering(401)), heal, frozenset({"PollerUnauthorized"}), r"credentials refused.*HTTP 401", "warning trouble: heymarket/main: credentials refused", "trouble_over: heymarket/main"),
-    Outage("429", fail("heymarket", answering(429, {"retry-after": "5"})), heal, frozenset({"PollerThrottled"}), r"rate limited.*HTTP 429", "warning trouble: heymarket/main: rate limited", "trouble_over: heymarket/main", frozenset({"PollerThrottled"})),
+    Outage("429", fail("heymarket", answering(429, {"retry-after": "5"})), heal, frozenset({"PollerThrottled"}), r"rate limited.*HTTP 429", "warning trouble: heymarket/main: rate limited", "trouble_over: heymarket/main", stays=frozenset({"PollerThrottled"})),
     Outage("404", fail("stuut", only("thr_1", 404)), heal, frozenset({"PollerStreamsInTrouble"}), r"not found or not ours.*stuut/collections/thr_1.*HTTP 404", "warning trouble: stuut/collections/thr_1", "trouble_over: stuut/collections/thr_1"),
-    Outage("bad row", fail("fonedynamics", bad_row), heal, frozenset({"PollerDeadLetters"}), r"Healthy", "warning dead_letter: ", None, frozenset({"PollerDeadLetters"})),
-    Outage("skew", skew, heal, frozenset(), r"Healthy", "warning clocks_differ: ", None),
-    Outage("Kafka frozen", kafka("pause"), kafka("resume"), DOWN, r"Nothing is published: Kafka does not answer", "warning kafka_trouble: ", "kafka_trouble_over", AFTERMATH),
-    Outage("Kafka dead", kafka("kill"), kafka("start"), DOWN, r"Nothing is published: Kafka", "warning kafka_trouble: ", "kafka_trouble_over", AFTERMATH),
+    Outage("bad row", fail("fonedynamics", bad_row), heal, frozenset({"PollerDeadLetters"}), r"Healthy", "warning dead_letter: ", stays=frozenset({"PollerDeadLetters"})),
+    Outage("skew", skew, heal, frozenset(), r"Healthy", "warning clocks_differ: ", said_s=180.0),
+    Outage("Kafka frozen", kafka("pause"), kafka("resume"), DOWN, r"Nothing is published: Kafka does not answer", "warning kafka_trouble: ", "kafka_trouble_over", stays=AFTERMATH),
+    Outage("Kafka dead", kafka("kill"), kafka("start"), DOWN, r"Nothing is published: Kafka", "warning kafka_trouble: ", "kafka_trouble_over", stays=AFTERMATH),
 )  # fmt: skip
 
 
@@ -287,7 +289,7 @@ async def play(stage: Stage, outage: Outage) -> list[str]:
     beside = stage.firing() - outage.alerts - outage.stays
     wrong += [f"fires {sorted(beside)} as well"] if beside else []
     wrong += [] if await until(lambda: shown(stage, outage.page)) else [f"the page does not say {outage.page!r}"]
-    wrong += [] if await until(lambda: said(stage, outage.log), 15) else [f"the log does not say {outage.log!r}"]
+    wrong += [] if await until(lambda: said(stage, outage.log), outage.said_s) else [f"the log does not say {outage.log!r}"]
     await anyio.to_thread.run_sync(outage.end, stage)
     wrong += [] if await until(lambda: not stage.firing()) else [f"afterwards {sorted(stage.firing())} still fires"]
     wrong += [] if await until(lambda: shown(stage, "Healthy")) else ["afterwards the page does not say Healthy"]
@@ -302,7 +304,9 @@ async def main(*names: str) -> int:
     async with staged() as stage:
         first = await until(lambda: bool(stage.query("poller_first_look_back == 1")), 60)
         if not await until(lambda: shown(stage, "Healthy") and not shown(stage, "in the first look-back") and not stage.firing(), 180):
-            found.append(f"it never became quiet: {sorted(stage.firing())}; {stage.get('/readyz?verbose')}")
+            found.append(
+                f"it never became quiet: {sorted(stage.firing())}; {stage.query('poller_first_look_back == 1')}; {stage.query('poller_open_gaps > 0')}"
+            )
         rows.append(("first look-back", "none", "in the first look-back", "", "as it should be" if first else "its gauge was never seen"))
         for outage in OUTAGES:
             if names and outage.name not in names:
