@@ -17,7 +17,7 @@ from poller.telemetry.known import GAPS, kinds_of
 ROOT = Path(__file__).parent.parent.parent
 STANDARD = {"up", "process_resident_memory_bytes", "process_start_time_seconds"}
 OWN_LABELS = {"instance", "job", "le"}
-NEVER_WAITED_FOR = {PollerError.kind, ConfigError.kind, Misused.kind, WrongState.kind, "provider", "kafka", "wrong_state"}
+NEVER_WAITED_FOR = {PollerError.kind, ConfigError.kind, Misused.kind, WrongState.kind, "provider", "kafka"}
 """Kinds that no stream, account or shard waits with: bases, and what ends a command."""
 
 SYNTAX = {"by", "on", "and", "or", "sum", "max", "min", "rate", "increase", "time", "absent", "histogram_quantile", "unless", "ignoring"}
