@@ -1,10 +1,9 @@
-"""One exam for all adapters, from files: what they ask, how they read every documented and ambiguous answer."""
+"""The shipped exam for the built-in providers: what they ask, how they read every documented and ambiguous answer."""
 
 from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +12,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from poller.errors import PollerError
-from poller.model import DAY, SECOND, BadRow, Observation, Row, Stream
-from poller.providers.contract import Headers, Page, Request, Response, Skipped, View, Window
+from poller.model import SECOND, BadRow, Observation, Row, Stream
+from poller.providers import exam
+from poller.providers.contract import Headers, Request, Response, Skipped, Window
 from poller.providers.fonedynamics.provider import AHEAD, FoneDynamics
 from poller.providers.heymarket.provider import Heymarket
 from poller.providers.registry import BUILT_IN, provider_of
 from poller.times import epoch, format_rfc3339, parse_rfc3339
-from tests.support.asking import side_query
 
 CASES = sorted((Path(__file__).parent / "cases").glob("*/*.json"))
 LETTERS = {"stuut": "abcdefghij", "heymarket": "ABCDEFGHIJKL", "fonedynamics": "ABCDEFGHIJ"}
@@ -29,69 +27,19 @@ NOW = 1_790_000_000
 
 def stream_of(provider: str, name: str = "s1") -> Stream:
     """A stream of the provider."""
-    return Stream(provider, "main", "team" if provider == "heymarket" else name)
-
-
-def matches(expected: Any, found: Any) -> bool:
-    """Every member that is expected is there; null means absent."""
-    if isinstance(expected, dict):
-        return isinstance(found, dict) and all(matches(value, found.get(name)) for name, value in expected.items())
-    return expected == (list(found) if isinstance(found, tuple) else found)
-
-
-def shown(request: Request) -> dict[str, Any]:
-    """A request as the case files write it."""
-    body = msgspec.json.decode(request.body) if request.body else None
-    return {"method": request.method, "path": request.path, "query": dict(request.query), "body": body}
-
-
-def answer(case: dict[str, Any]) -> Response:
-    """A response as the case files write it."""
-    body = case["text"].encode() if "text" in case else json.dumps(case.get("body")).encode()
-    return Response(case.get("status", 200), {"content-type": "application/json", **case.get("headers", {})}, body)
+    return exam.stream_of(provider_of(provider), name)
 
 
 @pytest.mark.parametrize("path", CASES, ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_case(path: Path) -> None:
     """The provider asks and reads as the case file says, exchange by exchange."""
-    case = json.loads(path.read_text())
-    name, options = path.parent.name, case.get("options", {})
-    provider = provider_of(name, provider_of(name).Options(**options))
-    span = case.get("window", {})
-    until = span.get("until")
-    window = Window(span.get("since", NOW - 600) * SECOND, None if until is None else until * SECOND, NOW * SECOND)
-    request: Request | None = provider.first_page(stream_of(provider.name, case.get("stream", "s1")), window, case.get("memo", {}))
-    read = provider.read_page
-    if "lookup" in case:
-        view = View(NOW * SECOND, 0, DAY, DAY, message_id=case["lookup"])
-        request = side_query(provider, "lookup").begin(stream_of(provider.name, "s1"), view)
-        read = side_query(provider, "lookup").read
-    rows: dict[str, Row] = {}
-    for exchange in case["exchanges"]:
-        assert request is not None, "the provider stopped too early"
-        assert matches(exchange.get("request", {}), shown(request)), shown(request)
-        request = examine(read, request, exchange, rows)
-    assert case.get("open") or request is None, "the provider goes on"
-    for id_, expected in case.get("rows", {}).items():
-        seen = provider.read_row(rows[id_])
-        assert matches(expected, msgspec.to_builtins(seen)), seen
+    exam.case(path, path.parent.name)
 
 
-def examine(read: Callable[[Request, Response], Page], request: Request, exchange: dict[str, Any], rows: dict[str, Row]) -> Request | None:
-    """One exchange: the page, or the error, that the answer must give."""
-    if "error" in exchange:
-        with pytest.raises(PollerError) as caught:
-            read(request, answer(exchange["response"]))
-        assert caught.value.kind == exchange["error"]
-        assert getattr(caught.value, "wait_s", None) == exchange.get("wait_s")
-        return None
-    page = read(request, answer(exchange["response"]))
-    assert [row.id for row in page.rows if isinstance(row, Row)] == exchange.get("ids", [])
-    assert [[row.reason, row.field] for row in page.rows if isinstance(row, BadRow)] == exchange.get("bad", [])
-    assert [gap.reason for gap in page.gaps] == exchange.get("gaps", [])
-    assert set(exchange.get("oddities", [])) <= set(page.oddities)
-    rows.update({row.id: row for row in page.rows if isinstance(row, Row)})
-    return page.next
+@pytest.mark.parametrize("name", sorted(BUILT_IN))
+def test_every_built_in_provider_passes_the_exam_of_packages(name: str) -> None:
+    """What is asked of others is asked of ourselves."""
+    exam.examine(name, CASES[0].parents[1] / name)
 
 
 def test_every_ambiguity_has_a_case() -> None:
