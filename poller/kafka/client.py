@@ -19,7 +19,8 @@ from aiokafka import errors as ak
 from aiokafka.admin import AIOKafkaAdminClient
 
 from ..errors import Unavailable
-from .connection import CLOSE_GRACE_S, REQUEST_TIMEOUT_MS, Connection, _end_consumer, _end_producer, refusal
+from . import public_topics
+from .connection import CLOSE_GRACE_S, REQUEST_TIMEOUT_MS, STALLED_S, Connection, _end_consumer, _end_producer, refusal
 from .port import STATE, Chunk, LogEnd, Membership, Stored
 from .translate import START_TIMEOUT_S, TRANSACTION_TIMEOUT_MS, mapped
 from .writer import KafkaWriter
@@ -30,7 +31,6 @@ STABLE_TIMEOUT_S = 60.0
 BATCH_BYTES_MAX = 256 * 1024
 FETCH_BYTES_MAX = 1 << 20
 POLL_MS = 50
-STALLED_S = 30.0
 
 
 class Kafka:
@@ -143,9 +143,7 @@ class Kafka:
 
     async def has_published(self, shard: int, accounts: Collection[str]) -> bool:
         """See :class:`poller.port.Log`."""
-        from .public_topics import has_published
-
-        return await has_published(self, shard, accounts)
+        return await public_topics.has_published(self, shard, accounts)
 
     async def tell(self, shard: int, key: bytes, value: bytes) -> None:
         """Write a request for a shard's owner, outside of any transaction. Raises Unavailable, Refused."""

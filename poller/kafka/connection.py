@@ -1,20 +1,26 @@
-"""connection."""
+"""How Kafka is reached: the settings of every client, and its end in bounded time."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Protocol
 
 import anyio
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka import errors as ak
+from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.conn import collect_hosts, create_conn
 from msgspec import Struct
 
 REQUEST_TIMEOUT_MS = 5_000
-
+"""Milliseconds that one request to a broker may take: shorter than a commit's deadline, so that a request can be tried again within it."""
 
 CLOSE_GRACE_S = 3.0
+"""Seconds that a client may take to close by itself; then its tasks are cancelled."""
+
+STALLED_S = 30.0
+"""Seconds without progress after which a reader gives up: longer than a transaction may stay open once its producer is fenced."""
 
 
 class Connection(Struct, frozen=True, kw_only=True):
@@ -31,6 +37,20 @@ class Connection(Struct, frozen=True, kw_only=True):
     """A name that tells this worker from the others in the group; stable across restarts for static membership."""
     client: dict[str, Any] = {}
     """Security arguments of every aiokafka client."""
+
+
+class Clients(Protocol):
+    """What opens clients over one connection: :class:`poller.kafka.client.Kafka`."""
+
+    connection: Connection
+
+    def consumer(self, *, committed: bool = True, **options: Any) -> AbstractAsyncContextManager[AIOKafkaConsumer]:
+        """A reader without a group, for as long as the block lasts."""
+        ...
+
+    def admin(self) -> AbstractAsyncContextManager[AIOKafkaAdminClient]:
+        """An administration client, for as long as the block lasts."""
+        ...
 
 
 def quiet() -> None:

@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from ..errors import Refused, Unavailable
 from ..model import Instant
-from .client import STALLED_S, Kafka
+from .connection import STALLED_S, Clients
 from .partitioner import partition_of
 from .port import DEAD_LETTERS, PUBLIC
 
@@ -61,7 +61,7 @@ class Stretch(Struct, frozen=True):
         return sum(end - start for start, end in self.spans.values())
 
 
-async def follow(kafka: Kafka, role: str, *, since: Instant | None = None) -> AsyncIterator[Published]:
+async def follow(kafka: Clients, role: str, *, since: Instant | None = None) -> AsyncIterator[Published]:
     """A topic's records, on and on: those to come, or also those since a time. Raises Unavailable, Refused."""
     places = await places_of(kafka, role)
     async with kafka.consumer(auto_offset_reset="latest") as consumer:
@@ -84,7 +84,7 @@ async def follow(kafka: Kafka, role: str, *, since: Instant | None = None) -> As
                 heard = anyio.current_time()
 
 
-async def events_of(kafka: Kafka, role: str, key: str) -> AsyncIterator[Published]:
+async def events_of(kafka: Clients, role: str, key: str) -> AsyncIterator[Published]:
     """Every committed record with a key, from the one partition that has it. Raises Unavailable, Refused."""
     places = sorted(await places_of(kafka, role), key=lambda place: place.partition)
     wanted, place = key.encode(), places[partition_of(key.encode(), len(places))]
@@ -95,7 +95,7 @@ async def events_of(kafka: Kafka, role: str, key: str) -> AsyncIterator[Publishe
             yield _published(role, record)
 
 
-async def stretches(kafka: Kafka, since: Instant | None, *, expired: Mapping[str, Instant] = MappingProxyType({})) -> list[Stretch]:
+async def stretches(kafka: Clients, since: Instant | None, *, expired: Mapping[str, Instant] = MappingProxyType({})) -> list[Stretch]:
     """What there is to read of the three topics, all ends taken at once, so that what is published meanwhile is left out.
 
     ``expired`` says of a role's topic the time before which retention may have removed records, where that is known.
@@ -120,26 +120,26 @@ async def stretches(kafka: Kafka, since: Instant | None, *, expired: Mapping[str
     return found
 
 
-async def read(kafka: Kafka, stretch: Stretch) -> AsyncIterator[Published]:
+async def read(kafka: Clients, stretch: Stretch) -> AsyncIterator[Published]:
     """Every committed record of a stretch, each partition in its order. Raises Unavailable."""
     async for _, record in _records(kafka, stretch.spans):
         yield _published(stretch.role, record)
 
 
-async def undecided(kafka: Kafka, stretch: Stretch) -> AsyncIterator[Published]:
+async def undecided(kafka: Clients, stretch: Stretch) -> AsyncIterator[Published]:
     """The records behind a transaction that is open: some will be committed, some will not. Raises Unavailable."""
     async for _, record in _records(kafka, stretch.open, committed=False):
         yield _published(stretch.role, record)
 
 
-async def has_published(kafka: Kafka, shard: int, accounts: Collection[str]) -> bool:
+async def has_published(kafka: Clients, shard: int, accounts: Collection[str]) -> bool:
     """Whether the public topics hold anything of a shard or of its accounts. Reads until it finds it. Raises Unavailable, Refused."""
     wanted = {(SHARD, str(shard).encode()), *(("ce_source", f"/poller/{account}".encode()) for account in accounts)}
     async with aclosing(_headers(kafka, wanted)) as found:
         return await anext(found, None) is not None
 
 
-async def shards_that_published(kafka: Kafka, among: Collection[int]) -> set[int]:
+async def shards_that_published(kafka: Clients, among: Collection[int]) -> set[int]:
     """Those shards of which the public topics hold anything. Reads until it has found all. Raises Unavailable, Refused."""
     wanted = {(SHARD, str(shard).encode()) for shard in among}
     found: set[int] = set()
@@ -151,7 +151,7 @@ async def shards_that_published(kafka: Kafka, among: Collection[int]) -> set[int
     return found
 
 
-async def _headers(kafka: Kafka, wanted: set[tuple[str, bytes]]) -> AsyncGenerator[tuple[str, bytes], None]:
+async def _headers(kafka: Clients, wanted: set[tuple[str, bytes]]) -> AsyncGenerator[tuple[str, bytes], None]:
     """The wanted headers that committed records have, whenever one is met."""
     for stretch in await stretches(kafka, None) if wanted else ():
         async with aclosing(_records(kafka, stretch.spans)) as records:
@@ -160,7 +160,7 @@ async def _headers(kafka: Kafka, wanted: set[tuple[str, bytes]]) -> AsyncGenerat
                     yield header
 
 
-async def _records(kafka: Kafka, spans: dict[Any, tuple[int, int]], *, committed: bool = True) -> AsyncGenerator[tuple[Any, Any], None]:
+async def _records(kafka: Clients, spans: dict[Any, tuple[int, int]], *, committed: bool = True) -> AsyncGenerator[tuple[Any, Any], None]:
     """``(place, record)`` of every span, each place in its order. Raises Unavailable where a topic does not come to its end."""
     left = {place: end for place, (start, end) in spans.items() if start < end}
     if not left:
@@ -231,7 +231,7 @@ async def _oldest_kept(consumer: Any, spans: dict[Any, tuple[int, int]]) -> dict
     return oldest
 
 
-async def places_of(kafka: Kafka, role: str) -> list[Any]:
+async def places_of(kafka: Clients, role: str) -> list[Any]:
     """The partitions of a topic. Raises Unavailable, and Refused where it does not exist: asking for its end could create it, as a wrong one."""
     name = kafka.connection.topics[role]
     async with kafka.admin() as admin:

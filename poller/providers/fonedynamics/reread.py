@@ -7,16 +7,13 @@ a filter loses rows. It is looked at again before it is called a possible gap (s
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
 from msgspec.structs import replace
 
 from ...model import SECOND, Instant, Stream
 from ..contract import Json, Page, Request, Response, View, Window
 from ..kit import suspects as looks
-
-if TYPE_CHECKING:
-    from .provider import FoneDynamics
 
 REASON = "tilings_disagree"
 IDS_MAX = 50_000
@@ -27,7 +24,19 @@ SHORTER = 1.6
 """The other tiling expects so many times the rows, so its slices begin shorter, and none of the bounds between is shared."""
 
 
-def begin(adapter: FoneDynamics, stream: Stream, view: View) -> Request | None:
+class Lists(Protocol):
+    """What lists a window: the provider."""
+
+    def first_page(self, stream: Stream, window: Window, learned: Any, **only: str) -> Request:
+        """The request that begins a window, ``only`` rows with these values."""
+        ...
+
+    def read_page(self, request: Request, response: Response) -> Page:
+        """One page of it."""
+        ...
+
+
+def begin(lists: Lists, stream: Stream, view: View) -> Request | None:
     """A look that is due, else the next range of the round; a round a period of the deepest rung."""
     start, edge = looks.above(max(view.floor, view.now - view.depth)), looks.below(view.now - looks.CLOSED)
     memo = looks.kept({"next": start, "round": view.now, **(view.remembered or {})}, start)
@@ -53,7 +62,7 @@ def begin(adapter: FoneDynamics, stream: Stream, view: View) -> Request | None:
         "ids": [[], [], []],
         "learned": _of_the_past(view.learned or {}),
     }
-    return _reading(adapter, stream.name, {**step, "plan": plan})
+    return _reading(lists, stream.name, {**step, "plan": plan})
 
 
 def _length(view: View) -> Instant:
@@ -75,26 +84,26 @@ def _end(since: Instant, length: Instant) -> Instant:
     return (since // length + 1) * length
 
 
-def _reading(adapter: FoneDynamics, name: str, step: Json) -> Request:
+def _reading(lists: Lists, name: str, step: Json) -> Request:
     """The first page of the next reading of the plan."""
     which, since, until, direction = step["plan"][0]
     only = {"Direction": direction} if direction else {}
     learned = {**step["learned"], "rate": SHORTER * step["learned"].get("rate", 0.0)} if which == 1 else step["learned"]
-    inner = adapter.first_page(Stream(adapter.name, "", name), Window(since, until, step["now"]), learned, **only)
+    inner = lists.first_page(Stream("fonedynamics", "", name), Window(since, until, step["now"]), learned, **only)
     return replace(inner, continuation={**step, "stream": name, "inner": inner.continuation})
 
 
-def read(adapter: FoneDynamics, request: Request, response: Response) -> Page:
+def read(lists: Lists, request: Request, response: Response) -> Page:
     """One page of a reading; after the last the readings are compared."""
     step = request.continuation
-    page = adapter.read_page(replace(request, continuation=step["inner"]), response)
+    page = lists.read_page(replace(request, continuation=step["inner"]), response)
     which, ids = step["plan"][0][0], list(step["ids"])
     ids[which] = sorted(looks.ids_of(page.rows).union(ids[which]))[:IDS_MAX]
     step = {**step, "ids": ids}
     if page.next is not None:
         return Page(page.rows, replace(page.next, continuation={**step, "inner": page.next.continuation}), gaps=page.gaps)
     if len(step["plan"]) > 1:
-        return Page(page.rows, _reading(adapter, step["stream"], {**step, "plan": step["plan"][1:]}), gaps=page.gaps)
+        return Page(page.rows, _reading(lists, step["stream"], {**step, "plan": step["plan"][1:]}), gaps=page.gaps)
     whole, tiled, directed = map(set, ids)
     wrong = bool(whole ^ tiled or directed - whole or (directed and whole - directed))
     memo, gaps, said = looks.looked(step["memo"], step["span"], step["now"], wrong=wrong, reason=REASON, halve=False)
