@@ -1,9 +1,10 @@
-"""fingerprints."""
+"""Keyed fingerprints of a message's fields: what changed is named without keeping what it was."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable
+from operator import attrgetter
 from typing import Any
 from urllib.parse import urldefrag
 
@@ -17,14 +18,14 @@ HASHED: tuple[str, ...] = CONTENT_FIELDS + STATUS_FIELDS[3:]
 
 
 PRINT_BYTES = 4
+"""Bytes of one fingerprint."""
 
+SHORT_CHARACTERS, SHORT_VALUES = 12, 4_096
+"""Texts of at most so many characters (a channel, a direction, a thread's number) come again and again: of so many the fingerprint is remembered."""
 
 _encode = msgspec.json.Encoder(order="deterministic").encode
 
-
-_GETTERS: tuple[Callable[[Message], object], ...] = tuple(
-    (lambda name: lambda message: getattr(message, name))("from_" if field == "from" else field) for field in HASHED
-)
+_fields = attrgetter(*("from_" if field == "from" else field for field in HASHED))
 
 
 def _as_it_is(value: Any) -> Any:
@@ -59,7 +60,8 @@ class Fingerprints:
     """
 
     def __init__(self, key: bytes, earlier: Iterable[bytes] = ()) -> None:
-        self._key = key[:64]
+        self._begun = hashlib.blake2b(digest_size=PRINT_BYTES, key=key[:64])
+        self._short: dict[str, bytes] = {}
         self._earlier = {prints.number: prints for prints in map(Fingerprints, earlier)}
         self.number = int.from_bytes(hashlib.blake2b(key, digest_size=2, person=b"poller-key-no").digest(), "big")
 
@@ -69,15 +71,26 @@ class Fingerprints:
 
     def __call__(self, message: Message) -> tuple[int, bytes]:
         """``(present, prints)`` as kept in :class:`MessageState`."""
-        present, prints, key = 0, [], self._key
-        for bit, get in enumerate(_GETTERS):
-            value = get(message)
-            if value is None:
-                continue
-            present |= 1 << bit
-            raw = value.encode("utf-8", "surrogatepass") if type(value) is str else _encode(_COMPARED.get(bit, _as_it_is)(value))
-            prints.append(hashlib.blake2b(raw, digest_size=PRINT_BYTES, key=key).digest())
+        present, short = 0, self._short
+        prints: list[bytes] = []
+        for bit, value in enumerate(_fields(message)):
+            if value is not None:
+                present |= 1 << bit
+                known = short.get(value) if type(value) is str else None
+                prints.append(self._print(value, bit) if known is None else known)
         return present, b"".join(prints)
+
+    def _print(self, value: Any, bit: int) -> bytes:
+        """The fingerprint of the value of one field: of a text's UTF-8, of anything else's JSON as it is compared."""
+        text = type(value) is str
+        state = self._begun.copy()  # the key was taken in once
+        state.update(value.encode("utf-8", "surrogatepass") if text else _encode(_COMPARED.get(bit, _as_it_is)(value)))
+        found = state.digest()
+        if text and len(value) <= SHORT_CHARACTERS:
+            if len(self._short) >= SHORT_VALUES:
+                self._short.clear()
+            self._short[value] = found
+        return found
 
 
 def differing(old: MessageState, present: int, prints: bytes) -> list[str]:
