@@ -100,19 +100,20 @@ class Problem(Struct, frozen=True, omit_defaults=True):
     message: str | None = None
 
 
-class Message(Struct, frozen=True, kw_only=True, omit_defaults=True, rename={"from_": "from"}):
+class Message(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename={"from_": "from"}):
     """A normalized message: the fields that are published and compared. ``None`` means unknown or absent.
 
-    Times are canonical RFC 3339 text (see :func:`poller.providers.times.canonical`). ``to`` and
-    ``media`` are lists without duplicates; ``provider_data`` holds what has no field of its own.
+    Times are canonical RFC 3339 text (see :func:`poller.times.parse_rfc3339`). ``to`` and ``media``
+    are lists without duplicates; ``provider_data`` holds what has no field of its own. What has no
+    default is always said in an event: ``channel`` and ``direction`` may be ``unknown``.
     """
 
     message_id: str
     status: str
     provider_status: str | None = None
-    final: bool = False
-    channel: str = "unknown"
-    direction: str = "unknown"
+    final: bool
+    channel: str
+    direction: str
     created_at: str
     conversation_id: str | None = None
     from_: str | None = None
@@ -130,7 +131,7 @@ class Message(Struct, frozen=True, kw_only=True, omit_defaults=True, rename={"fr
     provider_data: dict[str, Any] | None = None
 
 
-class Observation(Struct, frozen=True, kw_only=True):
+class Observation(Struct, frozen=True, kw_only=True, gc=False):
     """One row as an adapter understood it."""
 
     message: Message
@@ -145,7 +146,7 @@ class Observation(Struct, frozen=True, kw_only=True):
     """The row's own bytes: what a dead letter holds where the message cannot be published."""
 
 
-class Row(Struct, frozen=True):
+class Row(Struct, frozen=True, gc=False):
     """One listed row before it is normalized: cheap facts and its own bytes."""
 
     id: str

@@ -267,7 +267,15 @@ def _state_of(message: Told, revision: int) -> MessageState:
 def _as_far_as_told(event: dict[str, Any]) -> Message:
     """The message of an event: of a status event, with the times that it has."""
     times: dict[str, Any] = {name: event.get(name) for name in ("updated_at", "sent_at", "delivered_at", "received_at", "scheduled_at")}
-    return Message(message_id=event["message_id"], status=event["status"], created_at=event.get("created_at", ""), **times)
+    return Message(
+        message_id=event["message_id"],
+        status=event["status"],
+        final=bool(event.get("final")),
+        channel=event.get("channel", "unknown"),
+        direction=event.get("direction", "unknown"),
+        created_at=event.get("created_at", ""),
+        **times,
+    )
 
 
 def _instant(event: dict[str, Any], name: str) -> Instant:

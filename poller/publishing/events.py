@@ -6,6 +6,7 @@ become a dead letter; a transaction adds only its own three headers.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import msgspec
@@ -13,7 +14,7 @@ from msgspec import Struct
 
 from ..kafka.partitioner import partition_of
 from ..kafka.port import DEAD_LETTERS, MESSAGES, STATUS, Record
-from ..model import Instant, Message, Problem
+from ..model import Instant, Message, Problem, Stream
 from ..telemetry.event_types import TYPES
 from ..times import format_rfc3339, parse_rfc3339
 from .diff import Created, DeadLetter, MessageChange, MessageEvent, StatusChanged
@@ -34,7 +35,7 @@ _TOPICS = {"created": MESSAGES, "updated": MESSAGES, "status": STATUS, "dead": D
 _OWN_STAMP = {"sent": "sent_at", "delivered": "delivered_at", "received": "received_at"}
 
 
-class StatusChange(Struct, frozen=True, omit_defaults=True):
+class StatusChange(Struct, frozen=True, omit_defaults=True, gc=False):
     """The value of a status-changed event."""
 
     provider: str
@@ -56,8 +57,8 @@ class StatusChange(Struct, frozen=True, omit_defaults=True):
     error: Problem | None = None
 
 
-class _Full(Message, frozen=True, kw_only=True):
-    """A full message with its envelope."""
+class Envelope(Struct, frozen=True, omit_defaults=True, gc=False):
+    """What the value of a created or updated event says beside the message itself."""
 
     provider: str
     account: str
@@ -65,9 +66,33 @@ class _Full(Message, frozen=True, kw_only=True):
     revision: int
     observed_at: str
     changed: tuple[str, ...] | None = None
-    final: bool | None = None  # pyright: ignore[reportIncompatibleVariableOverride]  # a default would be left out
-    direction: str | None = None  # pyright: ignore[reportIncompatibleVariableOverride]
-    channel: str | None = None  # pyright: ignore[reportIncompatibleVariableOverride]
+
+
+STREAMS_REMEMBERED = 1 << 14
+"""Streams whose headers are remembered: more than one worker polls."""
+
+
+class _Source(NamedTuple):
+    """What all events of one stream say alike."""
+
+    id: str
+    key_bytes: int
+    """Bytes with which the key of every message begins alike."""
+    headers: dict[str, tuple[tuple[str, bytes], ...]]
+    """The first headers of an event, by its kind."""
+
+
+@lru_cache(maxsize=STREAMS_REMEMBERED)
+def _source(stream: Stream) -> _Source:
+    common = ("ce_source", f"/poller/{stream.account_key}")
+    headers = {kind: _utf8((("ce_specversion", "1.0"), ("ce_type", TYPES[kind]), common)) for kind in TYPES}
+    return _Source(stream.id, len(f"{stream.account_key}/".encode()), headers)
+
+
+_CONTENT_TYPE = ("content-type", b"application/json")
+
+_observed_at = lru_cache(maxsize=64)(format_rfc3339)
+"""Remembered, because all events of a page were observed at one instant."""
 
 
 _json = msgspec.json.Encoder().encode
@@ -129,7 +154,7 @@ class Publisher:
 
     def __init__(self, *, partitions: int, privacy: Privacy, record_bytes_max: int = RECORD_BYTES_MAX) -> None:
         """``record_bytes_max``: what the topics take, should it be less than our own limit."""
-        self._partitions, self._privacy = partitions, privacy
+        self._partitions, self._privacy, self._plain = partitions, privacy, privacy.plain
         self._bytes_max = min(record_bytes_max, RECORD_BYTES_MAX)
         self._dead_bytes_max = min(DEAD_BYTES_MAX, self._bytes_max // 2)
 
@@ -137,16 +162,17 @@ class Publisher:
         """The events of one message. Raises Unpublishable, and whatever a row's content makes a library raise."""
         if not change.events:
             return []
-        text = change.copy.key
-        key = text.encode()
-        partition = partition_of(key, self._partitions)
-        message = self._privacy.apply(change.copy.observation.message)
-        encoded = [
-            Encoded(event.kind, _TOPICS[event.kind], partition, key, _value(event, message), _headers(event, text))
-            for event in change.events
-        ]
-        if max(event.size for event in encoded) > self._bytes_max:
-            raise Unpublishable("too_large")
+        key, message = change.copy.key.encode(), change.copy.observation.message
+        source = _source(change.events[0].stream)
+        partition = partition_of(key, self._partitions, source.key_bytes)
+        told = message if self._plain else self._privacy.apply(message)
+        encoded: list[Encoded] = []
+        for event in change.events:
+            time = occurred(event)
+            value = _value(event, told, source, time)
+            if len(value) + 3 * len(key) + HEADERS_BYTES > self._bytes_max:
+                raise Unpublishable("too_large")
+            encoded.append(Encoded(event.kind, _TOPICS[event.kind], partition, key, value, _headers(event, key, source, time)))
         return encoded
 
     def dead_letter(self, event: DeadLetter) -> Encoded:
@@ -181,31 +207,21 @@ def _is_json(value: bytes) -> bool:
     return True
 
 
-def _value(event: MessageEvent, message: Message) -> bytes:
-    """The JSON value of an event; privacy has been applied to ``message``."""
+def _value(event: MessageEvent, message: Message, source: _Source, time: str | None) -> bytes:
+    """The JSON value of an event; privacy has been applied to ``message``. ``time``: see :func:`occurred`."""
+    stream, observed_at = event.stream, _observed_at(event.observed)
     if isinstance(event, StatusChanged):
-        return _json(_status_change(event, message))
-    stream = event.stream
-    fields = {name: getattr(message, name) for name in Message.__struct_fields__}
-    return _json(
-        _Full(
-            provider=stream.provider,
-            account=stream.account,
-            stream=stream.id,
-            revision=event.revision,
-            observed_at=format_rfc3339(event.observed),
-            changed=None if isinstance(event, Created) else event.changed,
-            **fields,
-        )
-    )
+        return _json(_status_change(event, message, source.id, observed_at, time))
+    changed = None if isinstance(event, Created) else event.changed
+    envelope = _json(Envelope(stream.provider, stream.account, source.id, event.revision, observed_at, changed))
+    return _json(message)[:-1] + b"," + envelope[1:]
 
 
-def _status_change(event: StatusChanged, message: Message) -> StatusChange:
-    stream = event.stream
+def _status_change(event: StatusChanged, message: Message, stream: str, observed_at: str, time: str | None) -> StatusChange:
     return StatusChange(
-        provider=stream.provider,
-        account=stream.account,
-        stream=stream.id,
+        provider=event.stream.provider,
+        account=event.stream.account,
+        stream=stream,
         message_id=message.message_id,
         conversation_id=message.conversation_id,
         revision=event.revision,
@@ -214,27 +230,19 @@ def _status_change(event: StatusChanged, message: Message) -> StatusChange:
         status=message.status,
         provider_status=message.provider_status,
         final=message.final,
-        occurred_at=occurred(event),
+        occurred_at=time,
         sent_at=message.sent_at,
         delivered_at=message.delivered_at,
         received_at=message.received_at,
         error=message.error,
-        observed_at=format_rfc3339(event.observed),
+        observed_at=observed_at,
     )
 
 
-def _headers(event: MessageEvent, key: str) -> tuple[tuple[str, bytes], ...]:
-    return _utf8(
-        (
-            ("ce_specversion", "1.0"),
-            ("ce_type", TYPES[event.kind]),
-            ("ce_source", f"/poller/{event.stream.account_key}"),
-            ("ce_time", occurred(event)),
-            ("content-type", "application/json"),
-            ("ce_id", f"{key}:{event.revision}"),
-            ("ce_subject", event.message.message_id),
-        )
-    )
+def _headers(event: MessageEvent, key: bytes, source: _Source, time: str | None) -> tuple[tuple[str, bytes], ...]:
+    own = (_CONTENT_TYPE, ("ce_id", b"%b:%d" % (key, event.revision)), ("ce_subject", event.message.message_id.encode("utf-8", "replace")))
+    head = source.headers[event.kind]
+    return head + own if time is None else (*head, ("ce_time", time.encode("utf-8", "replace")), *own)
 
 
 def _utf8(headers: tuple[tuple[str, str | None], ...]) -> tuple[tuple[str, bytes], ...]:

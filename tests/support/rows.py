@@ -27,7 +27,8 @@ def observation(
     **fields: object,
 ) -> Observation:
     """A plausible outbound message; any field may be set."""
-    fields = {"direction": "outbound", "provider_status": status, "created_at": "2026-09-21T14:13:20Z", **fields}
+    usual = {"direction": "outbound", "channel": "unknown", "final": False, "provider_status": status, "created_at": "2026-09-21T14:13:20Z"}
+    fields = {**usual, **fields}
     message = Message(message_id=id_, status=status, text=text, **fields)  # pyright: ignore[reportArgumentType]
     return Observation(message=message, created=position, stamp=stamp, position=position)
 

@@ -15,7 +15,9 @@ USUAL = st.builds(
     st.datetimes(),
     st.sampled_from(["", ".0", ".000", ".120", ".5"]) | st.from_regex(r"\.[0-9]{1,9}", fullmatch=True),
 )
-ODD = st.sampled_from(["", "0", "9", "60", "Z", "z", "+01:00", "-0530", " ", "\t", ".", ",", ":", "-", "T", "t", "W01-1", "٣", "\ud800", "24"])
+ODD = st.sampled_from(
+    ["", "0", "9", "60", "Z", "z", "+01:00", "-0530", " ", "\t", ".", ",", ":", "-", "T", "t", "W01-1", "٣", "\ud800", "24"]
+)
 
 
 @st.composite

@@ -19,6 +19,7 @@ MESSAGES = st.builds(
     Message,
     message_id=st.just("m1"),
     status=st.just("sent"),
+    final=st.booleans(),
     channel=TEXTS,
     direction=TEXTS,
     created_at=TEXTS,
@@ -62,7 +63,10 @@ def test_remembered_values_are_few_and_short() -> None:
     """However many values come, only so many short ones are remembered, and they still have their own fingerprints."""
     prints = Fingerprints(KEY)
     for number in range(SHORT_VALUES + 100):
-        message = Message(message_id="m1", status="sent", created_at="long" * 5, conversation_id=str(number), text="t" * 13)
+        message = Message(
+            message_id="m1", status="sent", final=False, channel="sms", direction="inbound", created_at="long" * 5,
+            conversation_id=str(number), text="t" * 13,
+        )  # fmt: skip
         assert prints(message) == by_the_book(message)
     assert len(prints._short) <= SHORT_VALUES
     assert max(map(len, prints._short)) <= 12
