@@ -16,7 +16,7 @@ from ..kafka import public_topics as published
 from ..kafka import topics
 from ..kafka.client import Kafka
 from ..kafka.connect import connection_of
-from ..kafka.connection import quiet
+from ..kafka.connection import silence_fenced_futures
 from ..kafka.port import DEAD_LETTERS
 from ..model import Instant
 from ..publishing.state_records import Meta
@@ -46,7 +46,7 @@ def command(*, config: ConfigPath, from_: Annotated[Moment | None, Parameter(nam
 
 async def audit(config: Config, since: Instant | None) -> int:
     """Read the public topics and judge them; 1 when something is wrong. Raises Unavailable, Refused, Denied."""
-    quiet()
+    silence_fenced_futures()
     kafka = Kafka(connection_of(config))
     before = await _known(kafka)
     found = await published.stretches(kafka, since, expired=await _expired(kafka))

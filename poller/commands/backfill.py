@@ -1,7 +1,7 @@
 """``poller backfill``: ask the owner of a stream for a past range, and show how it goes.
 
-The request is a record in the stream's shard of the state topic; the worker that is assigned
-that partition sees it, works it, and keeps progress and result in the stream's cursor, so that
+The request is a record of the requests topic; the worker that owns the stream's shard sees it,
+works it, and keeps progress and result in the stream's cursor, so that
 killing this command, or the worker, loses nothing. Asking again is harmless.
 """
 
@@ -25,14 +25,14 @@ from ..coverage.cursor import Backfill, Cursor, Range
 from ..errors import Misused, StreamGone, Unauthorized, Unreachable
 from ..kafka.client import Kafka
 from ..kafka.connect import connection_of
-from ..kafka.connection import quiet
+from ..kafka.connection import silence_fenced_futures
 from ..kafka.partitioner import shard_of
-from ..kafka.port import STATE
+from ..kafka.port import REQUESTS, STATE
 from ..kafka.public_topics import places_of
 from ..model import MINUTE, SECOND, Instant, Stream
 from ..providers.contract import Provider, Window, recalled
 from ..providers.registry import provider_of
-from ..publishing.state_records import StoredBackoff, account_state_key, asked_key, cursor_key, decode_state, encode_state
+from ..publishing.state_records import StoredBackoff, account_state_key, cursor_key, decode_state, encode_state, request_key
 from ..times import format_rfc3339
 from .arguments import ConfigPath, Flag, Moment
 from .process import complete
@@ -83,13 +83,14 @@ def command(
 
 async def backfill(config: Config, stream_id: str, since: Instant, until: Instant, *, dry_run: bool) -> int:
     """Ask, wait and report. Raises Misused for a stream that is not configured, Unavailable, Refused; Unauthorized, Unreachable by the provider."""
-    quiet()
+    silence_fenced_futures()
     account, stream = _configured(config, stream_id)
     provider = provider_of(account.provider, account.options)
     if since >= until:
         raise Misused(f"--from {format_rfc3339(since)} is not before --to {format_rfc3339(until)}", fix="exchange them")
     kafka = Kafka(connection_of(config))
-    await places_of(kafka, STATE)
+    for role in (STATE, REQUESTS):
+        await places_of(kafka, role)
     watch = _Watch(kafka, shard_of(account.key, config.kafka.shards), stream)
     cursor = await watch.look()
     per_minute = QUOTA_SHARE * account.rate_count / account.rate_seconds * MINUTE / SECOND
@@ -175,7 +176,7 @@ class _Watch:
 
     async def ask(self, asked: BackfillRequest) -> None:
         """Write the request."""
-        await self._kafka.tell(self._shard, asked_key(self._stream.id), encode_state(asked))
+        await self._kafka.send_request(request_key(self._stream.id), encode_state(asked))
 
 
 async def _done(watch: _Watch, asked: BackfillRequest, provider: Provider, patience_s: float = STALLED_S) -> Backfill:

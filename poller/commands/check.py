@@ -14,7 +14,7 @@ from ..errors import KafkaError, ProviderError, Unauthorized
 from ..kafka import topics
 from ..kafka.client import Kafka
 from ..kafka.connect import connection_of
-from ..kafka.connection import quiet
+from ..kafka.connection import silence_fenced_futures
 from ..model import SECOND, Stream
 from ..polling.client.credentials import Credentials
 from ..polling.client.http import Fetcher
@@ -57,7 +57,7 @@ def command(*, config: ConfigPath, online: Flag = False) -> int:
 
 async def check(config: Config) -> int:
     """Kafka and every account, one line each; the exit code of the worst."""
-    quiet()
+    silence_fenced_futures()
     found: list[tuple[int, str]] = []
     with anyio.move_on_after(ANSWER_S - 1) as scope:
         async with anyio.create_task_group() as tasks:

@@ -27,7 +27,7 @@ from ..errors import Refused, WrongState
 from ..kafka import topics
 from ..kafka.client import Kafka
 from ..kafka.connect import connection_of
-from ..kafka.connection import quiet
+from ..kafka.connection import silence_fenced_futures
 from ..kafka.partitioner import shard_of
 from ..kafka.port import DEAD_LETTERS, STATE
 from ..kafka.public_topics import Published, Stretch, read, stretches
@@ -62,7 +62,7 @@ def command(*, config: ConfigPath) -> int:
 
 
 async def _rebuild(config: Config) -> int:
-    quiet()
+    silence_fenced_futures()
     found = await rebuild(
         Kafka(connection_of(config)), replication_factor=config.kafka.replication_factor, say=lambda what: print(what, file=sys.stderr)
     )

@@ -28,7 +28,7 @@ from ..errors import Refused, WrongState
 from ..kafka import topics
 from ..kafka.client import Kafka
 from ..kafka.connect import connection_of
-from ..kafka.connection import quiet
+from ..kafka.connection import silence_fenced_futures
 from ..kafka.partitioner import shard_of
 from ..kafka.port import STATE, Stored
 from ..kafka.public_topics import shards_that_published
@@ -58,7 +58,7 @@ def command(*, config: ConfigPath, shards: Annotated[int, Parameter(validator=va
 
 
 async def _reshard(config: Config, shards: int) -> int:
-    quiet()
+    silence_fenced_futures()
     moved = await reshard(
         Kafka(connection_of(config)),
         shards,

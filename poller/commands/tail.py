@@ -12,7 +12,7 @@ from ..config.load import Config, load
 from ..errors import Misused
 from ..kafka.client import Kafka
 from ..kafka.connect import connection_of
-from ..kafka.connection import quiet
+from ..kafka.connection import silence_fenced_futures
 from ..kafka.public_topics import Published, follow
 from ..model import Instant
 from .arguments import ConfigPath, Flag, Moment
@@ -73,7 +73,7 @@ class _Wanted:
 
 async def tail(config: Config, wanted: _Wanted, *, json: bool) -> None:
     """Print events on and on. Raises Unavailable, Refused, Denied."""
-    quiet()
+    silence_fenced_futures()
     colours = sys.stdout.isatty() and "NO_COLOR" not in os.environ
     async for event in follow(Kafka(connection_of(config)), wanted.role, since=wanted.since):
         if event in wanted:

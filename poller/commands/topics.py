@@ -9,7 +9,7 @@ from ..errors import ConfigError
 from ..kafka import topics
 from ..kafka.client import Kafka
 from ..kafka.connect import connection_of
-from ..kafka.connection import quiet
+from ..kafka.connection import silence_fenced_futures
 from .arguments import ConfigPath, Flag
 from .exit_codes import ExitCode
 from .process import complete
@@ -58,7 +58,7 @@ def wanted_topics(config: Config, *, replicas: int | None = None) -> tuple[topic
 
 async def _plan(config: Config, *, create: bool) -> int:
     """Print what is wanted, and what differs; create what is missing if asked to. Raises ConfigError for what stands in the way."""
-    quiet()
+    silence_fenced_futures()
     kafka, file = Kafka(connection_of(config)), config.kafka
     there = await topics.inspect(kafka)
     plan = topics.compare(kafka.connection.topics, there, partitions=file.partitions, shards=file.shards)

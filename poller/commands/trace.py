@@ -8,7 +8,7 @@ from ..config.load import Config, load
 from ..errors import Misused
 from ..kafka.client import Kafka
 from ..kafka.connect import connection_of
-from ..kafka.connection import quiet
+from ..kafka.connection import silence_fenced_futures
 from ..kafka.port import PUBLIC
 from ..kafka.public_topics import Published, events_of
 from ..model import encode_id
@@ -37,7 +37,7 @@ def command(key: str, *, config: ConfigPath) -> int:
 
 async def trace(config: Config, key: str) -> int:
     """Print the history of one message. Raises Misused for what is no key, Unavailable, Refused, Denied."""
-    quiet()
+    silence_fenced_futures()
     wanted = _key(key)
     kafka = Kafka(connection_of(config))
     found = [event for role in PUBLIC async for event in events_of(kafka, role, wanted)]

@@ -100,14 +100,14 @@ class Topics(_Model):
 
     @model_validator(mode="after")
     def _distinct(self) -> Topics:
-        names = [*self.by_role().values(), self.requests]
+        names = list(self.by_role().values())
         if len(set(names)) < len(names):
             raise wrong("two topics have the same name; expected different names; fix: rename one")
         return self
 
     def by_role(self) -> dict[str, str]:
-        """Role to name, of the topics that hold events and state."""
-        return {"messages": self.messages, "status": self.status, "dead_letters": self.dead_letters, "state": self.state}
+        """Role to name."""
+        return {role: getattr(self, role) for role in ("messages", "status", "dead_letters", "state", "requests")}
 
 
 class Kafka(_Model):

@@ -21,7 +21,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from ..errors import Unavailable
 from . import public_topics
 from .connection import CLOSE_GRACE_S, REQUEST_TIMEOUT_MS, STALLED_S, Connection, _end_consumer, _end_producer, refusal
-from .port import STATE, Chunk, LogEnd, Membership, Stored
+from .port import REQUESTS, STATE, Chunk, LogEnd, Membership, Stored
 from .translate import START_TIMEOUT_S, TRANSACTION_TIMEOUT_MS, mapped
 from .writer import KafkaWriter
 
@@ -31,6 +31,8 @@ STABLE_TIMEOUT_S = 60.0
 BATCH_BYTES_MAX = 256 * 1024
 FETCH_BYTES_MAX = 1 << 20
 POLL_MS = 50
+REQUESTS_WAIT_MS = 2_000
+"""How long a fetch of requests waits at the broker; an answer comes at once where there is something."""
 
 
 class Kafka:
@@ -49,7 +51,7 @@ class Kafka:
             transactional_id=f"{link.topics[STATE]}-{shard}",
             transaction_timeout_ms=TRANSACTION_TIMEOUT_MS,
             request_timeout_ms=REQUEST_TIMEOUT_MS,
-            max_batch_size=BATCH_BYTES_MAX,
+            max_batch_size=min(BATCH_BYTES_MAX, link.message_bytes_max),
             compression_type="zstd",
             **link.client,
         )
@@ -145,8 +147,8 @@ class Kafka:
         """See :class:`poller.port.Log`."""
         return await public_topics.has_published(self, shard, accounts)
 
-    async def tell(self, shard: int, key: bytes, value: bytes) -> None:
-        """Write a request for a shard's owner, outside of any transaction. Raises Unavailable, Refused."""
+    async def send_request(self, key: bytes, value: bytes) -> None:
+        """Ask something of the workers, outside of any transaction. Raises Unavailable, Refused."""
         link = self.connection
         producer = AIOKafkaProducer(
             bootstrap_servers=link.bootstrap, client_id=link.worker, request_timeout_ms=REQUEST_TIMEOUT_MS, acks="all", **link.client
@@ -154,11 +156,24 @@ class Kafka:
         try:
             with anyio.fail_after(START_TIMEOUT_S):
                 await producer.start()
-                await producer.send_and_wait(link.topics[STATE], value, key, partition=shard)
+                await producer.send_and_wait(link.topics[REQUESTS], value, key)
         except (ak.KafkaError, OSError, TimeoutError) as error:
             raise mapped(await refusal(link, error), None, right="Write") from None
         finally:
             await _end_producer(producer)
+
+    async def requests(self) -> AsyncIterator[Stored]:
+        """See :class:`poller.port.Log`. From the end on: a command repeats what nobody has taken up."""
+        name = self.connection.topics[REQUESTS]
+        async with self.admin() as admin:
+            [topic] = await admin.describe_topics([name])
+        async with self.consumer(auto_offset_reset="latest", fetch_max_wait_ms=REQUESTS_WAIT_MS) as consumer:
+            consumer.assign([TopicPartition(name, part["partition"]) for part in topic["partitions"]])
+            await consumer.seek_to_end()
+            while True:
+                for records in (await consumer.getmany(timeout_ms=REQUESTS_WAIT_MS)).values():
+                    for record in records:
+                        yield Stored(record.key or b"", record.value)
 
     def membership(self) -> AbstractAsyncContextManager[Membership]:
         """See :class:`poller.port.Log`."""

@@ -35,6 +35,8 @@ class Connection(Struct, frozen=True, kw_only=True):
     instance_id: str | None = None
     worker: str = "poller"
     """A name that tells this worker from the others in the group; stable across restarts for static membership."""
+    message_bytes_max: int = 1 << 20
+    """The largest batch that every topic takes."""
     client: dict[str, Any] = {}
     """Security arguments of every aiokafka client."""
 
@@ -53,7 +55,7 @@ class Clients(Protocol):
         ...
 
 
-def quiet() -> None:
+def silence_fenced_futures() -> None:
     """Drop aiokafka's "exception was never retrieved" reports of its own futures after a fencing, and nothing else."""
 
     def handler(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

@@ -20,7 +20,7 @@ from aiokafka.errors import KafkaError as ClientError
 from ..errors import ConfigError, Denied, KafkaError, Refused
 from .assignor import Rendezvous
 from .connection import REQUEST_TIMEOUT_MS, Connection, _end_consumer
-from .port import ASKED, STATE, Ownership, Stored
+from .port import STATE, Ownership
 from .translate import START_TIMEOUT_S, mapped
 
 RETRY_S = 1.0
@@ -35,10 +35,6 @@ The broker gives the seat to whoever joins last, so two workers of one name evic
 ever. Once may be an administrator, or a broker that lost the group.
 """
 
-ASKED_MAX = 1000
-FETCH_BYTES = 64 << 10
-"""Of each shard's log, which is read only for what commands ask: little at a time."""
-
 
 class Member(ConsumerRebalanceListener):
     """See :class:`poller.port.Membership`."""
@@ -51,21 +47,6 @@ class Member(ConsumerRebalanceListener):
         self._trouble: KafkaError | None = None
         self._evictions: list[float] = []
         self._good = -math.inf
-        self._asked: list[tuple[int, Stored]] = []
-        self._heard = anyio.Event()
-
-    async def requests(self) -> list[tuple[int, Stored]]:
-        """What was asked of the owner of a shard since the last call; the newest only, should nobody listen."""
-        await self._heard.wait()
-        self._heard = anyio.Event()
-        found, self._asked = self._asked, []
-        return found
-
-    def hear(self, requests: list[tuple[int, Stored]]) -> None:
-        """Requests that were written."""
-        self._asked = [*self._asked, *requests][-ASKED_MAX:]
-        if requests:
-            self._heard.set()
 
     async def next(self) -> Ownership:
         """Wait for the next answer; only the newest is kept. Raises Refused, ConfigError when the broker will not have us."""
@@ -176,7 +157,6 @@ async def _sit(link: Connection, seat: Member) -> None:
         group_instance_id=link.instance_id,
         enable_auto_commit=False,
         auto_offset_reset="latest",
-        max_partition_fetch_bytes=FETCH_BYTES,
         session_timeout_ms=session_ms,
         heartbeat_interval_ms=max(100, min(HEARTBEAT_MS, session_ms // 5)),
         rebalance_timeout_ms=session_ms,
@@ -191,8 +171,8 @@ async def _sit(link: Connection, seat: Member) -> None:
             await consumer.start()
         _listen(consumer, seat)
         while True:
-            for place, records in (await consumer.getmany(timeout_ms=TICK_MS)).items():
-                seat.hear([(place.partition, Stored(r.key or b"", r.value)) for r in records if (r.key or b"")[:1] == ASKED])
+            consumer.pause(*consumer.assignment())  # the seat is all we want of the group; the log is read elsewhere
+            await consumer.getmany(timeout_ms=TICK_MS)
     finally:
         await _end_consumer(consumer)
 

@@ -14,11 +14,8 @@ from msgspec import Struct
 
 from ..errors import KafkaError
 
-MESSAGES, STATUS, DEAD_LETTERS, STATE = "messages", "status", "dead_letters", "state"
-"""The four roles of topics; the port maps them to the configured names."""
-
-ASKED = b"b"
-"""The first byte of the keys of requests."""
+MESSAGES, STATUS, DEAD_LETTERS, STATE, REQUESTS = "messages", "status", "dead_letters", "state", "requests"
+"""The roles of topics; the port maps them to the configured names."""
 
 PUBLIC = (MESSAGES, STATUS, DEAD_LETTERS)
 
@@ -35,7 +32,7 @@ class Record(NamedTuple):
 
 
 class Stored(NamedTuple):
-    """One record of the state topic as it was read back."""
+    """One record of the state topic, or a request, as it was read back."""
 
     key: bytes
     value: bytes | None
@@ -107,6 +104,10 @@ class Log(Protocol):
         """Committed records in ``[since, until)``. Raises OffsetGone, Unavailable."""
         ...
 
+    def requests(self) -> AsyncIterator[Stored]:
+        """What commands ask from now on, on and on. Raises Unavailable, Refused."""
+        ...
+
     def membership(self) -> AbstractAsyncContextManager[Membership]:
         """Join the group for as long as the block lasts."""
         ...
@@ -117,10 +118,6 @@ class Membership(Protocol):
 
     async def next(self) -> Ownership:
         """Wait for the next complete answer (only the newest is kept)."""
-        ...
-
-    async def requests(self) -> list[tuple[int, Stored]]:
-        """Wait for requests that commands write to the shards we own: (shard, record) since the last call."""
         ...
 
     def fresh(self) -> bool:

@@ -1,4 +1,4 @@
-"""The four topics: what they must be, what is there, and what differs, with the fix."""
+"""The five topics: what they must be, what is there, and what differs, with the fix."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from msgspec import Struct
 from ..errors import Refused, Unavailable
 from ..model import DAY, Instant
 from .client import Kafka
-from .port import STATE
+from .port import PUBLIC, REQUESTS, STATE
 from .translate import mapped
 
 KEPT = {
@@ -24,6 +24,18 @@ KEPT = {
     "min.cleanable.dirty.ratio": "0.2",
 }
 """Settings of a new state topic. Tombstones stay for a week, so that a cache up to that age is good."""
+
+REQUESTS_KEPT = {"cleanup.policy": "delete", "retention.ms": str(86_400_000)}
+"""Settings of a new topic for requests: a command repeats what nobody has taken up."""
+
+BYTES_MAX_WANTED = 1_048_588
+"""Kafka's own default of max.message.bytes: it takes every record that we make."""
+
+BYTES_MAX_LEAST = 64 << 10
+"""With a smaller max.message.bytes the state of a stream may not fit."""
+
+BATCH_OVERHEAD_BYTES = 512
+"""Of a batch and its record, beside the record's key, value and headers."""
 
 APPEAR_S = 15.0
 
@@ -35,6 +47,11 @@ class Found(Struct, frozen=True):
     partitions: int
     replicas: int
     settings: dict[str, str]
+
+    @property
+    def bytes_max(self) -> int:
+        """The largest batch that it takes."""
+        return int(self.settings.get("max.message.bytes", BYTES_MAX_WANTED))
 
 
 class Wanted(Struct, frozen=True):
@@ -57,9 +74,9 @@ def wanted(
     """
     public = {"cleanup.policy": "delete"} | ({} if retention is None else {"retention.ms": str(retention // 1000)})
     in_sync = {"min.insync.replicas": "2"} if replicas is not None and replicas >= 3 else {}
+    kept, count = {STATE: KEPT, REQUESTS: REQUESTS_KEPT}, {STATE: shards, REQUESTS: 1}
     return tuple(
-        Wanted(role, name, shards if role == STATE else partitions, replicas, (KEPT if role == STATE else public) | in_sync)
-        for role, name in names.items()
+        Wanted(role, name, count.get(role, partitions), replicas, kept.get(role, public) | in_sync) for role, name in names.items()
     )
 
 
@@ -74,28 +91,65 @@ class Plan(Struct, frozen=True):
 
 def compare(names: dict[str, str], found: dict[str, Found], *, partitions: int, shards: int) -> Plan:
     """The plan for the topics of a configuration. Pure."""
-    create: list[str] = []
-    problems: list[str] = []
+    there = {role: found[name] for role, name in names.items() if name in found}
+    problems = _partitions(there, partitions=partitions, shards=shards)
     warnings: list[str] = []
-    for role, name in names.items():
-        topic = found.get(name)
-        if topic is None:
-            create.append(role)
-            continue
-        wanted, key = (shards, "kafka.shards") if role == STATE else (partitions, "kafka.partitions")
-        if topic.partitions != wanted:
-            problems.append(f"topic {name}: it has {topic.partitions} partitions; expected {wanted}; fix: set {key} to {topic.partitions}")
+    for role, topic in there.items():
         policy, right = topic.settings.get("cleanup.policy", "delete"), "compact" if role == STATE else "delete"
         if policy != right:
-            problems.append(f"topic {name}: cleanup.policy is {policy}; expected {right}; fix: alter the topic's cleanup.policy to {right}")
+            problems.append(
+                f"topic {topic.name}: cleanup.policy is {policy}; expected {right}; fix: alter the topic's cleanup.policy to {right}"
+            )
         in_sync = int(topic.settings.get("min.insync.replicas", "1"))
         if topic.replicas >= 3 and in_sync < 2:
             problems.append(
-                f"topic {name}: min.insync.replicas is {in_sync}; expected 2 or more; fix: alter the topic's min.insync.replicas to 2"
+                f"topic {topic.name}: min.insync.replicas is {in_sync}; expected 2 or more; fix: alter the topic's min.insync.replicas to 2"
             )
         if topic.replicas == 1:
-            warnings.append(f"topic {name}: only one replica; a lost disk loses it")
-    return Plan(tuple(create), tuple(problems), tuple(warnings))
+            warnings.append(f"topic {topic.name}: only one replica; a lost disk loses it")
+        if topic.bytes_max < BYTES_MAX_LEAST:
+            problems.append(
+                f"topic {topic.name}: max.message.bytes is {topic.bytes_max}; expected {BYTES_MAX_LEAST} or more; "
+                f"fix: alter the topic's max.message.bytes to {BYTES_MAX_WANTED}"
+            )
+        elif topic.bytes_max < BYTES_MAX_WANTED and role != REQUESTS:
+            warnings.append(
+                f"topic {topic.name}: max.message.bytes is {topic.bytes_max}; rows over {record_bytes_max(names, found)} bytes become "
+                f"dead letters; fix: alter the topic's max.message.bytes to {BYTES_MAX_WANTED}"
+            )
+    return Plan(tuple(role for role, name in names.items() if name not in found), tuple(problems), tuple(warnings))
+
+
+def _partitions(there: dict[str, Found], *, partitions: int, shards: int) -> list[str]:
+    """What is wrong with the numbers of partitions: one problem, with one fix, for all public topics together."""
+    problems: list[str] = []
+    state, public = there.get(STATE), [topic for role, topic in there.items() if role in PUBLIC]
+    if state is not None and state.partitions != shards:
+        problems.append(
+            f"topic {state.name}: it has {state.partitions} partitions; expected {shards}; fix: set kafka.shards to {state.partitions}"
+        )
+    most = max((topic.partitions for topic in public), default=partitions)
+    if {topic.partitions for topic in public} == {partitions} or not public:
+        return problems
+    have = ", ".join(f"{topic.name} {topic.partitions}" for topic in public)
+    fewer = [topic.name for topic in public if topic.partitions < most]
+    if fewer:
+        moved = "; keys move to other partitions, so a message's events are in order by revision only from then on"
+        fix = f"add partitions to {', '.join(fewer)} until they have {most}, and set kafka.partitions to {most}{moved}"
+    else:
+        fix = f"set kafka.partitions to {most}"
+    problems.append(f"the public topics have other numbers of partitions: {have}; expected {partitions} each; fix: {fix}")
+    return problems
+
+
+def record_bytes_max(names: dict[str, str], found: dict[str, Found]) -> int:
+    """The largest record that every public topic takes, in bytes of key, value and headers."""
+    return min((found[names[role]].bytes_max for role in PUBLIC if names[role] in found), default=BYTES_MAX_WANTED) - BATCH_OVERHEAD_BYTES
+
+
+def batch_bytes_max(found: dict[str, Found]) -> int:
+    """The largest batch that every topic takes."""
+    return min((topic.bytes_max for topic in found.values()), default=BYTES_MAX_WANTED) - BATCH_OVERHEAD_BYTES
 
 
 def retention(found: dict[str, Found], names: dict[str, str]) -> Instant:

@@ -100,8 +100,8 @@ def cursor_key(stream_id: str) -> bytes:
     return Kind.CURSOR + stream_id.encode()
 
 
-def asked_key(stream_id: str) -> bytes:
-    """State key of a request for a backfill; written by the command, never by a worker."""
+def request_key(stream_id: str) -> bytes:
+    """Key of a request for a backfill; written by the command, never by a worker."""
     return Kind.REQUEST + stream_id.encode()
 
 

@@ -150,6 +150,6 @@ class Telemetry:
         """Something that the configuration names cannot be used now."""
         self._log.say("warning", "configuration_warning", text, **facts)
 
-    def request_unreadable(self, shard: int) -> None:
-        """What a command wrote for this worker cannot be read."""
-        self._log.say("warning", "request_unreadable", f"a request to shard {shard} cannot be read", shard=shard)
+    def request_unreadable(self) -> None:
+        """What a command wrote for the workers cannot be read."""
+        self._log.say("warning", "request_unreadable", "a request in the requests topic cannot be read")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import signal
 from collections.abc import AsyncIterable
 from functools import partial
 
 import anyio
+from msgspec.structs import replace
 
 from .. import __version__
 from ..clock import SystemClock
@@ -16,10 +18,9 @@ from ..errors import ConfigError, Denied, Refused, Unavailable, WrongState
 from ..kafka import topics
 from ..kafka.client import Kafka
 from ..kafka.connect import connection_of
-from ..kafka.connection import Connection, quiet
+from ..kafka.connection import Connection, silence_fenced_futures
 from ..kafka.partitioner import shard_of
 from ..kafka.port import STATE, Log
-from ..model import Instant
 from ..publishing.cache import CacheDirectory
 from ..publishing.restore import newest_meta
 from ..publishing.shard_state import claim
@@ -41,7 +42,7 @@ WATCH_S = 4.0
 
 async def run(config: Config) -> None:
     """The daemon, until SIGTERM, SIGINT or SIGHUP. Raises ConfigError for what only the operator can mend."""
-    quiet()
+    silence_fenced_futures()
     link = connection_of(config)
     telemetry = Telemetry(version=__version__, level=config.log.level, form=form_of(config.log.format), worker=link.worker)
     signals = ending_signals()
@@ -49,6 +50,10 @@ async def run(config: Config) -> None:
         await _Daemon(config, link, store, telemetry, received).run()
     for number in signals:
         signal.signal(number, signal.SIG_IGN)  # a clean stop that is told to stop once more is still one
+
+
+SLOW_S = 5.0
+"""An attempt to reach Kafka that takes longer than this is said while it lasts."""
 
 
 class _Daemon:
@@ -63,6 +68,7 @@ class _Daemon:
         self._started = self._clock.now()
         self._worker: Worker | None = None
         self._problem: Trouble | None = None
+        self._attempt_began = math.inf
         self._stop, self._finished = anyio.Event(), anyio.Event()
 
     async def run(self) -> None:
@@ -93,23 +99,37 @@ class _Daemon:
             await self._clock.sleep(WATCH_S)
             if self._worker is not None:
                 self._worker.watch()
+            elif self._clock.monotonic() - self._attempt_began > SLOW_S:
+                error = Unavailable("Kafka does not answer", fix="check kafka.bootstrap_servers, and that the brokers run")
+                self._problem = self._problem or Trouble(kind=error.kind, text=str(error), since=self._clock.now())
+                self._telemetry.kafka_trouble(error, "start")
 
     async def _work(self) -> None:
         kafka = Kafka(self._link)
-        retention = await self._prepare(kafka)
+        found = await self._prepare(kafka)
+        names = self._link.topics
+        kafka = Kafka(replace(self._link, message_bytes_max=topics.batch_bytes_max(found)))
         self._worker = Worker(
-            self._config, kafka, self._store, clock=self._clock, telemetry=self._telemetry, retention=retention, name=self._link.worker
+            self._config,
+            kafka,
+            self._store,
+            clock=self._clock,
+            telemetry=self._telemetry,
+            name=self._link.worker,
+            retention=topics.retention(found, names),
+            record_bytes_max=topics.record_bytes_max(names, found),
         )
         await self._worker.run(self._stop)
         if self._stop.is_set():
             self._finished.set()
             await anyio.sleep_forever()
 
-    async def _prepare(self, kafka: Kafka) -> Instant:
-        """Wait for Kafka, create what is missing, audit what is there; the state topic's delete.retention.ms."""
+    async def _prepare(self, kafka: Kafka) -> dict[str, topics.Found]:
+        """Wait for Kafka, create what is missing, audit what is there; the topics as they are."""
         while True:
             try:
-                retention = await self._audit(kafka)
+                self._attempt_began = self._clock.monotonic()
+                found = await self._audit(kafka)
                 await self._whose(kafka)
             except (Unavailable, Denied) as error:
                 since = self._problem.since if self._problem is not None and self._problem.kind == error.kind else self._clock.now()
@@ -121,23 +141,25 @@ class _Daemon:
             else:
                 self._problem = None
                 self._telemetry.well("start")
-                return retention
+                return found
 
-    async def _audit(self, kafka: Kafka) -> Instant:
+    async def _audit(self, kafka: Kafka) -> dict[str, topics.Found]:
         names, file = kafka.connection.topics, self._config.kafka
         if await topics.exists(kafka, topics.copy_name(names[STATE])):
             raise WrongState("the number of shards is being changed", fix="let poller reshard end; where it was killed, run it again")
-        plan = topics.compare(names, await topics.inspect(kafka), partitions=file.partitions, shards=file.shards)
+        found = await topics.inspect(kafka)
+        plan = topics.compare(names, found, partitions=file.partitions, shards=file.shards)
         if plan.create and not plan.problems:
             await topics.create(
                 kafka, plan.create, partitions=file.partitions, replication_factor=file.replication_factor, retention=file.retention
             )
-            plan = topics.compare(names, await topics.inspect(kafka), partitions=file.partitions, shards=file.shards)
+            found = await topics.inspect(kafka)
+            plan = topics.compare(names, found, partitions=file.partitions, shards=file.shards)
         if plan.problems:
             raise ConfigError([f"{self._config.path}: kafka.topics: {problem}" for problem in plan.problems])
         for warning in plan.warnings:
             self._telemetry.topics_warning(warning)
-        return topics.retention(await topics.inspect(kafka), names)
+        return found
 
     async def _whose(self, kafka: Log) -> None:
         """Look whose state this is before anything is fenced: another installation must not be disturbed.

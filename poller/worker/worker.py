@@ -17,7 +17,7 @@ from ..clock import SystemClock
 from ..config.accounts import Account as AccountConfig
 from ..config.load import Config
 from ..config.stream_names import stream_names
-from ..errors import Broken, PollerError, Unavailable
+from ..errors import Broken, KafkaError, PollerError, Unavailable
 from ..kafka.partitioner import shard_of
 from ..kafka.port import Log, Membership, Ownership
 from ..model import SECOND, Instant
@@ -26,7 +26,7 @@ from ..polling.client.transport import Transport
 from ..polling.pictures import no_state
 from ..publishing.cache import CacheDirectory
 from ..publishing.commit import Committer
-from ..publishing.events import Publisher
+from ..publishing.events import RECORD_BYTES_MAX, Publisher
 from ..publishing.privacy import Privacy
 from ..publishing.state_records import decode_state
 from ..telemetry.facts import Telemetry
@@ -37,6 +37,9 @@ from .shard import Settings, Shard
 from .unending import unending
 
 SILENT = "Kafka has not answered heartbeats for half a session: polling waits"
+
+LISTEN_AGAIN_S = 2.0
+"""Seconds before requests are followed again after trouble."""
 
 DRAIN_S = 17.0
 """What a clean stop leaves the shards, within its twenty seconds."""
@@ -60,6 +63,7 @@ class Worker:
         clock: SystemClock,
         telemetry: Telemetry,
         retention: Instant,
+        record_bytes_max: int = RECORD_BYTES_MAX,
         transport: Transport | None = None,
         name: str = "",
     ) -> None:
@@ -76,7 +80,7 @@ class Worker:
         privacy = config.privacy
         key = privacy.key.read().encode() if privacy.key else b""
         self._privacy = Privacy(numbers=privacy.numbers, text=privacy.text, original_dead_letters=privacy.original_dead_letters, key=key)
-        self._publisher = Publisher(partitions=config.kafka.partitions, privacy=self._privacy)
+        self._publisher = Publisher(partitions=config.kafka.partitions, privacy=self._privacy, record_bytes_max=record_bytes_max)
         self._settings = Settings(
             log=log,
             group=config.kafka.group,
@@ -97,6 +101,7 @@ class Worker:
         """Own and run shards until ``stop``; then drain them, and leave the group last."""
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(unending, "following the group", partial(self._follow, tasks))
+            tasks.start_soon(unending, "listening for requests", self._listen)
             await stop.wait()
             self._draining = True
             await self._drain()
@@ -104,19 +109,29 @@ class Worker:
 
     async def _follow(self, tasks: TaskGroup) -> None:
         async with self._log.membership() as self._membership:
-            tasks.start_soon(unending, "listening for requests", partial(self._listen, self._membership))
             while True:
                 self._take(await self._membership.next(), tasks)
 
-    async def _listen(self, membership: Membership) -> None:
-        """Requests that commands have written to our shards."""
+    async def _listen(self) -> None:
+        """Follow what commands ask, through any outage."""
         while True:
-            for shard, (key, value) in await membership.requests():
-                try:
-                    if shard in self._shards and value:
-                        self._shards[shard].backfill(key[1:].decode(), decode_state(key, value))
-                except (PollerError, UnicodeDecodeError):
-                    self._telemetry.request_unreadable(shard)
+            try:
+                async for key, value in self._log.requests():
+                    self._telemetry.well("requests")
+                    self._ask(key, value)
+            except KafkaError as error:
+                self._telemetry.kafka_trouble(error, "requests")
+            await self._clock.sleep(LISTEN_AGAIN_S)
+
+    def _ask(self, key: bytes, value: bytes | None) -> None:
+        """Hand a request to the shard of its stream, if that is ours."""
+        try:
+            stream_id = key[1:].decode()
+            shard = self._shards.get(shard_of(stream_id.rpartition("/")[0], self.config.kafka.shards))
+            if shard is not None and value:
+                shard.backfill(stream_id, decode_state(key, value))
+        except (PollerError, UnicodeDecodeError):
+            self._telemetry.request_unreadable()
 
     def _take(self, owned: Ownership, tasks: TaskGroup) -> None:
         """Start and stop what the group says; during a rebalance what runs keeps running."""

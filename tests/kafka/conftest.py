@@ -27,4 +27,4 @@ def kafka() -> Iterator[Cluster]:
 def names() -> dict[str, str]:
     """Fresh topic names, by role."""
     mark = uuid.uuid4().hex[:8]
-    return {role: f"{role}-{mark}" for role in ("messages", "status", "dead_letters", "state")}
+    return {role: f"{role}-{mark}" for role in ("messages", "status", "dead_letters", "state", "requests")}

@@ -96,7 +96,7 @@ class Installation:
 def installation(kafka: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     """A daemon against the hostile provider."""
     server = hostile_http.serve()
-    names = {role: f"daemon-{role}" for role in ("messages", "status", "dead_letters", "state")}
+    names = {role: f"daemon-{role}" for role in ("messages", "status", "dead_letters", "state", "requests")}
     folder = tmp_path_factory.mktemp("daemon")
     one = Installation(folder, kafka.bootstrap, names, f"http://127.0.0.1:{server.server_address[1]}")
     with (folder / "log").open("wb") as log:

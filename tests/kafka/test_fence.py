@@ -13,7 +13,7 @@ from poller.demo.kafka.broker import Cluster
 from poller.demo.kafka.reader import Reader
 from poller.errors import Fenced
 from poller.kafka.client import Kafka
-from poller.kafka.connection import Connection, quiet
+from poller.kafka.connection import Connection, silence_fenced_futures
 from poller.kafka.port import Writer
 from poller.kafka.topics import create
 from poller.model import DAY
@@ -71,7 +71,7 @@ class Owner:
 
 async def created(kafka: Cluster, names: dict[str, str], tmp_path: Path, *, fence_first: bool) -> int:
     """How often the one message is created when a paused owner goes on in the middle of the takeover."""
-    quiet()
+    silence_fenced_futures()
     link = Kafka(Connection(bootstrap=kafka.bootstrap, topics=names, shards=4, group="g"))
     await create(link, tuple(names), partitions=4, replication_factor=None)
     with CacheDirectory(tmp_path / "old") as one, CacheDirectory(tmp_path / "new") as two:

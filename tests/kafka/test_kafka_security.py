@@ -36,7 +36,7 @@ class Visitor:
 
     def __init__(self, door: Secured, way: str, **other: object) -> None:
         mark = uuid.uuid4().hex[:8]
-        self.names = {role: f"{role}-{mark}" for role in ("messages", "status", "dead_letters", "state")}
+        self.names = {role: f"{role}-{mark}" for role in ("messages", "status", "dead_letters", "state", "requests")}
         self.group = f"group-{mark}"
         account = {"name": "c", "provider": "stuut", "base_url": "http://127.0.0.1:1", "credentials": {"token": {"file": "token"}}}
         value = {

@@ -10,7 +10,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from poller.errors import Fenced, OffsetGone
 from poller.kafka.client import Kafka
-from poller.kafka.connection import Connection, quiet
+from poller.kafka.connection import Connection, silence_fenced_futures
 from poller.kafka.port import Log, Record, Stored
 from tests.support.fake_kafka import FakeCluster, FakeLog
 
@@ -23,7 +23,7 @@ async def log(request: pytest.FixtureRequest, names: dict[str, str]) -> AsyncIte
     if request.param == "fake":
         yield FakeLog(FakeCluster(4))
         return
-    quiet()
+    silence_fenced_futures()
     bootstrap = request.getfixturevalue("kafka").bootstrap
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     await admin.start()

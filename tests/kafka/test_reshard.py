@@ -21,7 +21,7 @@ from poller.errors import WrongState
 from poller.kafka import topics
 from poller.kafka.client import Kafka
 from poller.kafka.connect import connection_of
-from poller.kafka.connection import quiet
+from poller.kafka.connection import silence_fenced_futures
 from poller.model import SECOND, Instant
 from poller.publishing.state_records import Meta
 from tests.support.trial import Trial, faults, now
@@ -90,7 +90,7 @@ async def test_the_number_of_shards_changes_and_nothing_else(
     kafka: Cluster, names: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """4 to 7, dying at many steps, then to 3: the daemon goes on, each message once, revisions and transactions without a gap."""
-    quiet()
+    silence_fenced_futures()
     trial = Trial(tmp_path, kafka.bootstrap, names, seed=3)
     async with trial.providers():
         await polled_for(trial, 40)
@@ -116,7 +116,7 @@ async def test_a_worker_stands_in_the_way_and_an_unfinished_change_in_a_workers(
     kafka: Cluster, names: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A live member of the group is refused with the fix; while the copy exists no worker starts."""
-    quiet()
+    silence_fenced_futures()
     trial = Trial(tmp_path, kafka.bootstrap, names, seed=4, session="6s")
     async with trial.providers():
         process = trial.start()
@@ -144,7 +144,7 @@ async def test_a_lost_state_topic_is_made_again_from_what_was_published(
     As docs/scale.md says, contents that changed while there was no state are adopted without an event; nothing else may differ.
     Until the rebuild has ended no worker starts, and a state that is whole is not rebuilt.
     """
-    quiet()
+    silence_fenced_futures()
     trial = Trial(tmp_path, kafka.bootstrap, names, seed=6)
     async with trial.providers():
         stopped = await polled_for(trial, 20)

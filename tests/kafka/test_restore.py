@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from poller.demo.kafka.broker import Cluster
 from poller.errors import CorruptState
 from poller.kafka.client import Kafka
-from poller.kafka.connection import Connection, quiet
+from poller.kafka.connection import Connection, silence_fenced_futures
 from poller.kafka.port import Chunk, LogEnd
 from poller.model import DAY
 from poller.publishing.cache import CacheDirectory, Position, ShardCache
@@ -109,7 +109,7 @@ def compacted(kafka: Cluster) -> Iterator[Kafka]:
     log = Kafka(Connection(bootstrap=kafka.bootstrap, topics={"state": TOPIC}, shards=2, group="g", worker="restore"))
 
     async def filled() -> None:
-        quiet()
+        silence_fenced_futures()
         for shard in (0, 1):
             await fill(log, shard)
             with anyio.fail_after(60):

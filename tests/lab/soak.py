@@ -33,14 +33,13 @@ from poller.demo.simulator.shelf import Sms
 from poller.demo.simulator.switches import Switches, named, wild
 from poller.demo.simulator.world import NEVER, World
 from poller.errors import PollerError
-from poller.kafka.partitioner import shard_of
 from poller.kafka.port import Stored
 from poller.model import DAY, HOUR, SECOND, Gap, Instant
 from poller.polling import account as polling
 from poller.providers.kit import suspects as looks
 from poller.publishing import shard_state as shard_state
 from poller.publishing.cache import CacheDirectory
-from poller.publishing.state_records import asked_key, encode_state
+from poller.publishing.state_records import encode_state, request_key
 from poller.telemetry.account_facts import AccountFacts, SweepFacts
 from poller.telemetry.facts import Telemetry
 from poller.worker.worker import Worker
@@ -190,9 +189,8 @@ class Soak(Story):
                 await anyio.sleep(600)
             since, until = sorted(START + round(rng.uniform(-24, self.hours) * HOUR) for _ in range(2))
             for stream in streams:
-                record = Stored(asked_key(stream), encode_state(BackfillRequest(f"request-{number}", since, until)))
-                for member in self.cluster.members.values():
-                    member.hear(shard_of(stream.rpartition("/")[0], self.cluster.shards), record)
+                record = Stored(request_key(stream), encode_state(BackfillRequest(f"request-{number}", since, until)))
+                self.cluster.add_request(record)
 
     def judge(self) -> Verdict:
         """Without what is beyond the promise."""

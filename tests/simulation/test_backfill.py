@@ -26,7 +26,6 @@ from poller.demo.simulator.profiles import PROPERTIES, THREADS
 from poller.demo.simulator.switches import Switches
 from poller.demo.simulator.vendors.answers import Answer
 from poller.errors import Unauthorized, Unreachable
-from poller.kafka.partitioner import shard_of
 from poller.kafka.port import Chunk, LogEnd, Stored
 from poller.model import DAY, HOUR, MINUTE, SECOND, Stream
 from poller.polling import jobs
@@ -36,7 +35,7 @@ from poller.providers.contract import Request, Response, Window
 from poller.providers.fonedynamics.provider import FoneDynamics
 from poller.providers.heymarket.provider import Heymarket
 from poller.providers.registry import provider_of
-from poller.publishing.state_records import StoredBackoff, account_state_key, asked_key, encode_state
+from poller.publishing.state_records import StoredBackoff, account_state_key, encode_state, request_key
 from poller.telemetry.account_facts import AccountFacts, SweepFacts
 from poller.telemetry.facts import Telemetry
 from tests.support.account import SETTINGS, StoppedClock, vendor
@@ -240,9 +239,8 @@ def test_a_backfill_publishes_what_live_polling_began_too_late_for(crash_s: floa
             for _ in range(10):
                 for stream in STREAMS:
                     asked = BackfillRequest(f"request-{number}", START - 2 * DAY, until)
-                    record = Stored(asked_key(stream), encode_state(asked))
-                    for member in story.cluster.members.values():
-                        member.hear(shard_of(stream.rpartition("/")[0], 4), record)
+                    record = Stored(request_key(stream), encode_state(asked))
+                    story.cluster.add_request(record)
                 await anyio.sleep(2)
 
     verdict = story.play(ask)
@@ -261,9 +259,8 @@ def test_a_backfill_that_is_asked_for_before_the_provider_has_answered_is_not_fo
     async def ask(_: Story) -> None:
         await anyio.sleep(4)
         for stream in STREAMS:
-            record = Stored(asked_key(stream), encode_state(BackfillRequest("request", START - 5 * DAY, START - 2 * DAY)))
-            for member in story.cluster.members.values():
-                member.hear(shard_of(stream.rpartition("/")[0], 4), record)
+            record = Stored(request_key(stream), encode_state(BackfillRequest("request", START - 5 * DAY, START - 2 * DAY)))
+            story.cluster.add_request(record)
         await anyio.sleep(30)
         ledgers = [poller._committer.shard_state for shard in story.running["worker-0"][0]._shards.values() for poller in shard._pollers]
         cursors = {stream: cursor for stream in STREAMS for shard_state in ledgers if (cursor := shard_state.cursor(stream)) is not None}
@@ -318,9 +315,8 @@ def test_a_backfill_that_always_fails_delays_nothing_else() -> None:
         async def ask(story: Story, *, asks: bool = asks) -> None:
             await anyio.sleep(3)
             stream = f"fonedynamics/sydney/{PROPERTIES[0]}"
-            record = Stored(asked_key(stream), encode_state(BackfillRequest("request", START - 9 * DAY, START - 2 * DAY)))
-            for member in story.cluster.members.values():
-                member.hear(shard_of(stream.rpartition("/")[0], 4), record) if asks else None
+            record = Stored(request_key(stream), encode_state(BackfillRequest("request", START - 9 * DAY, START - 2 * DAY)))
+            story.cluster.add_request(record) if asks else None
 
         verdict = story.play(ask)
         assert verdict.good, (asks, verdict)

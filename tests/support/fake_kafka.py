@@ -41,6 +41,14 @@ class FakeCluster:
         """(shard, epoch, worker) of every transaction, in their order."""
         self.down = False
         self.members: dict[str, FakeMember] = {}
+        self.requests: list[Stored] = []
+        self.requested = anyio.Event()
+
+    def add_request(self, request: Stored) -> None:
+        """A command wrote it."""
+        self.requests.append(request)
+        self.requested.set()
+        self.requested = anyio.Event()
 
     def compact(self, shard: int) -> None:
         """Keep the newest record of each key; the others leave gaps. The last stays, as in the active segment."""
@@ -125,20 +133,6 @@ class FakeMember:
         self.healthy = True
         self.alive = True
         self.wrong: KafkaError | None = None
-        self._asked: list[tuple[int, Stored]] = []
-        self._heard = anyio.Event()
-
-    async def requests(self) -> list[tuple[int, Stored]]:
-        """As the test wrote them."""
-        await self._heard.wait()
-        self._heard = anyio.Event()
-        found, self._asked = self._asked, []
-        return found
-
-    def hear(self, shard: int, request: Stored) -> None:
-        """A command wrote it."""
-        self._asked.append((shard, request))
-        self._heard.set()
 
     def tell(self, shards: frozenset[int]) -> None:
         """The newest answer."""
@@ -198,6 +192,15 @@ class FakeLog:
             end = min(since + CHUNK, until)
             yield Chunk([record for record, committed in log[since:end] if committed], end)
             since = end
+
+    async def requests(self) -> AsyncIterator[Stored]:
+        """From now on."""
+        read = len(self.cluster.requests)
+        while True:
+            while read < len(self.cluster.requests):
+                read += 1
+                yield self.cluster.requests[read - 1]
+            await self.cluster.requested.wait()
 
     @asynccontextmanager
     async def membership(self) -> AsyncIterator[FakeMember]:

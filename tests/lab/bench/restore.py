@@ -14,7 +14,7 @@ import psutil
 from poller.demo.kafka.broker import Cluster
 from poller.demo.kafka.jars import fetch
 from poller.kafka.client import Kafka
-from poller.kafka.connection import Connection, quiet
+from poller.kafka.connection import Connection, silence_fenced_futures
 from poller.kafka.topics import create
 from poller.model import DAY
 from poller.publishing.cache import CacheDirectory
@@ -77,7 +77,7 @@ async def whole(kafka: Kafka, folder: Path) -> tuple[float, float]:
 
 async def main(count: int) -> None:
     """Three rounds of both, the better of each."""
-    quiet()
+    silence_fenced_futures()
     with tempfile.TemporaryDirectory() as name, Cluster(fetch(progress=print), Path(name) / "kafka") as cluster:
         kafka = Kafka(Connection(bootstrap=cluster.bootstrap, topics={"state": "bench"}, shards=1, group="bench"))
         await create(kafka, ("state",), partitions=1, replication_factor=1)

@@ -1,0 +1,56 @@
+"""What the topics must be, and what is said where they are not."""
+
+from __future__ import annotations
+
+import re
+
+from poller.kafka import topics
+from poller.kafka.topics import Found
+
+NAMES = {"messages": "m", "status": "s", "dead_letters": "d", "state": "c", "requests": "r"}
+
+
+def found(**changed: Found) -> dict[str, Found]:
+    """Topics as they should be, but for those that are named."""
+    there = {name: Found(name, 4, 3, {"min.insync.replicas": "2"}) for name in "msd"}
+    there |= {
+        "c": Found("c", 8, 3, {"min.insync.replicas": "2", "cleanup.policy": "compact"}),
+        "r": Found("r", 1, 3, {"min.insync.replicas": "2"}),
+    }
+    return there | changed
+
+
+def test_topics_as_they_should_be_need_nothing() -> None:
+    """No problem, no warning; the requests topic may have any number of partitions."""
+    assert topics.compare(NAMES, found(r=Found("r", 8, 3, {"min.insync.replicas": "2"})), partitions=4, shards=8) == topics.Plan((), (), ())
+
+
+def test_partitions_that_were_added_to_one_public_topic_have_one_fix() -> None:
+    """Following the advice for one topic would break it for the others, so there is one piece of advice for all."""
+    grown = Found("m", 6, 3, {"min.insync.replicas": "2"})
+    [problem] = topics.compare(NAMES, found(m=grown), partitions=4, shards=8).problems
+    assert "m 6, s 4, d 4" in problem
+    assert problem.count("fix:") == 1
+    assert "add partitions to s, d until they have 6, and set kafka.partitions to 6" in problem
+    followed = found(**{name: Found(name, 6, 3, {"min.insync.replicas": "2"}) for name in "msd"})
+    assert not topics.compare(NAMES, followed, partitions=6, shards=8).problems
+
+
+def test_all_public_topics_with_another_number_of_partitions_are_taken_as_they_are() -> None:
+    """Then only the configuration has to follow."""
+    six = found(**{name: Found(name, 6, 3, {"min.insync.replicas": "2"}) for name in "msd"})
+    [problem] = topics.compare(NAMES, six, partitions=4, shards=8).problems
+    assert problem.endswith("fix: set kafka.partitions to 6")
+
+
+def test_topics_that_take_little_bound_what_one_record_may_be() -> None:
+    """The smallest public topic decides over records, the smallest of all over batches; a warning says so."""
+    small = {"min.insync.replicas": "2", "max.message.bytes": "131072"}
+    there = found(d=Found("d", 4, 3, small))
+    plan = topics.compare(NAMES, there, partitions=4, shards=8)
+    assert not plan.problems
+    assert re.search(r"topic d: max.message.bytes is 131072.*dead letters", plan.warnings[0])
+    assert topics.record_bytes_max(NAMES, there) < 131072
+    assert topics.batch_bytes_max(there) < 131072
+    tiny = found(c=Found("c", 8, 3, {"cleanup.policy": "compact", "max.message.bytes": "1000", "min.insync.replicas": "2"}))
+    assert "max.message.bytes is 1000" in topics.compare(NAMES, tiny, partitions=4, shards=8).problems[0]
