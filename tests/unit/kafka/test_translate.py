@@ -21,7 +21,7 @@ WORDS: dict[type[KafkaError], str] = {
     OffsetGone: "NoOffsetForPartitionError OffsetOutOfRangeError",
     Denied: "AuthenticationFailedError AuthenticationMethodNotSupported IllegalSaslStateError SaslAuthenticationFailed "
     "UnsupportedSaslMechanismError",
-    Refused: "ClusterAuthorizationFailedError GroupAuthorizationFailedError IncompatibleBrokerVersion InvalidConfigurationError "
+    Refused: "InvalidTimestampError ClusterAuthorizationFailedError GroupAuthorizationFailedError IncompatibleBrokerVersion InvalidConfigurationError "
     "InvalidGroupIdError InvalidPartitionsError InvalidReplicationFactorError InvalidSessionTimeoutError InvalidTopicError "
     "InvalidTransactionTimeout MessageSizeTooLargeError PolicyViolationError RecordListTooLargeError SecurityDisabled "
     "TopicAuthorizationFailedError TransactionalIdAuthorizationFailed UnrecognizedBrokerVersion UnsupportedCodecError "
@@ -33,7 +33,7 @@ WORDS: dict[type[KafkaError], str] = {
     "GroupLoadInProgressError IllegalArgumentError IllegalGenerationError IllegalOperation IllegalStateError "
     "InconsistentGroupProtocolError InvalidCommitOffsetSizeError InvalidFetchRequestError InvalidFetchSessionEpoch InvalidMessageError "
     "InvalidPrincipalType InvalidProducerIdMapping InvalidReplicationAssignmentError InvalidRequestError InvalidRequiredAcksError "
-    "InvalidTimestampError KafkaConfigurationError KafkaConnectionError KafkaError KafkaProtocolError KafkaStorageError "
+    "KafkaConfigurationError KafkaConnectionError KafkaError KafkaProtocolError KafkaStorageError "
     "KafkaTimeoutError KafkaUnavailableError LeaderNotAvailableError ListenerNotFound LogDirNotFound MemberIdRequired "
     "MetadataEmptyBrokerList NoBrokersAvailable NoError NodeNotReadyError NonEmptyGroup NotControllerError NotCoordinatorError "
     "NotCoordinatorForGroupError NotEnoughReplicasAfterAppendError NotEnoughReplicasError NotLeaderForPartitionError "
