@@ -177,7 +177,7 @@ async def test_a_lost_state_topic_is_made_again_from_what_was_published(
 
 async def test_a_rebuild_that_is_killed_goes_on(kafka: Cluster, names: dict[str, str], tmp_path: Path) -> None:
     """By SIGKILL, again and again, each time a little later; then it ends, and says how many messages are known."""
-    quiet()
+    silence_fenced_futures()
     trial = Trial(tmp_path, kafka.bootstrap, names, seed=7)
     async with trial.providers():
         await polled_for(trial, 10)
