@@ -12,10 +12,12 @@ from ..config.load import Config, load
 from ..config.stream_names import stream_names
 from ..errors import KafkaError, ProviderError, Unauthorized
 from ..kafka import topics
+from ..kafka.assignor import Rendezvous
 from ..kafka.client import Kafka
 from ..kafka.connect import connection_of
 from ..kafka.connection import silence_fenced_futures
-from ..model import SECOND, Stream
+from ..kafka.port import STATE
+from ..model import MINUTE, SECOND, Instant, Stream
 from ..polling.client.credentials import Credentials
 from ..polling.client.http import Fetcher
 from ..polling.client.rate_limit import RateLimiter
@@ -23,9 +25,17 @@ from ..polling.client.vendor import VendorClient
 from ..polling.demand import round_s
 from ..providers.kit.answers import accept
 from ..providers.registry import provider_of
+from ..times import http_date
 from .arguments import ConfigPath, Flag
 from .exit_codes import ExitCode, code_of
 from .process import complete
+from .state_topic import metas
+
+NO_SHARD = -1
+"""The producer of no worker is opened under this number: the right to the transactional ids is asked for, and nobody is fenced."""
+
+CLOCKS_DIFFER: Instant = MINUTE
+"""A difference of clocks above this is said: requests take seconds, and providers' clocks are seldom wrong by more."""
 
 ANSWER_S = 30.0
 """``check --online`` answers within this time."""
@@ -81,12 +91,42 @@ async def _kafka(config: Config, found: list[tuple[int, str]]) -> None:
         found.extend((ExitCode.CONFIG, f"kafka: {problem}") for problem in plan.problems)
         found.extend((0, f"kafka: note: {warning}") for warning in plan.warnings)
         found.extend((0, f"kafka: {names[role]} is missing; run creates it") for role in plan.create)
+        found.extend(_group_line(config, await topics.group(kafka)))
+        await (await kafka.open_and_fence(NO_SHARD)).close()
         if not plan.problems and names["state"] in there:
+            found.extend(await _state_lines(kafka))
             await _forgotten(config, kafka, found)
         found.append((0, "kafka: good"))
     except KafkaError as error:
         code = code_of(error)
         found.append((code, f"kafka: {error}; fix: {error.fix or 'see the broker log'}"))
+
+
+def _group_line(config: Config, group: topics.Group) -> list[tuple[int, str]]:
+    """A group whose members are no workers: ``run`` could not join it, or would share its partitions."""
+    if not group.members or (group.protocol_type, group.protocol) in (("consumer", Rendezvous.name), ("consumer", "")):
+        return []
+    other = f"{group.members} members with the protocol {group.protocol_type}/{group.protocol}"
+    return [
+        (
+            ExitCode.CONFIG,
+            f"kafka: the group {config.kafka.group} is used by another program ({other}); fix: set kafka.group to a name of its own",
+        )
+    ]
+
+
+async def _state_lines(kafka: Kafka) -> list[tuple[int, str]]:
+    """What makes ``run`` refuse to start from the state as it is."""
+    lines: list[tuple[int, str]] = []
+    if await topics.exists(kafka, topics.copy_name(kafka.connection.topics[STATE])):
+        lines.append((ExitCode.REFUSED, "kafka: the number of shards is being changed; fix: run poller reshard again until it ends"))
+    held = await metas(kafka) or []
+    if any(meta is not None and meta.rebuilding for meta in held):
+        lines.append((ExitCode.REFUSED, "kafka: the state is being made again and is not whole; fix: run poller rebuild"))
+    for meta in held:
+        if meta is not None and meta.group != kafka.connection.group:
+            return [*lines, (ExitCode.CONFIG, f"kafka: the state belongs to the group {meta.group}; fix: set kafka.group to {meta.group}")]
+    return lines
 
 
 async def _forgotten(config: Config, kafka: Kafka, found: list[tuple[int, str]]) -> None:
@@ -121,11 +161,23 @@ async def _account(account: Account, found: list[tuple[int, str]]) -> None:
             request = provider.probe(Stream(account.provider, account.name, name), clock.now())
             answer = await client.exchange(request)
             accept(answer.response)
+            found.extend(_clock_note(account, answer.response.headers.get("date"), clock.now()))
         found.append((0, f"{account.key}: good"))
     except Unauthorized:
         found.append((ExitCode.DENIED, f"{account.key}: the credentials were refused; fix: check accounts.{account.name}.credentials"))
     except ProviderError as error:
         found.append((ExitCode.UNAVAILABLE, f"{account.key}: {error}"))
+
+
+def _clock_note(account: Account, date: str | None, now: Instant) -> list[tuple[int, str]]:
+    """A provider whose clock and ours differ by more than requests take."""
+    told = http_date(date)
+    if told is None or abs(told - now) <= CLOCKS_DIFFER:
+        return []
+    ahead = "ahead of" if told > now else "behind"
+    return [
+        (0, f"{account.key}: note: the provider's clock is {abs(told - now) / SECOND:.0f} s {ahead} this host's; fix: see which is right")
+    ]
 
 
 def too_slow(config: Config) -> list[str]:

@@ -243,8 +243,23 @@ async def replace_state(kafka: Kafka, replication_factor: int | None) -> None:
     await create(kafka, (STATE,), partitions=kafka.connection.shards, replication_factor=replication_factor)
 
 
+class Group(Struct, frozen=True):
+    """Who is in the consumer group."""
+
+    members: int
+    protocol_type: str
+    """``consumer``, or that of another kind of program; empty without members."""
+    protocol: str
+    """The name of the assignor; empty without members."""
+
+
 async def members(kafka: Kafka) -> int:
-    """How many workers are in the group. Raises Unavailable, Refused.
+    """How many workers are in the group. Raises Unavailable, Refused."""
+    return (await group(kafka)).members
+
+
+async def group(kafka: Kafka) -> Group:
+    """The group of this connection. Raises Unavailable, Refused.
 
     A broker that has just begun, or never saw a group, has no coordinator for a moment.
     """
@@ -258,7 +273,8 @@ async def members(kafka: Kafka) -> int:
                     raise
                 await anyio.sleep(0.2)
             else:
-                return sum(len(group[5]) for answer in answers for group in answer.groups)  # pyright: ignore[reportAttributeAccessIssue]
+                [found] = answers[0].groups  # pyright: ignore[reportAttributeAccessIssue]
+                return Group(len(found[5]), found[3], found[4])
 
 
 async def default_replicas(kafka: Kafka) -> int:
