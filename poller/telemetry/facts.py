@@ -10,6 +10,7 @@ from prometheus_client.exposition import choose_encoder
 
 from ..clock import SystemClock
 from ..errors import PollerError
+from ..model import Instant
 from .account_facts import AccountFacts
 from .kinds import words
 from .known import TRANSACTIONS
@@ -55,6 +56,10 @@ class Telemetry:
             now, monotonic = self._clock.now, self._clock.monotonic
             self._accounts[key] = AccountFacts(self._metrics, self._log, provider, name, now=now, monotonic=monotonic)
         return self._accounts[key]
+
+    def owned_since(self, provider: str, name: str) -> Instant:
+        """When the account was handed to this worker."""
+        return self._account(provider, name).owned_since
 
     def accounts(self, owned: Iterable[tuple[str, str]]) -> None:
         """The accounts that this worker owns now: the series of new ones begin, those of accounts that were handed over end."""

@@ -199,7 +199,7 @@ class Worker:
 
     def _unrestored(self, config: AccountConfig, shard: int) -> AccountSnapshot:
         """An account that this worker owns, before its shard was ever restored here."""
-        owned_since = self._telemetry.account(config.provider, config.name).owned_since
+        owned_since = self._telemetry.owned_since(config.provider, config.name)
         return no_state(config.provider, config.name, shard, owned_since=owned_since, now=self._clock.now())
 
     def snapshot(self) -> WorkerSnapshot:
