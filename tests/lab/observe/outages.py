@@ -56,7 +56,7 @@ accounts:
 {accounts}"""
 
 SCRAPES = """\
-global: {{scrape_interval: 1s, evaluation_interval: 1s}}
+global: {{scrape_interval: 2s, evaluation_interval: 1s}}
 rule_files: [rules.yaml]
 scrape_configs: [{{job_name: poller, static_configs: [{{targets: ["127.0.0.1:{port}"]}}]}}]
 """
@@ -316,6 +316,7 @@ async def main(*names: str) -> int:
             row = (outage.name, ", ".join(sorted(outage.alerts)) or "none", outage.page, outage.log, "; ".join(wrong) or "as it should be")
             rows.append(row)
             print(" | ".join(row), flush=True)
+        await until(lambda: all(seen(stage, each) for each in expressions()), 60)
         empty = [each for each in expressions() if not seen(stage, each)]
         found += [f"no data was ever there for {each}" for each in empty]
     print("\n| outage | alerts | page | log | result |\n| --- | --- | --- | --- | --- |")
