@@ -1,0 +1,83 @@
+"""``python -m tests.lab.protocol_mutants``: laws of the protocol broken on purpose in a copy of the code; the tests must find each.
+
+Each mutant is one edit and the tests that hold that law. ``--only NAME`` tries one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).parents[2]
+ORDER, CLOCK, CONTAINED = (f"tests/unit/publishing/test_{name}.py" for name in ("order", "logical_clock", "containment"))
+SEAT, OWNERSHIP, SWEEP = "tests/unit/kafka/test_membership.py", "tests/simulation/test_ownership.py", "tests/unit/polling/test_sweep.py"
+STATE, COMMIT, SHARD = "poller/publishing/shard_state.py", "poller/publishing/commit.py", "poller/worker/shard.py"
+MEMBER = "poller/kafka/membership.py"
+
+
+class Mutant(NamedTuple):
+    """One law broken."""
+
+    name: str
+    file: str
+    right: str
+    wrong: str
+    tests: str
+
+
+MUTANTS = (
+    Mutant("queued-before-dirty", STATE, "for queued in (self._dirty, self._queued)", "for queued in (self._queued, self._dirty)", ORDER),
+    Mutant("applied-drops-newer", STATE, "key in self._queued and self._queued[key] is value", "key in self._queued", ORDER),
+    Mutant("older-cursor-overrides", STATE, "            self._dirty.pop(key, None)\n", "", ORDER),
+    Mutant("cursor-before-its-page", COMMIT, "self._queue.append(queued)", "self._queue.insert(0, queued)", ORDER),
+    Mutant("forgets-what-is-queued", STATE, "key in self._queued or position", "position", ORDER),
+    Mutant("forgets-in-a-backfill", STATE, " or self._backfilled(bound[0], state.position * SECOND)", "", SWEEP),
+    Mutant("clock-counts-transactions", COMMIT, "clock=self.shard_state.tick()", "clock=old.clock + 1", CLOCK),
+    Mutant("clock-begins-anew", STATE, "self._clock = meta.clock", "self._clock = 0", CLOCK),
+    Mutant("row-ends-the-shard", STATE, "        except Exception as error:\n", "        except ValueError as error:\n", CONTAINED),
+    Mutant("fresh-for-a-session", MEMBER, "else self._session_s / 2", "else self._session_s", SEAT),
+    Mutant("opens-unconfirmed", SHARD, "not self._hold.confirmed()", "False", OWNERSHIP),
+    Mutant(
+        "fault-ends-the-worker", SHARD, "        except* Exception as group:\n", "        except* ZeroDivisionError as group:\n", OWNERSHIP
+    ),
+)
+
+
+def found(mutant: Mutant) -> bool:
+    """Whether the tests turn red on a copy with this edit. Raises ValueError where the edit no longer fits the code."""
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder)
+        for name in ("poller", "tests", "schemas"):
+            shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copy(ROOT / "pyproject.toml", copy)
+        path = copy / mutant.file
+        text = path.read_text()
+        if text.count(mutant.right) != 1:
+            raise ValueError(f"{mutant.name}: {mutant.file} has {text.count(mutant.right)} places for this edit")
+        path.write_text(text.replace(mutant.right, mutant.wrong))
+        command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *mutant.tests.split()]
+        environment = {"PYTHONPATH": str(copy), "PYTHONHASHSEED": "0", "PATH": ""}
+        return subprocess.run(command, cwd=copy, env=environment, capture_output=True, check=False).returncode == 1
+
+
+def main() -> None:
+    """Try each; 1 where one survives."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", choices=[mutant.name for mutant in MUTANTS])
+    given = parser.parse_args()
+    survivors = []
+    for mutant in MUTANTS:
+        if given.only in (None, mutant.name):
+            dead = found(mutant)
+            print(f"{mutant.name}: {'found' if dead else 'SURVIVES'}", flush=True)
+            survivors += [] if dead else [mutant.name]
+    sys.exit(bool(survivors))
+
+
+if __name__ == "__main__":
+    main()
