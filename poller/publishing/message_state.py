@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 
 from msgspec import Struct
 
@@ -51,6 +52,7 @@ def digest(text: str) -> bytes:
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
+@lru_cache(maxsize=1 << 14)
 def stream_tag(stream_id: str) -> int:
-    """63 bits that tell streams apart in the state."""
+    """63 bits that tell streams apart in the state. Remembered, because every message of a stream has it."""
     return int.from_bytes(hashlib.blake2b(stream_id.encode(), digest_size=8).digest(), "big") >> 1

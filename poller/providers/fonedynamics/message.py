@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ...model import BadRow, Instant, Message, Observation, Problem, Row
 from ..contract import Json
-from ..kit.rows import decoded, row_from
+from ..kit.rows import decoded, row_from, row_read_once
 from ..kit.times import epoch
 from ..kit.values import distinct, number, phone, words
 
@@ -52,6 +52,7 @@ def _observation(id_: str, value: Json, created: Instant, created_text: str) -> 
     )
 
 
+@row_read_once
 def row_of(raw: bytes) -> Row | BadRow:
     """The cheap facts of a row: it needs a MessageSid and a Created time; names are taken in any case."""
     value = decoded(raw)

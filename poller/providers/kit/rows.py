@@ -37,16 +37,31 @@ PAGE_BYTES_KEPT = 64 << 10
 """Bytes of the largest page that is remembered, so that the memory of all stays below a few MiB."""
 
 
+ROWS_KEPT, ROW_BYTES_KEPT = 16_384, 1 << 10
+"""Rows of which :func:`row_read_once` remembers what was read, and bytes of the largest of them: at most 16 MiB for a vendor.
+
+A vendor whose accounts list more rows again and again than that gains nothing, and pays a microsecond a row.
+"""
+
 T = TypeVar("T")
 
 
 def read_once(read: Callable[[bytes], T]) -> Callable[[bytes], T]:
     """For what depends on a page's bytes alone: the same page need not be read again."""
-    remembered = lru_cache(maxsize=PAGES_KEPT)(read)
+    return _once(read, PAGES_KEPT, PAGE_BYTES_KEPT)
+
+
+def row_read_once(read: Callable[[bytes], T]) -> Callable[[bytes], T]:
+    """For what depends on a row's bytes alone: a row that is listed again, byte for byte, need not be read again."""
+    return _once(read, ROWS_KEPT, ROW_BYTES_KEPT)
+
+
+def _once(read: Callable[[bytes], T], kept: int, bytes_max: int) -> Callable[[bytes], T]:
+    remembered = lru_cache(maxsize=kept)(read)
 
     @wraps(read)
-    def reading(body: bytes) -> T:
-        return remembered(body) if len(body) <= PAGE_BYTES_KEPT else read(body)
+    def reading(raw: bytes) -> T:
+        return remembered(raw) if len(raw) <= bytes_max else read(raw)
 
     return reading
 
@@ -196,6 +211,7 @@ def row_reader(
     )
     decode: Callable[[bytes], Any] = msgspec.json.Decoder(facts).decode
 
+    @row_read_once
     def row_of(raw: bytes) -> Row | BadRow:
         try:
             found: Any = decode(raw)

@@ -66,6 +66,9 @@ def reading(stage: Stages, tag: int) -> list[list[Observation]]:
     request = provider.first_page(STREAM, Window(NOW - 3600 * SECOND, None, NOW), None)
     with stage("page: split, ids, dates"):
         answers = [provider.read_page(request, Response(200, {}, body)) for body in pages]
+    with stage("page listed again with other rows"):
+        for body in pages:
+            provider.read_page(request, Response(200, {}, body[:-1] + b" ]"))
     rows = [[each for each in answer.rows if isinstance(each, Row)] for answer in answers]
     with stage("row: normalized"):
         return [[seen for each in page if isinstance(seen := provider.read_row(each), Observation)] for page in rows]
