@@ -104,8 +104,10 @@ class Poller:
         if isinstance(due, Wait):
             return await self._rest(due.seconds)
         poll = self._polls[due.stream]
+        if self._alone(poll) and not self._schedule.idle(due.stream):
+            return self._schedule.hold_back(due.stream, self._clock.monotonic() + SETTLING_S)
         if poll.rungs is not self._tuner.rungs:
-            return self._take_ladder(poll)
+            return self._planner.begin(poll)
         if not self._planner.starting(poll, due.job):
             return None
         allowance = self._client.allowance()
@@ -155,12 +157,13 @@ class Poller:
         self._planner.begin(poll)
         self._pictures.changed(stream.id)
 
-    def _take_ladder(self, poll: StreamPoll) -> None:
-        """The stream goes on under today's ladder, once none of its requests is in flight."""
-        if self._schedule.idle(poll.stream.id):
-            self._planner.begin(poll)
-        else:
-            self._schedule.hold_back(poll.stream.id, self._clock.monotonic() + SETTLING_S)
+    def _alone(self, poll: StreamPoll) -> bool:
+        """Whether the stream's next step wants no other request of it in flight: it begins, or it takes over another ladder.
+
+        The first page of a stream tells by which clock it begins, and what the provider accepts.
+        """
+        begins = poll.begun or self._committer.shard_state.cursor(poll.stream.id) is None
+        return begins or poll.rungs is not self._tuner.rungs
 
     async def _page(self, due: Due) -> None:
         """Ask for a page and apply it, then let its job ask on, and tell its facts once they are durable."""

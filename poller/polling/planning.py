@@ -7,13 +7,13 @@ import math
 from ..clock import SystemClock
 from ..coverage import backfill
 from ..coverage import cursor as coverage
-from ..errors import AccountTrouble, ProviderError, RateLimited, Unauthorized
+from ..errors import AccountTrouble, CursorIgnored, EndlessPagination, ProviderError, RateLimited, Unauthorized
 from ..model import SECOND
 from ..providers.contract import LOOKUP
 from ..publishing.shard_state import ShardState
 from ..telemetry.account_facts import AccountFacts, SweepFacts
 from . import jobs
-from .backoff import OUTAGE_FAILURES, Backoffs
+from .backoff import OUTAGE_FAILURES, REFUSED, Backoffs
 from .client.vendor import VendorClient
 from .demand import DEEP_SHARE
 from .jobs import Backfill, Edge, Job, Rank, Rest, SideQuery, Sweep
@@ -198,6 +198,9 @@ class Planner:
         if isinstance(job, SideQuery | Backfill) and not isinstance(error, AccountTrouble):
             self._failed_beside(poll, job, error)
             return 0.0
+        if isinstance(error, CursorIgnored | EndlessPagination) and self._client.by_time:
+            self._walk_failed(poll, job, error)
+            return 0.0
         trouble, wait = self._backoffs.failed(poll.stream.id, error)
         if isinstance(error, RateLimited):
             self._facts.throttled(wait)
@@ -214,6 +217,20 @@ class Planner:
         if isinstance(job, Rest) and poll.of(job).failures >= RESTS_FAILURES_MAX:
             self._pages.sweeps.begin_anew(poll, job)
         return trouble.until
+
+    def _walk_failed(self, poll: StreamPoll, job: Job, error: ProviderError) -> None:
+        """A walk does not get on: it waits by itself, and the newest messages are read all the same, which no walk can stop."""
+        progress, now = poll.of(job), self._clock.monotonic()
+        progress.failures += 1
+        wait = self._settings.interval_s if isinstance(job, Edge) else REFUSED.wait_s(progress.failures)
+        if isinstance(job, Edge | Rest):
+            self._pages.sweeps.begin_anew(poll, job)
+            progress.run = None
+        self._facts.trouble(poll.stream.id, error, wait)
+        poll.note(error.kind)
+        self._plan(poll, job, math.inf if isinstance(job, Rest) else now + wait)
+        if job == poll.live:
+            self._plan(poll, Edge(), now)
 
     def _failed_beside(self, poll: StreamPoll, job: SideQuery | Backfill, error: ProviderError) -> None:
         """A side query or a backfill failed: the stream goes on."""
