@@ -59,6 +59,9 @@ CONTENT_FIELDS: tuple[str, ...] = (
     "provider_data",
 )
 
+UNCOMPARED: frozenset[str] = frozenset({"price"})
+"""Keys of ``provider_data`` that a provider fills in later without a change of the message: published with the next event, never compared."""
+
 
 class Stream(Struct, frozen=True):
     """The smallest thing polled: a Stuut thread, a Heymarket team, a Fone Dynamics property."""
@@ -129,6 +132,14 @@ class Message(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, r
     segments: int | None = None
     automated: bool | None = None
     provider_data: dict[str, Any] | None = None
+
+    @property
+    def compared_data(self) -> dict[str, Any] | None:
+        """``provider_data`` without :data:`UNCOMPARED`; None where nothing else is left."""
+        data = self.provider_data
+        if data is None or UNCOMPARED.isdisjoint(data):
+            return data
+        return {name: value for name, value in data.items() if name not in UNCOMPARED} or None
 
 
 class Observation(Struct, frozen=True, kw_only=True, gc=False):

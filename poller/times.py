@@ -124,6 +124,23 @@ def http_date(text: str | None) -> Instant | None:
         return None
 
 
+def parse_rfc2822(value: object) -> Time | None:
+    """RFC 2822 section 3.3; the zone ``-0000`` means UTC of which no zone is told. None = no time."""
+    return _parsed_2822(value) if isinstance(value, str) else None
+
+
+@lru_cache(maxsize=1 << 14)
+def _parsed_2822(value: str) -> Time | None:
+    """Remembered, because lists show the same times again and again."""
+    try:
+        moment = parsedate_to_datetime(value)
+        moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+    whole = (moment - _EPOCH) // timedelta(seconds=1)
+    return Time(whole * SECOND, format_rfc3339(whole * SECOND)) if whole > 0 else None
+
+
 def format_rfc3339(instant: Instant) -> str:
     """Canonical text of an instant between the years 1 and 9999; what lies beyond is given as the last one."""
     text = (_EPOCH + timedelta(microseconds=min(instant, EPOCH_MAX * SECOND - 1))).isoformat().removesuffix("+00:00")

@@ -251,8 +251,8 @@ class AccountFile(_Model):
     """Whether it is polled."""
     drafts: Literal["publish", "ignore"] = "publish"
     """Whether messages that were never sent are published."""
-    channels: list[Literal["sms", "mms", "rcs", "whatsapp", "email"]] = ["sms", "mms"]
-    """Which messages are published; those of an unknown channel always are."""
+    channels: list[Literal["sms", "mms", "rcs", "whatsapp", "email"]] = ["sms", "mms", "rcs", "whatsapp"]
+    """Which messages are published; those of an unknown channel always are, e-mails only where they are asked for."""
     interval: Duration | None = None
     """As in defaults."""
     overlap: Overlap | None = None

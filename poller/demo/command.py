@@ -29,6 +29,7 @@ from .kafka.broker import Cluster, die_with_parent
 from .kafka.jars import fetch
 from .kafka.reader import Reader
 from .simulator.judge import Verdict, judge
+from .simulator.profiles import EVERY_PROVIDER
 from .simulator.server import serving
 from .simulator.switches import Switches
 from .simulator.truth import Published
@@ -149,7 +150,7 @@ class _Demo:
     def __init__(self, folder: Path, kafka: Cluster, view: View, log: Path, *, seconds: float, port: int, switches: Switches) -> None:
         self._folder, self._kafka, self._view, self._log, self._seconds = folder, kafka, view, log, seconds
         self._port = port or _free_port()
-        self._world = World(int(time.time()), _now(), switches)
+        self._world = World(int(time.time()), _now(), switches, providers=EVERY_PROVIDER)
         self._events: list[Published] = []
         self._quiet = False
         """The last look found no event."""

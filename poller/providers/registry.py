@@ -17,7 +17,10 @@ GROUP = "poller.providers"
 BUILT_IN: dict[str, str] = {
     "fonedynamics": "poller.providers.fonedynamics.provider:FoneDynamics",
     "heymarket": "poller.providers.heymarket.provider:Heymarket",
+    "plivo": "poller.providers.plivo.provider:Plivo",
     "stuut": "poller.providers.stuut.provider:Stuut",
+    "telnyx": "poller.providers.telnyx.provider:Telnyx",
+    "twilio": "poller.providers.twilio.provider:Twilio",
 }
 """The built-in providers as pyproject.toml registers them too (a test compares both), for a checkout that is not installed.
 

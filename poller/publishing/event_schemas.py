@@ -59,7 +59,7 @@ FIELDS: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "segments": (_WHOLE | {"minimum": 0}, "How many SMS the text takes, as the provider counts and bills."),
     "automated": (_FLAG, "Sent by a workflow rather than by a person, where the provider says so."),
-    "provider_data": ({"type": "object"}, "What this provider alone has, under its own names, without nulls. Privacy: counts as text."),
+    "provider_data": ({"type": "object"}, "What this provider alone has, without nulls. A `price` is known only later: it comes with the next event, and gives none by itself. Privacy: counts as text."),
     "changed": (
         {"type": "array", "items": _TEXT, "minItems": 1, "uniqueItems": True},
         "The names of the fields that differ from the revision before, sorted.",

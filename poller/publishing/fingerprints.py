@@ -25,7 +25,10 @@ SHORT_CHARACTERS, SHORT_VALUES = 12, 4_096
 
 _encode = msgspec.json.Encoder(order="deterministic").encode
 
-_fields = attrgetter(*("from_" if field == "from" else field for field in HASHED))
+_ATTRIBUTES = {"from": "from_", "provider_data": "compared_data"}
+"""Where a field's value is that is compared, if not under the field's name."""
+
+_fields = attrgetter(*(_ATTRIBUTES.get(field, field) for field in HASHED))
 
 
 def _as_it_is(value: Any) -> Any:

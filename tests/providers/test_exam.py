@@ -21,7 +21,14 @@ from poller.providers.registry import BUILT_IN, provider_of
 from poller.times import epoch, format_rfc3339, parse_rfc3339
 
 CASES = sorted((Path(__file__).parent / "cases").glob("*/*.json"))
-LETTERS = {"stuut": "abcdefghij", "heymarket": "ABCDEFGHIJKL", "fonedynamics": "ABCDEFGHIJ"}
+LETTERS = {
+    "stuut": "abcdefghij",
+    "heymarket": "ABCDEFGHIJKL",
+    "fonedynamics": "ABCDEFGHIJ",
+    "twilio": "ABCDEFGHIJKL",
+    "telnyx": "ABCDEF",
+    "plivo": "ABCDEFGH",
+}
 NOW = 1_790_000_000
 
 

@@ -87,3 +87,7 @@ PROFILES = {
         SECOND,
     ),
 }
+
+EVERY_PROVIDER = tuple(PROFILES)
+FIRST_THREE = (STUUT, HEYMARKET, FONE)
+"""The vendors of histories whose seeds are older than the others."""

@@ -97,8 +97,12 @@ def faults(sms: Sms, events: list[Published], switches: Switches, at: Instant, *
 
 
 def _fields(value: dict[str, Any], names: Iterable[str]) -> dict[str, Any]:
-    """Some of an event's, times as instants."""
-    return {name: _instant(value.get(name)) if name.endswith("_at") else value.get(name) for name in names}
+    """Some of an event's, times as instants; a price comes with any event, and is no change."""
+    found = {name: _instant(value.get(name)) if name.endswith("_at") else value.get(name) for name in names}
+    data = found.get("provider_data")
+    if isinstance(data, dict):
+        found["provider_data"] = {name: each for name, each in data.items() if name != "price"} or None
+    return found
 
 
 def _instant(text: str | None) -> Instant | None:

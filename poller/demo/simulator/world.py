@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 
 from ...model import DAY, SECOND, Instant
-from .profiles import FONE, HEYMARKET, PROFILES, STUUT, TWILIO, WORDS
+from .profiles import FIRST_THREE, FONE, HEYMARKET, PROFILES, STUUT, TWILIO, WORDS
 from .shelf import OTHERS, Shelf, Sms
 from .switches import Switches
 
@@ -31,7 +31,7 @@ class World:
         per_second: float = 3.0,
         backlog: int = 60,
         backlog_s: float = 43_200.0,
-        providers: tuple[str, ...] = (STUUT, HEYMARKET, FONE),
+        providers: tuple[str, ...] = FIRST_THREE,
     ) -> None:
         self.switches, self.start = switches or Switches(), start
         self._random = random.Random(seed)

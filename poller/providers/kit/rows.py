@@ -186,6 +186,19 @@ def _meant(raw: bytes) -> bytes:
         return raw
 
 
+def single(body: bytes, id_name: str) -> bytes:
+    """The body of an answer that is one message: an object with an id. Raises Unreachable for what is not JSON, BadPage for anything else."""
+    try:
+        found = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
+    except msgspec.ValidationError:
+        raise BadPage("the answer is not a message") from None
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        raise Unreachable("the answer is not whole JSON") from None
+    if id_name not in found:
+        raise BadPage("the answer is not a message")
+    return body
+
+
 def count_of(body: bytes) -> int:
     """A count, printed as a string or as a number. Raises Unreachable for what is not JSON, BadPage for what is no number."""
     try:

@@ -1,0 +1,91 @@
+"""A Plivo row as a message. Rows have no text; numbers have no plus sign, and times have the account's zone."""
+
+from __future__ import annotations
+
+import msgspec
+
+from ...model import BadRow, Message, Observation, Problem, Row
+from ...times import Time, parse_rfc3339
+from ..contract import Json
+from ..kit.rows import decoded
+from ..kit.values import distinct, identity, number, phone, words
+
+STATUSES = {
+    "queued": "queued", "sent": "sent", "failed": "failed", "delivered": "delivered", "undelivered": "undelivered",
+    "rejected": "failed", "read": "read", "received": "received",
+}  # fmt: skip
+FINAL = frozenset({"delivered", "read", "failed", "undelivered", "received"})
+CHANNELS = {"sms": "sms", "mms": "mms", "whatsapp": "whatsapp", "rcs": "rcs"}
+NO_ERROR = (None, "0", "000")
+"""Codes that say that there is no error."""
+
+
+class Brief(msgspec.Struct):
+    """The cheap facts of a row."""
+
+    message_uuid: str
+    message_time: str
+
+
+_brief = msgspec.json.Decoder(Brief)
+
+
+def row_of(raw: bytes) -> Row | BadRow:
+    """A row needs an id and a time."""
+    try:
+        found = _brief.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return _bad(raw)
+    created = parse_rfc3339(found.message_time)
+    return Row(found.message_uuid, created.instant, raw) if created is not None and identity(found.message_uuid) else _bad(raw)
+
+
+def _bad(raw: bytes) -> BadRow:
+    value = decoded(raw)
+    if isinstance(value, BadRow):
+        return value
+    id_ = identity(value.get("message_uuid"))
+    if id_ is None:
+        return BadRow("missing" if value.get("message_uuid") in (None, "") else "wrong_type", "message_uuid", raw)
+    return BadRow("missing" if value.get("message_time") is None else "bad_time", "message_time", raw, id_)
+
+
+def observation_of(id_: str, value: Json, created: Time) -> Observation:
+    """One message; null and absent are the same."""
+    sent, updated = parse_rfc3339(value.get("message_sent_time")), parse_rfc3339(value.get("message_updated_time"))
+    word, direction = words(value.get("message_state")), (words(value.get("message_direction")) or "").lower()
+    inbound = direction == "inbound"
+    status = "received" if inbound else STATUSES.get((word or "").lower(), "unknown")
+    code, text = words(value.get("error_code")), words(value.get("error_message"))
+    return Observation(
+        message=Message(
+            message_id=id_,
+            conversation_id=identity(value.get("conversation_id") or None),
+            channel=CHANNELS.get((words(value.get("message_type")) or "").lower(), "unknown"),
+            direction=direction if direction in ("inbound", "outbound") else "unknown",
+            from_=phone(value.get("from_number"), bare_is_international=True),
+            to=distinct([phone(value.get("to_number"), bare_is_international=True)]),
+            status=status,
+            provider_status=word,
+            final=status in FINAL,
+            created_at=created.text,
+            updated_at=updated and updated.text,
+            sent_at=sent.text if sent and not inbound else None,
+            error=None if code in NO_ERROR and not text else Problem(code=None if code in NO_ERROR else code, message=text),
+            segments=number(value.get("units")) or None,
+            provider_data=_rest(value),
+        ),
+        created=created.instant,
+        stamp=max(each.instant for each in (created, sent, updated) if each is not None),
+        position=created.instant,
+        oddities=("status_unknown",) * (status == "unknown"),
+    )
+
+
+def _rest(value: Json) -> Json | None:
+    """What has no field of its own. The price is known only later: it is published with the next event."""
+    powerpack, amount = words(value.get("powerpack_id")), words(value.get("total_amount"))
+    rest: Json = {"powerpack_id": powerpack} if powerpack else {}
+    if amount:
+        rest["price"] = {"amount": amount}
+    return rest or None
