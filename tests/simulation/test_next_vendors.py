@@ -36,7 +36,7 @@ def test_twilio_is_complete_under_each_reading_of_its_filters(unsent: Any, granu
 
 def test_twilio_is_complete_over_links_that_break() -> None:
     """Refused tokens, empty pages with links, and many small pages (E)."""
-    played(TWILIO, Switches(forgotten=0.2, empty_pages=0.2, limit_max=10, **NEWS), crash_s=15.0)
+    played(TWILIO, Switches(forgotten=0.05, empty_pages=0.2, limit_max=20, **NEWS), crash_s=15.0)
 
 
 @pytest.mark.parametrize("unfinished", ["null", "hidden"])

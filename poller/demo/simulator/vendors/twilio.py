@@ -60,14 +60,13 @@ def _messages(call: Call, account: str) -> Answer:
         after = _place(call, last)
         rows = [sms for sms in rows if _place(call, sms) > after]
     if call.random.random() < call.switches.empty_pages:
-        return _page(call, [], size, token)
-    return _page(call, rows[:size], size, f"PA{rows[size - 1].id}" if len(rows) > size else None)
+        return _page(call, [], size, token, more=True)
+    return _page(call, rows[:size], size, f"PA{rows[size - 1].id}" if len(rows) > size else None, more=len(rows) > size)
 
 
-def _page(call: Call, rows: list[Sms], size: int, token: str | None) -> Answer:
-    """One page. A token of None ends the list, but for an empty page, after which the list begins."""
+def _page(call: Call, rows: list[Sms], size: int, token: str | None, *, more: bool) -> Answer:
+    """One page, with a link where there is more; without a token the link leads to the list's beginning."""
     number = int(call.query.get("Page", 0))
-    more = token is not None or (not rows and call.random.random() < call.switches.empty_pages)
     asked = {**call.query, "PageSize": size, "Page": number + 1} | ({"PageToken": token} if token is not None else {})
     path = urlsplit(call.target).path
     if call.random.random() < call.switches.foreign_links:
