@@ -146,7 +146,7 @@ async def test_a_lost_state_topic_is_made_again_from_what_was_published(
     Until the rebuild has ended no worker starts, and a state that is whole is not rebuilt.
     """
     silence_fenced_futures()
-    trial = Trial(tmp_path, kafka.bootstrap, names, seed=6)
+    trial = Trial(tmp_path, kafka.bootstrap, names, seed=6, session="6s")
     async with trial.providers():
         stopped = await polled_for(trial, 10)
         refused = poller("rebuild", "--config", str(trial.config()))
@@ -162,7 +162,7 @@ async def test_a_lost_state_topic_is_made_again_from_what_was_published(
                 break
             except Death:
                 continue
-        assert step > 5
+        assert step > 3, "it died more than twice: at the creation, at marks, at shards"
         assert await reshard(trial, 6, monkeypatch) > 100
         trial.shards = 6
         verdict = await trial.settle()
