@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 ORDER, CLOCK, CONTAINED = (f"tests/unit/publishing/test_{name}.py" for name in ("order", "logical_clock", "containment"))
 SEAT, OWNERSHIP, SWEEP = "tests/unit/kafka/test_membership.py", "tests/simulation/test_ownership.py", "tests/unit/polling/test_sweep.py"
 STATE, COMMIT, SHARD = "poller/publishing/shard_state.py", "poller/publishing/commit.py", "poller/worker/shard.py"
-MEMBER = "poller/kafka/membership.py"
+MEMBER, ROWS = "poller/kafka/membership.py", "poller/polling/rows.py"
 
 
 class Mutant(NamedTuple):
@@ -41,6 +41,7 @@ MUTANTS = (
     Mutant("clock-begins-anew", STATE, "self._clock = meta.clock", "self._clock = 0", CLOCK),
     Mutant("row-ends-the-shard", STATE, "        except Exception as error:\n", "        except ValueError as error:\n", CONTAINED),
     Mutant("fresh-for-a-session", MEMBER, "else self._session_s / 2", "else self._session_s", SEAT),
+    Mutant("no-turn-between-portions", ROWS, "await self._clock.turn()", "pass", "tests/unit/polling/test_portions.py"),
     Mutant("opens-unconfirmed", SHARD, "not self._hold.confirmed()", "False", OWNERSHIP),
     Mutant(
         "fault-ends-the-worker", SHARD, "        except* Exception as group:\n", "        except* ZeroDivisionError as group:\n", OWNERSHIP
