@@ -13,8 +13,9 @@ from msgspec.structs import replace
 
 from poller.coverage import cursor as coverage
 from poller.model import BadRow, Instant, Row
+from poller.polling import jobs
 from poller.polling.account import Poller
-from poller.polling.jobs import Rank, SideQuery, Sweep
+from poller.polling.jobs import Edge, Rank, SideQuery, Sweep
 from poller.polling.page import Answer, Pages
 from poller.polling.planning import Planner
 from poller.polling.schedule import Schedule
@@ -210,12 +211,47 @@ def forgets_at_depth() -> None:
     coverage.oldest = nearer
 
 
+def debt_forgotten() -> None:
+    """When the edge is read, what the long live sweep has not read is taken for read."""
+    original = Sweeps._of_edge
+
+    def forgets(self: Sweeps, poll: Any, cursor: Any) -> Any:
+        held = cursor.sweeps.get(poll.live.rung)
+        if held is not None and held.started:
+            self._shard_state.keep_cursor(
+                poll.stream.id, coverage.complete(poll.rungs, poll.live.rung, cursor, replace(held, started=held.started + 1))
+            )
+        return original(self, poll, cursor)
+
+    Sweeps._of_edge = forgets  # type: ignore[method-assign]
+
+
+def mark_at_the_edge() -> None:
+    """The live rung's mark moves with the edge, whatever is left of its own sweep."""
+    original = Sweeps.advanced
+
+    def moves(self: Sweeps, poll: Any, job: Any, step: Any, page: Any, **more: Any) -> Any:
+        cursor = original(self, poll, job, step, page, **more)
+        return _marked(cursor, poll.live.rung, poll.edge) if isinstance(job, Edge) and page.next is None else cursor
+
+    Sweeps.advanced = moves  # type: ignore[method-assign]
+
+
+def side_queries_first() -> None:
+    """Side queries go before what nobody has read yet."""
+    original = jobs.rank
+    jobs.rank = lambda job, rungs, cursor, *, long: Rank.COVERAGE if isinstance(job, SideQuery) else original(job, rungs, cursor, long=long)
+
+
 LAWS: dict[str, tuple[Callable[[], None], str]] = {
     "mark_at_the_end": (mark_at_the_end, "tests/simulation/test_marks.py"),
     "mark_of_a_part": (mark_of_a_part, "tests/simulation/test_marks.py"),
     "mark_from_rows": (mark_from_rows, "tests/simulation/test_marks.py"),
     "hands_down_unasked": (hands_down_unasked, "tests/unit/coverage/test_window.py"),
     "forgets_at_depth": (forgets_at_depth, "tests/unit/coverage/test_window.py"),
+    "debt_forgotten": (debt_forgotten, "tests/simulation/test_edge.py"),
+    "mark_at_the_edge": (mark_at_the_edge, "tests/simulation/test_edge.py"),
+    "side_queries_first": (side_queries_first, "tests/unit/polling/test_jobs.py"),
     "deep_first": (deep_first, "tests/unit/polling/test_schedule.py"),
     "position_from_updated": (position_from_updated, "tests/providers/test_exam.py"),
 }
