@@ -20,6 +20,7 @@ from poller.errors import ProviderError
 from poller.model import DAY, HOUR, MINUTE, SECOND, Gap, Instant, Stream
 from poller.providers.contract import Json, Page, Provider, Request, Response, View, Window
 from poller.providers.fonedynamics.provider import FoneDynamics
+from poller.providers.fonedynamics.slices import Learned
 from poller.providers.heymarket.provider import Heymarket
 from poller.providers.kit.suspects import CELL
 from poller.providers.stuut.provider import Stuut
@@ -80,14 +81,15 @@ def play(
     memo: Json = {}
     said = [] if said is None else said
     stream = Stream(provider.name, "a", PROPERTIES[0] if provider.name == FONE else "team")
+    learned = Learned(most=200, rate=rate) if provider.name == FONE else {"most": 200, "rate": rate}
     while now < START + days * DAY:
         now += STEP
-        view = View(world.clock(now), START - DAY // 2, DEPTH, EVERY, memo, {"most": 200, "rate": rate})
+        view = View(world.clock(now), START - DAY // 2, DEPTH, EVERY, memo, learned)
         request = side_query(provider, chore).begin(stream, view)
         at = now
         try:
             while request is not None and at < now + STEP:
-                page: Page = provider.read_page(request, answers.page(request, at))
+                page: Page = side_query(provider, chore).read(request, answers.page(request, at))
                 requests, at = requests + 1, at + REQUEST
                 memo = page.learned if page.learned is not None else memo
                 raised += [(at, gap) for gap in page.gaps]

@@ -6,6 +6,7 @@ import json
 import math
 import random
 
+import msgspec
 import pytest
 
 from poller.coverage import backfill, ladder
@@ -15,8 +16,8 @@ from poller.coverage.cursor import Sweep
 from poller.model import DAY, HOUR, MINUTE, SECOND, Observation, Row, Stream
 from poller.providers.contract import Json, Provider, Request, Response, View, Window
 from poller.providers.fonedynamics.message import row_of
-from poller.providers.fonedynamics.provider import AHEAD, FoneDynamics
-from poller.providers.fonedynamics.slices import SECOND_IDS_MAX
+from poller.providers.fonedynamics.provider import FoneDynamics
+from poller.providers.fonedynamics.slices import AHEAD, SECOND_IDS_MAX, Learned
 from poller.providers.stuut.provider import Stuut
 from poller.publishing.diff import PageContext
 from poller.publishing.message_state import MessageState
@@ -56,7 +57,7 @@ def read(
         found |= {row.id for row in page.rows if isinstance(row, Row)}
         said += [gap.reason for gap in page.gaps] + list(page.oddities)
         request = page.next
-        longest = max(longest, 0 if request is None or not request.resumable else len(json.dumps(request.continuation)))
+        longest = max(longest, 0 if request is None or not request.resumable else len(msgspec.json.encode(request.continuation)))
     assert longest < 64 * 1024, "what is kept of a sweep is small"
     return found, said
 
@@ -68,7 +69,7 @@ def test_one_false_empty_answer_loses_no_row(at: int, hours: float) -> None:
     stamps = [T - 60 * n for n in range(1, 6000)] if hours > 1 else [T - 1 - n // 4 for n in range(7000)]
     server, provider = Property(stamps, cap=100), FoneDynamics()
     request = provider.first_page(
-        PROPERTY, Window((T - round(hours * 3600)) * SECOND, NOW, NOW), {"most": 100, "cut": 100, "rate": 1 / 60 if hours > 1 else 4.0}
+        PROPERTY, Window((T - round(hours * 3600)) * SECOND, NOW, NOW), Learned(most=100, cut=100, rate=1 / 60 if hours > 1 else 4.0)
     )
     found, said = read(provider, request, server, empty_at=at)
     assert len(found) == sum(stamp >= T - round(hours * 3600) for stamp in stamps)
@@ -79,7 +80,7 @@ def test_a_false_empty_page_of_an_over_full_second_is_believed_only_twice() -> N
     """Wherever it comes: all 350 messages of the second are read, or the second is flagged."""
     for at in range(1, 400):
         server, provider = Property([T - 300] * 350, cap=100), FoneDynamics()
-        request = provider.first_page(PROPERTY, Window((T - 600) * SECOND, NOW, NOW), {"most": 100, "cut": 100, "rate": 0.6})
+        request = provider.first_page(PROPERTY, Window((T - 600) * SECOND, NOW, NOW), Learned(most=100, cut=100, rate=0.6))
         found, said = read(provider, request, server, empty_at=at)
         assert len(found) == 350 or "full_second" in said, at
         if server.requests < at:
@@ -94,7 +95,7 @@ def test_a_false_empty_answer_is_doubted_where_an_answer_was_cut(seconds: int, e
     for at in range(2, 400):
         server, provider = Property(stamps, cap=100), FoneDynamics()
         window = Window((T - seconds) * SECOND, NOW, NOW)
-        found, _ = read(provider, provider.first_page(PROPERTY, window, {"most": 100, "cut": 100, **remembered}), server, empty_at=at)
+        found, _ = read(provider, provider.first_page(PROPERTY, window, Learned(most=100, cut=100, **remembered)), server, empty_at=at)
         assert len(found) == len(stamps), at
         if server.requests < at:
             break
@@ -110,7 +111,7 @@ def test_a_rate_that_is_remembered_wrongly_costs_little(remembered: float, swing
         at -= rng.expovariate(0.1 if swing == 1 else 0.18 if busy else 0.18 / swing)
         stamps.append(round(at) - 1)
     server, provider, rows = Property(stamps, cap=100), FoneDynamics(), 0
-    request = provider.first_page(PROPERTY, Window((T - DAY // SECOND) * SECOND, NOW, NOW), {"most": 100, "cut": 100, "rate": remembered})
+    request = provider.first_page(PROPERTY, Window((T - DAY // SECOND) * SECOND, NOW, NOW), Learned(most=100, cut=100, rate=remembered))
     while request is not None:
         page = provider.read_page(request, server.answer(request))
         request, rows = page.next, rows + len(page.rows)
@@ -128,15 +129,15 @@ def test_the_readings_of_an_audit_share_no_bounds(rate: float, cap: int) -> None
     memo: Json = {}
     for _ in range(4):
         request = side_query(provider, "tilings").begin(
-            PROPERTY, View(NOW, NOW - 4 * DAY, 4 * DAY, 6 * HOUR, memo, {"most": cap, "rate": rate})
+            PROPERTY, View(NOW, NOW - 4 * DAY, 4 * DAY, 6 * HOUR, memo, Learned(most=cap, rate=rate))
         )
         bounds: dict[int, set[int]] = {0: set(), 1: set()}
         assert request is not None
-        ends = {each // SECOND for each in request.continuation["span"]}
+        ends = {each // SECOND for each in request.continuation.span}
         while request is not None:
-            which, start = request.continuation["plan"][0][0], request.continuation["inner"]["slice"][0]
+            which, start = request.continuation.plan[0].way, request.continuation.at.begin
             bounds.setdefault(which, set()).add(start)
-            page = provider.read_page(request, server.answer(request))
+            page = side_query(provider, "tilings").read(request, server.answer(request))
             request, memo = page.next, page.learned or memo
         shared += len(bounds[0] & bounds[1] - ends)
         every += len(bounds[0] - ends)
@@ -155,7 +156,7 @@ def test_a_learned_rate_counts_each_message_once(cap: int, bursts: int) -> None:
     while request is not None:
         page = provider.read_page(request, server.answer(request))
         request, memo = page.next, page.learned or memo
-    assert memo["rate"] == pytest.approx(len(stamps) / 21_600, abs=0.0001)
+    assert memo.rate == pytest.approx(len(stamps) / 21_600, abs=0.0001)
 
 
 def test_the_limit_of_answers_is_found_by_longer_slices() -> None:
@@ -163,7 +164,7 @@ def test_the_limit_of_answers_is_found_by_longer_slices() -> None:
     rng = random.Random(5)
     stamps = [T - round(rng.uniform(0, 7 * 86_400)) for _ in range(60_480)]
     requests = []
-    for memo in ({"most": 60, "rate": 0.1}, {"most": 1000, "cut": 1000, "rate": 0.1}):
+    for memo in (Learned(most=60, rate=0.1), Learned(most=1000, cut=1000, rate=0.1)):
         server, provider = Property(stamps, cap=1000), FoneDynamics()
         found, _ = read(provider, provider.first_page(PROPERTY, Window((T - 7 * 86_400) * SECOND, NOW, NOW), memo), server)
         assert len(found) == sum(stamp < T for stamp in stamps)
@@ -199,7 +200,7 @@ def test_a_second_with_more_messages_than_can_be_read_is_flagged(rows: int, cap:
     """And the part of it that was read is no burden for the state."""
     server, provider = Property([T] * rows, cap=cap), FoneDynamics()
     found, said = read(
-        provider, provider.first_page(PROPERTY, Window(NOW - 600 * SECOND, NOW + 600 * SECOND, NOW + HOUR), {"most": cap}), server
+        provider, provider.first_page(PROPERTY, Window(NOW - 600 * SECOND, NOW + 600 * SECOND, NOW + HOUR), Learned(most=cap)), server
     )
     assert len(found) >= SECOND_IDS_MAX
     assert said.count("full_second") == 1
@@ -209,7 +210,7 @@ def test_skipping_that_is_not_honoured_is_flagged() -> None:
     """The same rows whatever is skipped: the second has an end, and is called incomplete."""
     server, provider = Property([T] * 500, cap=100, skips=False), FoneDynamics()
     found, said = read(
-        provider, provider.first_page(PROPERTY, Window(NOW - 600 * SECOND, NOW + 600 * SECOND, NOW + HOUR), {"most": 100}), server
+        provider, provider.first_page(PROPERTY, Window(NOW - 600 * SECOND, NOW + 600 * SECOND, NOW + HOUR), Learned(most=100)), server
     )
     assert (len(found), said) == (100, ["full_second"])
 

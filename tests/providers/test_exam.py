@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from poller.model import SECOND, BadRow, Observation, Row, Stream
 from poller.providers import exam
 from poller.providers.contract import Headers, Request, Response, Skipped, Window
-from poller.providers.fonedynamics.provider import AHEAD, FoneDynamics
+from poller.providers.fonedynamics.provider import FoneDynamics
+from poller.providers.fonedynamics.slices import AHEAD, Learned
 from poller.providers.heymarket.provider import Heymarket
 from poller.providers.registry import BUILT_IN, provider_of
 from poller.times import epoch, format_rfc3339, parse_rfc3339
@@ -238,17 +239,17 @@ def test_a_busy_property_does_not_cut_what_is_scheduled(overlap_s: int) -> None:
     """Whatever a live window teaches, the fourteen days ahead of now stay one request; and an empty future does not lengthen live slices."""
     provider, stream, now = FoneDynamics(), stream_of("fonedynamics"), NOW * SECOND
     sent = [{"MessageSid": f"M{n}", "Created": NOW - n * overlap_s // 90} for n in range(90)]
-    memo: dict[str, Any] = {"most": 100}
+    memo: Any = Learned(most=100)
     live = Window(now - overlap_s * SECOND, now + 360 * SECOND, now)
     for window in (live, Window(now, now + AHEAD, now), live):
         request: Request | None = provider.first_page(stream, window, memo)
         assert request is not None
         if window.until == now + AHEAD:
-            assert request.continuation["slice"] == [NOW, NOW + AHEAD // SECOND]
+            assert (request.continuation.begin, request.continuation.end) == (NOW, NOW + AHEAD // SECOND)
         while request is not None:
-            start, end = request.continuation["slice"]
+            start, end = request.continuation.begin, request.continuation.end
             rows = [row for row in sent if start <= row["Created"] <= end]
             page = provider.read_page(request, Response(200, {}, json.dumps({"Messages": rows}).encode()))
             request, memo = page.next, page.learned or memo
-    assert memo["near"] > 0
-    assert "rate" not in memo
+    assert memo.near > 0
+    assert memo.rate is None

@@ -17,6 +17,7 @@ from poller.demo.simulator.world import World
 from poller.model import DAY, HOUR, MINUTE, Stream
 from poller.providers.contract import View
 from poller.providers.fonedynamics.provider import FoneDynamics
+from poller.providers.fonedynamics.slices import Learned
 from poller.providers.heymarket import recount as heymarket_audit
 from poller.providers.kit import suspects as looks
 from poller.times import parse_rfc3339
@@ -151,10 +152,10 @@ def test_a_round_of_ranges_leaves_nothing_out_and_the_next_one_cuts_alike(rate: 
     def round_of(now: int) -> list[looks.Span]:
         spans, memo = list[looks.Span](), dict[str, Any]()
         while request := side_query(FoneDynamics(), "tilings").begin(
-            PROPERTY, View(now, now - 7 * DAY, 7 * DAY, 6 * HOUR, memo, {"most": 100, "rate": rate})
+            PROPERTY, View(now, now - 7 * DAY, 7 * DAY, 6 * HOUR, memo, Learned(most=100, rate=rate))
         ):
-            spans.append(request.continuation["span"])
-            memo = request.continuation["memo"]
+            spans.append(request.continuation.span)
+            memo = request.continuation.memory
         return spans
 
     now = 1_790_000_000_000_000

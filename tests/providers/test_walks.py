@@ -20,6 +20,7 @@ from poller.errors import ProviderError, Unreachable
 from poller.model import SECOND, Gap, Instant, Row, Stream
 from poller.providers.contract import Page, Request, Response, Window
 from poller.providers.fonedynamics.provider import FoneDynamics
+from poller.providers.fonedynamics.slices import Learned
 from poller.providers.heymarket import walk as heymarket_walk
 from poller.providers.heymarket.provider import Heymarket
 from poller.providers.registry import BUILT_IN, provider_of
@@ -286,7 +287,7 @@ def test_a_cap_that_shrinks_is_noticed() -> None:
     """Fone Dynamics: an answer as long as a lower limit is not taken for whole because longer ones were seen before."""
     provider, rows = FoneDynamics(), [{"MessageSid": f"M{n}", "Created": NOW // SECOND - n, "Status": "Received"} for n in range(1, 180)]
     window = Window(NOW - 200 * SECOND, NOW, NOW)
-    request: Request | None = provider.first_page(Stream("fonedynamics", "a", "PR1"), window, {"most": 200})
+    request: Request | None = provider.first_page(Stream("fonedynamics", "a", "PR1"), window, Learned(most=200))
     found, requests = set[str](), 0
     while request is not None:
         asked, requests = dict(request.query), requests + 1

@@ -7,13 +7,14 @@ a filter loses rows. It is looked at again before it is called a possible gap (s
 
 from __future__ import annotations
 
-from typing import Any, Protocol
-
+from msgspec import Struct
 from msgspec.structs import replace
 
 from ...model import SECOND, Instant, Stream
 from ..contract import Json, Page, Request, Response, View, Window
 from ..kit import suspects as looks
+from . import slices
+from .slices import Continuation, Learned, asked, first
 
 REASON = "tilings_disagree"
 IDS_MAX = 50_000
@@ -24,59 +25,73 @@ SHORTER = 1.6
 """The other tiling expects so many times the rows, so its slices begin shorter, and none of the bounds between is shared."""
 
 
-class Lists(Protocol):
-    """What lists a window: the provider."""
+class Reading(Struct, frozen=True):
+    """One way to read a part of the range."""
 
-    def first_page(self, stream: Stream, window: Window, learned: Any, **only: str) -> Request:
-        """The request that begins a window, ``only`` rows with these values."""
-        ...
-
-    def read_page(self, request: Request, response: Response) -> Page:
-        """One page of it."""
-        ...
+    way: int
+    """0 = as one window, 1 = under another tiling, 2 = by direction."""
+    since: Instant
+    until: Instant
+    direction: str | None = None
 
 
-def begin(lists: Lists, stream: Stream, view: View) -> Request | None:
+class Reread(Struct, frozen=True):
+    """One range is read again: what is left to read, and what each way has listed."""
+
+    stream: str
+    now: Instant
+    memory: Json
+    """What the next run must know; see :mod:`..kit.suspects`."""
+    span: looks.Span
+    learned: Learned
+    plan: tuple[Reading, ...]
+    ids: tuple[list[str], list[str], list[str]]
+    """What each way has listed, sorted."""
+    at: Continuation
+    """Where the first reading of the plan is."""
+
+
+def begin(stream: Stream, view: View, params_in: str) -> Request | None:
     """A look that is due, else the next range of the round; a round a period of the deepest rung."""
     start, edge = looks.above(max(view.floor, view.now - view.depth)), looks.below(view.now - looks.CLOSED)
-    memo = looks.kept({"next": start, "round": view.now, **(view.remembered or {})}, start)
+    memory = looks.kept({"next": start, "round": view.now, **(view.remembered or {})}, start)
     if start >= edge:
         return None
-    span, memo = looks.due(memo, view.now)
+    span, memory = looks.due(memory, view.now)
     length = _length(view)
-    if span is None and _end(memo["next"], length) > edge and view.now - memo["round"] >= view.every:
-        memo = {**memo, "next": start, "round": view.now}
+    if span is None and _end(memory["next"], length) > edge and view.now - memory["round"] >= view.every:
+        memory = {**memory, "next": start, "round": view.now}
     if span is None:
-        since = max(start, memo["next"])
+        since = max(start, memory["next"])
         span = [since, _end(since, length)]
         if span[1] > edge:
             return None
-        memo = {**memo, "next": span[1]}
-    middle = span[0] + (span[1] - span[0]) // 3 // SECOND * SECOND
-    plan = [[0, *span, None], [1, middle, span[1], None], [1, span[0], middle, None], [2, *span, "Transmit"], [2, *span, "Receive"]]
-    step: Json = {
-        "kind": "tilings",
-        "now": view.now,
-        "memo": memo,
-        "span": span,
-        "ids": [[], [], []],
-        "learned": _of_the_past(view.learned or {}),
-    }
-    return _reading(lists, stream.name, {**step, "plan": plan})
+        memory = {**memory, "next": span[1]}
+    since, until = span
+    middle = since + (until - since) // 3 // SECOND * SECOND
+    plan = (
+        Reading(0, since, until),
+        Reading(1, middle, until),
+        Reading(1, since, middle),
+        Reading(2, since, until, "Transmit"),
+        Reading(2, since, until, "Receive"),
+    )
+    learned = _of_the_past(view.learned or Learned())
+    at = _start(stream.name, view.now, learned, plan[0])
+    return _asked(Reread(stream.name, view.now, memory, span, learned, plan, ([], [], []), at), params_in)
 
 
 def _length(view: View) -> Instant:
     """Longer where little is sent, within half a round: cells, doubled as often as that allows, so that ranges of two rounds are the same or nested."""
-    learned = _of_the_past(view.learned or {})
-    room, rate = PAGES_A_RANGE * max(50, learned.get("most", 0)), learned.get("rate", 0.0)
+    learned = _of_the_past(view.learned or Learned())
+    room, rate = PAGES_A_RANGE * max(50, learned.most), learned.rate or 0.0
     longest = min(view.every // 2, int(min(view.every, room / rate * SECOND))) if rate > 0 else view.every // 2
     return looks.CELL << max(0, (longest // looks.CELL).bit_length() - 1)
 
 
-def _of_the_past(learned: Json) -> Json:
+def _of_the_past(learned: Learned) -> Learned:
     """Without what is sent just now, unless nothing else is known."""
-    known = {name: value for name, value in learned.items() if name != "near"}
-    return {"rate": learned["near"], **known} if "near" in learned else known
+    return replace(learned, rate=learned.near if learned.rate is None else learned.rate, near=None)
 
 
 def _end(since: Instant, length: Instant) -> Instant:
@@ -84,28 +99,39 @@ def _end(since: Instant, length: Instant) -> Instant:
     return (since // length + 1) * length
 
 
-def _reading(lists: Lists, name: str, step: Json) -> Request:
-    """The first page of the next reading of the plan."""
-    which, since, until, direction = step["plan"][0]
-    only = {"Direction": direction} if direction else {}
-    learned = {**step["learned"], "rate": SHORTER * step["learned"].get("rate", 0.0)} if which == 1 else step["learned"]
-    inner = lists.first_page(Stream("fonedynamics", "", name), Window(since, until, step["now"]), learned, **only)
-    return replace(inner, continuation={**step, "stream": name, "inner": inner.continuation})
+def _start(name: str, now: Instant, learned: Learned, reading: Reading) -> Continuation:
+    """The first slice of a reading."""
+    if reading.way == 1:
+        learned = replace(learned, rate=SHORTER * (learned.rate or 0.0))
+    return first(name, Window(reading.since, reading.until, now), learned, reading.direction)
 
 
-def read(lists: Lists, request: Request, response: Response) -> Page:
-    """One page of a reading; after the last the readings are compared."""
-    step = request.continuation
-    page = lists.read_page(replace(request, continuation=step["inner"]), response)
-    which, ids = step["plan"][0][0], list(step["ids"])
-    ids[which] = sorted(looks.ids_of(page.rows).union(ids[which]))[:IDS_MAX]
-    step = {**step, "ids": ids}
+def _asked(reread: Reread, params_in: str) -> Request:
+    """The request of the first reading of the plan."""
+    return replace(asked(reread.at, params_in), continuation=reread)
+
+
+def read(request: Request, response: Response, params_in: str) -> Page:
+    """One page of a reading; after the last reading they are compared."""
+    reread: Reread = request.continuation
+    page = slices.read(replace(request, continuation=reread.at), response, params_in)
+    way, ids = reread.plan[0].way, list(reread.ids)
+    ids[way] = sorted(looks.ids_of(page.rows).union(ids[way]))[:IDS_MAX]
+    reread = replace(reread, ids=(ids[0], ids[1], ids[2]))
     if page.next is not None:
-        return Page(page.rows, replace(page.next, continuation={**step, "inner": page.next.continuation}), gaps=page.gaps)
-    if len(step["plan"]) > 1:
-        return Page(page.rows, _reading(lists, step["stream"], {**step, "plan": step["plan"][1:]}), gaps=page.gaps)
-    whole, tiled, directed = map(set, ids)
+        following = replace(reread, at=page.next.continuation)
+        return Page(page.rows, _asked(following, params_in), gaps=page.gaps)
+    if len(reread.plan) > 1:
+        plan = reread.plan[1:]
+        following = replace(reread, plan=plan, at=_start(reread.stream, reread.now, reread.learned, plan[0]))
+        return Page(page.rows, _asked(following, params_in), gaps=page.gaps)
+    return _compared(reread, page)
+
+
+def _compared(reread: Reread, page: Page) -> Page:
+    """All readings are done: what one lists and another does not."""
+    whole, tiled, directed = map(set, reread.ids)
     wrong = bool(whole ^ tiled or directed - whole or (directed and whole - directed))
-    memo, gaps, said = looks.looked(step["memo"], step["span"], step["now"], wrong=wrong, reason=REASON, halve=False)
-    since, until = step["span"]
-    return Page(page.rows, learned=memo, gaps=(*page.gaps, *gaps), proved=() if wrong else ((since, until),), oddities=said)
+    memory, gaps, said = looks.looked(reread.memory, reread.span, reread.now, wrong=wrong, reason=REASON, halve=False)
+    since, until = reread.span
+    return Page(page.rows, learned=memory, gaps=(*page.gaps, *gaps), proved=() if wrong else ((since, until),), oddities=said)
