@@ -63,7 +63,7 @@ chaos-sim: .venv/ready  ## N short histories of crashing and freezing workers on
 	@exec $(BIN)/python -m tests.lab.chaos_sim $(or $(N),10000)
 
 soak: .venv/ready  ## N histories of a hostile provider with outages on virtual time, audits over 30 days, promises, and what it costs (N=1000)
-	@exec $(BIN)/python -m tests.lab.soak $(or $(N),1000) --audits --promises --costs
+	@exec $(BIN)/python -m tests.lab.soak $(or $(N),1000) $(if $(VENDORS),--all-vendors) --audits --promises --costs
 
 mutants: .venv/ready  ## laws of the protocol and of completeness broken on purpose: each must be found
 	@$(BIN)/python -m pytest tests -k mutant

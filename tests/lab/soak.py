@@ -28,7 +28,7 @@ from poller.coverage import lateness
 from poller.coverage.backfill import BackfillRequest
 from poller.demo.accounts import ACCOUNTS
 from poller.demo.simulator.judge import Flag, Verdict
-from poller.demo.simulator.profiles import FONE, HEYMARKET, THREADS
+from poller.demo.simulator.profiles import EVERY_PROVIDER, FIRST_THREE, FONE, HEYMARKET, THREADS
 from poller.demo.simulator.shelf import Sms
 from poller.demo.simulator.switches import Switches, named, wild
 from poller.demo.simulator.world import NEVER, World
@@ -124,12 +124,20 @@ class Listening(Telemetry):
 class Soak(Story):
     """A history of half a day and more, and of outages."""
 
-    def __init__(self, seed: int, switches: Switches | None = None, *, hours: float = HOURS, rate: float = 0.012) -> None:
+    def __init__(
+        self,
+        seed: int,
+        switches: Switches | None = None,
+        *,
+        hours: float = HOURS,
+        rate: float = 0.012,
+        providers: tuple[str, ...] = FIRST_THREE,
+    ) -> None:
         rng = random.Random(seed)
         self.hours = hours
         chosen = switches or wild(rng, depth_s=BACK_H * 3600, hours=hours)
         super().__init__(seed, chosen, crash_s=None, seconds=hours * 3600, settle_s=1.3 * EVERY_H * 3600, cluster=FakeCluster(2))
-        self.world = World(seed, START, chosen, per_second=rate, backlog=60)
+        self.world = World(seed, START, chosen, per_second=rate, backlog=60, providers=providers)
         self.providers = type(self.providers)(self.world, seed)
         self.defaults = DEFAULTS.format(interval=rng.choice(("5m", "10m", "15m")), overlap=rng.choice(("5m", "20m", "1h", "auto")))
         self.gaps: Counter[str] = Counter()
@@ -222,6 +230,11 @@ class Soak(Story):
         return {"missing": verdict.missing, "stale": verdict.stale, "duplicate": verdict.duplicates, "out of order": verdict.out_of_order}
 
 
+def played_by_six(seed: int) -> Played:
+    """One history of every vendor, at twice the rate."""
+    return Soak(seed, rate=0.024, providers=EVERY_PROVIDER).judged()
+
+
 def played(given: tuple[int, str]) -> Played:
     """One history, with a rule broken where a mutant is named; such a process plays no other."""
     if given[1]:
@@ -278,6 +291,7 @@ def main() -> int:
     parser.add_argument("count", type=int, nargs="?", default=1000)
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--seed", type=int)
+    parser.add_argument("--all-vendors", action="store_true", help="Twilio, Telnyx and Plivo as well")
     parser.add_argument("--audits", action="store_true", help="and thirty simulated days of the audits, with holes and without")
     parser.add_argument("--promises", action="store_true", help="and how soon rows are seen in thirty days, whatever overlap is")
     parser.add_argument("--costs", action="store_true", help="and the table of what completeness costs")
@@ -288,8 +302,9 @@ def main() -> int:
     if given.mutants:
         return mutants()
     found: list[Played] = []
+    histories = (played_by_six, seeds) if given.all_vendors else (played, [(seed, "") for seed in seeds])
     with multiprocessing.get_context("spawn").Pool(os.cpu_count(), maxtasksperchild=20) as pool:
-        for number, each in enumerate(pool.imap_unordered(played, [(seed, "") for seed in seeds]), 1):
+        for number, each in enumerate(pool.imap_unordered(*histories), 1):
             found.append(each)
             if each.wrong:
                 print(f"seed {each.seed}: {'; '.join(each.wrong)[:400]} [{' '.join(each.switches)}]", flush=True)

@@ -170,7 +170,8 @@ def _next_day(where: str, walk: Walk) -> Request | None:
     proved = not walk.filtered or walk.widened or walk.learned.to_the_second
     if not (walk.by_day and proved) or walk.newest is None or walk.reached is None or walk.newest // DAY == walk.reached // DAY:
         return None
-    return _asked(where, replace(walk, filtered=True, until=walk.reached // DAY * DAY, widened=True, newest=None))
+    before = walk.reached // DAY * DAY - SECOND  # a day later is the day's last second: its next midnight could mean the whole next day
+    return _asked(where, replace(walk, filtered=True, until=before, widened=True, newest=None))
 
 
 def _honours(walk: Walk, times: list[Instant]) -> bool:
