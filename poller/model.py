@@ -143,7 +143,7 @@ class Message(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, r
 
 
 class Observation(Struct, frozen=True, kw_only=True, gc=False):
-    """One row as an adapter understood it."""
+    """One row as a provider understood it."""
 
     message: Message
     created: Instant

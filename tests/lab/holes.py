@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from poller.demo.simulator.profiles import FONE, HEYMARKET, PROPERTIES, STUUT, THREADS
 from poller.demo.simulator.shelf import Sms
@@ -144,7 +144,7 @@ def threads(seed: int, *, days: float = 30.0, cap: int = 0, each: int = 260) -> 
     rate = len(THREADS) * each / (days * DAY / SECOND)
     world = World(seed, START, replace(ORDINARY, cap=cap, vanish=0.33, vanish_s=4 * 86_400.0), per_second=rate, providers=(STUUT,))
     answers, provider, told = Kit(world, seed), Stuut(), set[str]()
-    memos: dict[str, Json] = {name: {} for name in THREADS}
+    memos: dict[str, Any] = dict.fromkeys(THREADS)
     for now in range(START + HOUR, START + round(days * DAY), HOUR):
         for name, memo in memos.items():
             request: Request | None = provider.first_page(Stream(STUUT, "a", name), Window(START, None, now), memo)

@@ -316,7 +316,7 @@ def test_a_paged_thread_is_read_whole(longest: int) -> None:
         request = page.next
         if request is None and len(rows) < 401:  # and once more, with a new message
             rows.insert(0, {"id": "new", "created_at": format_rfc3339(NOW + SECOND)})
-            request = provider.first_page(Stream("stuut", "a", "t"), Window(0, None, NOW), page.learned or {})
+            request = provider.first_page(Stream("stuut", "a", "t"), Window(0, None, NOW), page.learned)
     assert len(found) == len(rows)
     assert "ids_disappeared" not in page.oddities
 
@@ -324,7 +324,7 @@ def test_a_paged_thread_is_read_whole(longest: int) -> None:
 @pytest.mark.parametrize(("cap", "polls"), [(50, 2), (40, 3)], ids=["round", "any length"])
 def test_a_capped_thread_is_flagged(cap: int, polls: int) -> None:
     """Stuut lists only its newest rows: at a round length it is told by the second poll, at another one poll later; said once."""
-    provider, memo, flags = Stuut(), dict[str, Any](), list[int]()
+    provider, memo, flags = Stuut(), None, list[int]()
     for poll in range(1, 6):
         rows = [{"id": f"m{n}", "created_at": format_rfc3339(NOW + n * SECOND)} for n in range(poll, poll + cap)]
         page = provider.read_page(provider.first_page(Stream("stuut", "a", "t"), Window(0, None, NOW), memo), response(rows))
@@ -337,7 +337,7 @@ def test_a_capped_thread_is_flagged(cap: int, polls: int) -> None:
 @pytest.mark.parametrize(("gone", "told"), [((), []), ((7,), [3]), ((0, 1), [3])], ids=["nothing", "from the middle", "the oldest"])
 def test_messages_of_a_thread_that_are_listed_no_more_are_noticed(gone: tuple[int, ...], told: list[int]) -> None:
     """While new ones come in: at the poll that lacks them, and not again; nothing is called a gap."""
-    provider, memo, said = Stuut(), dict[str, Any](), list[int]()
+    provider, memo, said = Stuut(), None, list[int]()
     for poll in range(1, 6):
         rows = [{"id": f"m{n}", "created_at": format_rfc3339(NOW + n * SECOND)} for n in range(10 + poll) if poll < 3 or n not in gone]
         page = provider.read_page(provider.first_page(Stream("stuut", "a", "t"), Window(0, None, NOW), memo), response(rows))

@@ -87,7 +87,7 @@ class FoneDynamicsOptions(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class FoneDynamics(NoToken, Struct, frozen=True):
-    """The adapter; see :class:`poller.providers.Provider`."""
+    """The provider; see :class:`poller.providers.contract.Provider`. README.md has the sources and what they leave open."""
 
     options: FoneDynamicsOptions = FoneDynamicsOptions()
     name: ClassVar[str] = "fonedynamics"

@@ -53,7 +53,7 @@ JWT_LIVES: Instant = 4 * 60 * SECOND
 
 
 class Heymarket(NoToken, Struct, frozen=True):
-    """The adapter; see :class:`poller.providers.Provider`."""
+    """The provider; see :class:`poller.providers.contract.Provider`. README.md has the sources and what they leave open."""
 
     options: NoOptions = NoOptions()
     name: ClassVar[str] = "heymarket"

@@ -36,7 +36,7 @@ REASON = "counted_not_listed"
 
 
 class Reader(Protocol):
-    """The adapter's own reading of a walk's page."""
+    """The provider's own reading of a walk's page."""
 
     def read_page(self, request: Request, response: Response) -> Page:
         """See :class:`poller.providers.Provider`."""

@@ -17,10 +17,9 @@ from msgspec.structs import replace
 from ...errors import CursorIgnored
 from ...model import BadRow, Instant, Message, Observation, Row, Stream
 from ...times import instant
+from .. import contract
 from ..contract import (
     Headers,
-    Json,
-    Listing,
     Named,
     NoOptions,
     Page,
@@ -38,15 +37,28 @@ from ..kit.answers import accept
 from ..kit.auth import NoToken, bearer
 from ..kit.rows import decoded, listed
 from ..kit.times import rfc3339
-from .cap import _capped, _fewer, _remembered
+from .cap import LastList, capped, fewer, remembered
 from .message import _observation, row_of
 
 LIMIT = 200
 """The vendor's largest page on its v1 lists."""
 
 
+class Listing(Struct, frozen=True, tag="listing", omit_defaults=True):
+    """Where a poll of a thread is."""
+
+    known: LastList
+    """What the last poll left."""
+    doubt: bool = False
+    """An answer without rows is asked for again."""
+    page: int | None = None
+    """The page that is asked for, where the vendor says that a list is not whole; None = the list itself."""
+    ids: list[str] = []
+    """What earlier pages listed."""
+
+
 class Stuut(NoToken, Struct, frozen=True):
-    """The adapter; see :class:`poller.providers.Provider`."""
+    """The provider; see :class:`poller.providers.contract.Provider`. README.md has the sources and what they leave open."""
 
     options: NoOptions = NoOptions()
     name: ClassVar[str] = "stuut"
@@ -54,11 +66,11 @@ class Stuut(NoToken, Struct, frozen=True):
     rate_limit: ClassVar[tuple[int, float]] = (60, 60.0)
     credentials: ClassVar[tuple[frozenset[str], ...]] = (frozenset({"token"}),)
     streams: ClassVar[Streams] = Named("threads")
-    listing: ClassVar[Listing] = Whole()
+    listing: ClassVar[contract.Listing] = Whole()
     side_queries: ClassVar[tuple[SideQuery, ...]] = ()
     Options: ClassVar[type[Struct]] = NoOptions
-    Continuation: ClassVar[Any] = None
-    Learned: ClassVar[Any] = None
+    Continuation: ClassVar[Any] = Listing
+    Learned: ClassVar[Any] = LastList
 
     def identity(self, secrets: Secrets) -> str:
         """The token."""
@@ -74,43 +86,25 @@ class Stuut(NoToken, Struct, frozen=True):
 
     def first_page(self, stream: Stream, window: Window, learned: Any) -> Request:
         """The whole thread. Where an end is given, for a backfill, an answer without rows is final: it is asked for twice."""
-        return Request("GET", _path(stream), continuation={"ids": [], "memo": learned or {}, "doubt": window.until is not None})
+        return Request("GET", _path(stream), continuation=Listing(learned or LastList(), doubt=window.until is not None))
 
     def read_page(self, request: Request, response: Response) -> Page:
         """All messages of the thread, or one page of them."""
+        at: Listing = request.continuation
         raws, around = listed(accept(response), ("data", "messages"))
         rows = [row_of(raw) for raw in raws]
-        if not rows and request.continuation.get("doubt"):
-            return Page(rows, replace(request, continuation={**request.continuation, "doubt": False}))
-        ids = [*request.continuation.get("ids", []), *(row.id for row in rows if isinstance(row, Row))]
-        following = self._next(request, rows, around, ids)
-        if following is not None:
-            return Page(rows, following, oddities=("incomplete_answer",))
-        memo: Json = request.continuation.get("memo", {})
-        gaps = _capped(memo, rows)
-        remembered = _remembered(memo, rows, said=bool(gaps or memo.get("said")))
-        oddities = ("incomplete_answer",) * ((_whole(around.get("total_records")) or 0) > len(set(ids)))
-        oddities += ("ids_disappeared",) * ("page" not in request.continuation and _fewer(memo, rows))
-        return Page(rows, None, learned=remembered if remembered != memo else None, gaps=gaps, oddities=oddities)
-
-    def _next(self, request: Request, rows: list[Row | BadRow], around: dict[str, msgspec.Raw], ids: list[str]) -> Request | None:
-        """The next page of an answer that says it is not whole; the first is asked again, so that all have one length."""
-        page, known = request.continuation.get("page"), set(request.continuation.get("ids", []))
+        if not rows and at.doubt:
+            return Page(rows, replace(request, continuation=replace(at, doubt=False)))
+        ids = [*at.ids, *(row.id for row in rows if isinstance(row, Row))]
         total = _whole(around.get("total_records"))
-        more = bytes(around.get("next_page", b"null")).strip() != b"null" or (total is not None and total > len(set(ids)))
-        if not more or not rows:
-            return None
-        listed_ids = {row.id for row in rows if isinstance(row, Row)}
-        if page and listed_ids and listed_ids <= known:
-            raise CursorIgnored("the same page came again")
-        following = 0 if page is None else page + 1
-        return Request(
-            "GET",
-            request.path,
-            (("page", str(following)), ("limit", str(LIMIT))),
-            continuation={**request.continuation, "page": following, "ids": ids},
-            resumable=False,
-        )
+        lacks = total is not None and total > len(set(ids))
+        if rows and (lacks or bytes(around.get("next_page", b"null")).strip() != b"null"):
+            return Page(rows, _following(request.path, at, rows, ids), oddities=("incomplete_answer",))
+        known = at.known
+        gaps = capped(known, rows)
+        learned = remembered(known, rows, said=bool(gaps or known.said))
+        oddities = [*(["incomplete_answer"] if lacks else []), *(["ids_disappeared"] if at.page is None and fewer(known, rows) else [])]
+        return Page(rows, None, learned=None if learned == known else learned, gaps=gaps, oddities=tuple(oddities))
 
     def change_stamp(self, message: Message) -> Instant | None:
         """``modified_at``."""
@@ -129,6 +123,19 @@ class Stuut(NoToken, Struct, frozen=True):
         if created is None:
             return BadRow("bad_time", "created_at", row.raw, row.id)
         return _observation(row.id, value, created.instant, created.text, zoned=created.zoned)
+
+
+def _following(path: str, at: Listing, rows: list[Row | BadRow], ids: list[str]) -> Request:
+    """The next page of an answer that says it is not whole; the first is asked again, so that all have one length.
+
+    Raises CursorIgnored where a page lists nothing new.
+    """
+    listed_ids = {row.id for row in rows if isinstance(row, Row)}
+    if at.page and listed_ids and listed_ids <= {*at.ids}:
+        raise CursorIgnored("the same page came again")
+    page = 0 if at.page is None else at.page + 1
+    query = (("page", str(page)), ("limit", str(LIMIT)))
+    return Request("GET", path, query, continuation=replace(at, page=page, ids=ids), resumable=False)
 
 
 def _path(stream: Stream) -> str:
