@@ -37,6 +37,8 @@ class ProviderClock:
         """Whether the provider has told its time credibly."""
         self.offset: Instant = 0
         """Provider minus ours, as it is believed; 0 while unknown."""
+        self._newest: Instant = 0
+        """Provider minus ours by the newest reading, believed or not."""
         self._doubted: list[tuple[Instant, Instant]] = []
         self.error: Instant = 0
         """The largest change of the offset that was ever seen without being called a jump."""
@@ -46,6 +48,7 @@ class ProviderClock:
         if date is None:
             return
         seen = date - at
+        self._newest = seen
         change = abs(seen - self.offset)
         if change > JUMP:
             self._doubt(seen, at)
@@ -78,6 +81,10 @@ class ProviderClock:
         """What the floor of a new stream is reckoned from: the earlier of both clocks, the provider's as far as readings agree."""
         agreed = None if self.known else self._agreed()
         return at + min(0, self.offset, agreed or 0) - RESOLUTION
+
+    def heard(self, at: Instant) -> Instant:
+        """The time by the newest reading, credible or not: what a signature must say to a provider that has just refused one."""
+        return at + self._newest - RESOLUTION
 
     def earliest(self, at: Instant) -> Instant:
         """The provider's time at ``at``, at the earliest: what a query then has certainly seen."""

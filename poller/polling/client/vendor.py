@@ -106,7 +106,7 @@ class VendorClient:
         answer = await self._send(request, used)
         if answer.response.status != 401:
             return answer
-        fresh = await self._authenticated(self._credentials.renewed(self.now_earliest(), used))
+        fresh = await self._authenticated(self._credentials.renewed(self.provider_clock.heard(answer.received), used))
         if fresh.headers == used.headers or not await self._may_send_again():
             return answer
         return await self._send(request, fresh)

@@ -125,3 +125,11 @@ def test_a_new_stream_floor_follows_readings_that_agree_behind_ours() -> None:
 def test_only_usable_answers_tell_the_time(status: int, headers: dict[str, str], body: bytes, told: bool) -> None:
     """An error page's or a cache's date teaches nothing."""
     assert tells_time(Response(status, headers, body)) == told
+
+
+@pytest.mark.parametrize("lie", LIES.values(), ids=list(LIES))
+def test_a_signature_that_was_refused_is_made_again_by_the_time_that_the_refusal_said(lie: Instant) -> None:
+    """Long before a clock is believed: a token that is signed by ours would be refused for minutes."""
+    clock = ProviderClock()
+    clock.observe(NOW + lie, NOW)
+    assert abs(clock.heard(NOW + SECOND) - (NOW + lie)) <= 2 * SECOND
