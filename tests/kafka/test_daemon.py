@@ -177,12 +177,13 @@ def test_another_group_on_the_same_state_is_refused_before_it_disturbs_anybody(i
 
 
 def test_topics_that_are_wrong_are_refused_with_the_fix(installation: Installation) -> None:
-    """Wrong partition counts, each in its line."""
+    """Wrong partition counts: every topic is named, and one setting mends all."""
     path = installation.config("partitions", partitions=8, state="state-3")
     for command in ("run", "topics plan"):
         done = installation.run(*command.split(), "--config", str(path))
         assert done.returncode == 78
-        assert done.stderr.count("fix: set kafka.partitions to 4") == 3
+        assert done.stderr.count("fix: set kafka.partitions to 4") == 1
+        assert all(f"daemon-{role} 4" in done.stderr for role in ("messages", "status", "dead_letters"))
 
 
 def test_a_port_in_use_is_a_configuration_error(installation: Installation) -> None:
