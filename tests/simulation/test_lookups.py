@@ -98,7 +98,7 @@ def replace_switches(**values: object) -> Switches:
 
 def test_ids_are_remembered_only_while_they_are_needed() -> None:
     """Nothing keeps an id that is final, or where no provider can be asked for it."""
-    from poller.publishing.diff import diff
+    from poller.publishing.diff import diff, newest_copies
     from poller.publishing.fingerprints import Fingerprints
     from tests.support.rows import scope
 
@@ -106,8 +106,9 @@ def test_ids_are_remembered_only_while_they_are_needed() -> None:
     open_, final = observation("1", status="sent"), observation("2", status="delivered")
     final = replace(final, message=replace(final.message, final=True))
     for keep, ids in ((True, {"1", None}), (False, {None})):
-        delta = diff({}, [open_, final], replace(scope(), keep_ids=keep), prints)
-        assert {each.id for each in delta.seen.values()} == ids
+        copies, _ = newest_copies([open_, final], scope().stream.account_key, prints)
+        found = diff({}, copies, replace(scope(), keep_ids=keep), prints)
+        assert {change.state.id for change in found.changes} == ids
 
 
 def test_no_side_query_moves_a_mark(monkeypatch: pytest.MonkeyPatch) -> None:
