@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..model import STATUS_RANK
-from ..telemetry.event_types import CREATED, DEAD_LETTER, STATUS_CHANGED, UPDATED
+from ..telemetry.event_types import CREATED, DEAD_LETTER, STATUS_CHANGED, UPDATED, dataschema
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _TEXT, _WHOLE, _FLAG = {"type": "string"}, {"type": "integer"}, {"type": "boolean"}
@@ -92,11 +92,6 @@ VALUES: dict[str, tuple[str, str, tuple[str, ...], tuple[str, ...]]] = {
 """Event type: title, description, fields, fields that are always there."""
 
 
-def dataschema(event_type: str) -> str:
-    """The identity of an event type's schema: ``ce_dataschema``."""
-    return f"urn:poller:{event_type}"
-
-
 def json_schemas() -> dict[str, dict[str, Any]]:
     """The schema of each event type's value."""
     found = {}
@@ -138,7 +133,7 @@ _HEADERS: dict[str, tuple[dict[str, Any], str]] = {
         "How many records that transaction has over all public topics: fewer means a torn transaction.",
     ),
 }
-_REQUIRED = [name for name in _HEADERS if name not in ("ce_time", "ce_dataschema")]
+_REQUIRED = [name for name in _HEADERS if name != "ce_time"]
 _DEAD_HEADERS: dict[str, tuple[dict[str, Any], str]] = {
     "poller_reason": (_TEXT, "Why the row could not be normalized: a short constant."),
     "poller_field": (_TEXT, "The provider's name of the field at fault; empty where it is the whole row."),

@@ -15,7 +15,7 @@ from msgspec import Struct
 from ..kafka.partitioner import partition_of
 from ..kafka.port import DEAD_LETTERS, MESSAGES, STATUS, Record
 from ..model import Instant, Message, Problem, Stream
-from ..telemetry.event_types import TYPES
+from ..telemetry.event_types import TYPES, dataschema
 from ..times import format_rfc3339, parse_rfc3339
 from .diff import Created, DeadLetter, MessageChange, MessageEvent, StatusChanged
 from .message_state import message_key
@@ -84,9 +84,14 @@ class _Source(NamedTuple):
 
 @lru_cache(maxsize=STREAMS_REMEMBERED)
 def _source(stream: Stream) -> _Source:
-    common = ("ce_source", f"/poller/{stream.account_key}")
-    headers = {kind: _utf8((("ce_specversion", "1.0"), ("ce_type", TYPES[kind]), common)) for kind in TYPES}
+    headers = {kind: _utf8(_common(kind, stream.account_key)) for kind in TYPES}
     return _Source(stream.id, len(f"{stream.account_key}/".encode()), headers)
+
+
+def _common(kind: str, account_key: str) -> tuple[tuple[str, str], ...]:
+    """The headers that all events of a kind and an account have alike."""
+    type_ = TYPES[kind]
+    return ("ce_specversion", "1.0"), ("ce_type", type_), ("ce_dataschema", dataschema(type_)), ("ce_source", f"/poller/{account_key}")
 
 
 _CONTENT_TYPE = ("content-type", b"application/json")
@@ -184,9 +189,7 @@ class Publisher:
         if key is not None and 3 * len(key) + HEADERS_BYTES > self._bytes_max - self._dead_bytes_max:
             key = None  # an id that no record can carry
         headers = (
-            ("ce_specversion", "1.0"),
-            ("ce_type", TYPES[event.kind]),
-            ("ce_source", f"/poller/{source}"),
+            *_common(event.kind, source),
             ("content-type", "application/json" if _is_json(cut) else "application/octet-stream"),
             ("ce_id", f"{source}/dead/{event.sha256[:32]}"),
             ("ce_subject", event.stream.id),

@@ -1,11 +1,14 @@
-"""event_types."""
+"""The types of the events that are published, and the identity of their schemas."""
 
 from __future__ import annotations
 
 CREATED, UPDATED = "sms.message.created.v1", "sms.message.updated.v1"
-
-
 STATUS_CHANGED, DEAD_LETTER = "sms.message.status-changed.v1", "sms.message.dead-letter.v1"
 
-
 TYPES = {"created": CREATED, "updated": UPDATED, "status": STATUS_CHANGED, "dead": DEAD_LETTER}
+"""Event type by the kind of an event."""
+
+
+def dataschema(event_type: str) -> str:
+    """The identity of an event type's schema: ``ce_dataschema``, and the ``$id`` of the schema."""
+    return f"urn:poller:{event_type}"

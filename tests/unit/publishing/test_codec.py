@@ -76,6 +76,7 @@ def test_a_created_event_is_a_cloudevent_with_the_full_message() -> None:
     assert headers == {
         "ce_specversion": "1.0",
         "ce_type": "sms.message.created.v1",
+        "ce_dataschema": "urn:poller:sms.message.created.v1",
         "ce_source": "/poller/stuut/collections",
         "ce_id": "stuut/collections/m%201:2",
         "ce_subject": "m 1",
