@@ -20,6 +20,7 @@ from poller.providers.fonedynamics.slices import AHEAD, Learned
 from poller.providers.heymarket.provider import Heymarket
 from poller.providers.registry import BUILT_IN, provider_of
 from poller.times import epoch, format_rfc3339, parse_rfc3339
+from tests.support.vendor_rows import members_of, raw_of
 
 CASES = sorted((Path(__file__).parent / "cases").glob("*/*.json"))
 NOW = 1_790_000_000
@@ -67,51 +68,7 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
     max_leaves=8,
 )
-NAMES = st.sampled_from(
-    [
-        "id",
-        "date",
-        "created_at",
-        "updated",
-        "status",
-        "type",
-        "direction",
-        "from_number",
-        "to_number",
-        "body",
-        "text",
-        "media",
-        "phone",
-        "target",
-        "targets",
-        "conversation",
-        "user",
-        "MessageSid",
-        "Created",
-        "Scheduled",
-        "Submitted",
-        "Delivered",
-        "Received",
-        "Status",
-        "Direction",
-        "From",
-        "To",
-        "Text",
-        "DeliveryReceipt",
-        "NumSegments",
-        "ErrorCode",
-        "classifications",
-        "modified_at",
-        "sent_at",
-        "delivered_at",
-        "error_message",
-        "raw_error",
-        "target_errors",
-        "custom",
-        "channel",
-        "private",
-    ]
-)
+NAMES = st.sampled_from(sorted(set[str]().union(*map(members_of, BUILT_IN))))
 
 
 @settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
@@ -119,8 +76,8 @@ NAMES = st.sampled_from(
 def test_no_row_is_ever_fatal(provider: str, members: dict[str, Any]) -> None:
     """Any JSON under the known names is an observation, a bad row or a skipped one, never an exception."""
     made = provider_of(provider)
-    row = {"id": "1", "created_at": "2026-01-01T00:00:00Z", "date": "2026-01-01T00:00:00Z", "MessageSid": "M", "Created": 1} | members
-    read = made.read_row(Row("1", 0, json.dumps(row).encode()))
+    raw = raw_of(provider, {name: json.dumps(value).encode() for name, value in members.items()})
+    read = made.read_row(Row("1", 0, raw))
     assert isinstance(read, Observation | BadRow | Skipped)
     if isinstance(read, Observation):
         msgspec.json.encode(read.message)

@@ -28,6 +28,7 @@ from poller.providers.stuut.provider import Stuut
 from poller.times import format_rfc3339, parse_rfc3339
 from tests.support.fake_kafka import FakeCluster
 from tests.support.story import START, Story
+from tests.support.vendor_rows import body_of, id_name, members_of, raw_of, text_name
 
 NOW: Instant = 1_790_000_000 * SECOND
 REQUESTS_MAX = 3_000
@@ -350,14 +351,11 @@ def test_messages_of_a_thread_that_are_listed_no_more_are_noticed(gone: tuple[in
 @pytest.mark.parametrize("provider", BUILT_IN)
 def test_half_a_surrogate_pair_spoils_no_answer(provider: str) -> None:
     """An emoji that was cut in two, escaped: its row is read with a replacement, and all others as they are."""
-    rows = [
-        b'{"id":%d,"MessageSid":"%d","date":"2026-09-21T14:12:50Z","created_at":"2026-09-21T14:12:50Z","Created":1790000000,"text":"%s"}'
-        % (n, n, text)
-        for n, text in enumerate((rb"cut \ud83d", rb"\ude00", rb"whole \uD83D\uDE00", rb"no escape: \\ud83d"), 1)
-    ]
+    texts = (rb"cut \ud83d", rb"\ude00", rb"whole \uD83D\uDE00", rb"no escape: \\ud83d")
+    rows = [raw_of(provider, {id_name(provider): b'"%d"' % n, text_name(provider): b'"%s"' % text}) for n, text in enumerate(texts, 1)]
     made = provider_of(provider)
-    request = made.first_page(Stream(provider, "a", "s"), Window(NOW - 60 * SECOND, NOW + 60 * SECOND, NOW), {})
-    page = made.read_page(request, Response(200, {}, b"[" + b",".join(rows) + b"]"))
+    request = made.first_page(Stream(provider, "a", "s"), Window(NOW - 60 * SECOND, NOW + 60 * SECOND, NOW), None)
+    page = made.read_page(request, Response(200, {}, body_of(provider, *rows)))
     read = [row.raw for row in page.rows if isinstance(row, Row)]
     assert [rb"cut \ufffd" in read[0], rb"\ufffd" in read[1], read[2:] == rows[2:]] == [True, True, True]
 
@@ -369,46 +367,30 @@ def test_a_number_too_large_for_one_spoils_no_row() -> None:
     assert seen.message.provider_data["custom"] == {"data": ["1e400"]}  # pyright: ignore[reportAttributeAccessIssue]
 
 
-@pytest.mark.parametrize("provider", ["stuut", "heymarket", "fonedynamics"])
+@pytest.mark.parametrize("provider", BUILT_IN)
 def test_a_number_too_large_for_one_spoils_no_page(provider: str) -> None:
     """A page with such a row is read like any other, and so are the conversations of a group."""
-    raw = b'{"id":1,"MessageSid":"1","date":"2026-09-21T14:12:50Z","created_at":"2026-09-21T14:12:50Z","Created":1790000000,"odd":1e999'
-    raw += b',"phone":"14155550100","conversation":{"inbox":7}}'
+    raw = raw_of(provider, {"odd": b"1e999", "phone": b'"14155550100"', "conversation": b'{"inbox":7}'})
     made = provider_of(provider)
-    request = made.first_page(Stream(provider, "a", "s"), Window(NOW - 60 * SECOND, NOW + 60 * SECOND, NOW), {})
-    page = made.read_page(request, Response(200, {}, b"[" + raw + b"]"))
+    request = made.first_page(Stream(provider, "a", "s"), Window(NOW - 60 * SECOND, NOW + 60 * SECOND, NOW), None)
+    page = made.read_page(request, Response(200, {}, body_of(provider, raw)))
     assert page.rows == [Row("1", page.rows[0].created, raw)]  # pyright: ignore[reportAttributeAccessIssue]
     assert heymarket_walk._talks([Row("1", NOW, raw)]) == [["14155550100", "7"]]
 
 
-@pytest.mark.parametrize("provider", ["stuut", "heymarket", "fonedynamics"])
+AROUND = ("total_records", "next_page", "next_page_uri", "meta")
+"""Members around the rows that some vendor documents."""
+
+
+@pytest.mark.parametrize("provider", BUILT_IN)
 @pytest.mark.parametrize("odd", [b"9" * 400, b"1e999", b"[" * 700 + b"]" * 700, b'"\\ud83d"', b'"\xff"', b"NaN"])
 def test_whatever_a_member_holds_nothing_escapes_but_the_errors_that_are_named(provider: str, odd: bytes) -> None:
     """Every member of a row and of what is around the rows: numbers without end, nesting without end, bytes that are no text."""
     made, rows = provider_of(provider), 0
-    request = made.first_page(Stream(provider, "a", "s"), Window(NOW - 60 * SECOND, NOW + 60 * SECOND, NOW), {})
-    usual = {
-        "id": b"1",
-        "MessageSid": b'"1"',
-        "Created": b"1790000000",
-        "date": b'"2026-09-21T14:12:50Z"',
-        "created_at": b'"2026-09-21T14:12:50Z"',
-    }
-    for name in (
-        *usual,
-        "Scheduled",
-        "custom",
-        "classifications",
-        "status",
-        "phone",
-        "target_errors",
-        "media",
-        "updated",
-        "modified_at",
-        "NumSegments",
-    ):
-        row = b"{" + b",".join(b'"%s":%s' % (each.encode(), value) for each, value in {**usual, name: odd}.items()) + b"}"
-        for body in (b"[" + row + b"]", b'{"messages":[' + row + b'],"total_records":' + odd + b',"next_page":' + odd + b"}"):
+    request = made.first_page(Stream(provider, "a", "s"), Window(NOW - 60 * SECOND, NOW + 60 * SECOND, NOW), None)
+    for name in sorted(members_of(provider)):
+        row = raw_of(provider, {name: odd})
+        for body in (body_of(provider, row), body_of(provider, row, around=dict.fromkeys(AROUND, odd))):
             try:
                 page = made.read_page(request, Response(200, {}, body))
             except ProviderError:

@@ -18,23 +18,15 @@ from poller.providers.registry import BUILT_IN, provider_of
 from poller.providers.stuut.provider import Stuut
 from poller.publishing.fingerprints import Fingerprints
 from tests.support.asking import side_query
+from tests.support.vendor_rows import body_of, id_name, raw_of, text_name
 
 NOW = 1_790_000_000 * SECOND
-DATE = b'"2026-09-21T14:12:50Z"'
-USUAL = {"id": b"1", "MessageSid": b'"1"', "date": DATE, "created_at": DATE, "Created": b"1790000000"}
-TEXT = {"heymarket": "text", "fonedynamics": "Text"}
-"""The member that holds the text; elsewhere `body`, or none that is published."""
-
-
-def raw_of(members: dict[str, bytes]) -> bytes:
-    """A row with these members beside the usual ones."""
-    return b"{" + b",".join(b'"%s":%s' % (name.encode(), value) for name, value in {**USUAL, **members}.items()) + b"}"
 
 
 def page_of(provider: Provider, *rows: bytes) -> Page:
     """A page of these rows."""
     asked = provider.first_page(Stream(provider.name, "a", "s"), Window(NOW - 60 * SECOND, NOW + 60 * SECOND, NOW), None)
-    return provider.read_page(asked, Response(200, {}, b"[" + b",".join(rows) + b"]"))
+    return provider.read_page(asked, Response(200, {}, body_of(provider.name, *rows)))
 
 
 def read(provider: Provider, raw: bytes) -> Observation | BadRow:
@@ -47,7 +39,7 @@ def read(provider: Provider, raw: bytes) -> Observation | BadRow:
 
 def message(provider: Provider, members: dict[str, Any]) -> Message:
     """A row that can be read, as a message."""
-    seen = read(provider, raw_of({name: json.dumps(value).encode() for name, value in members.items()}))
+    seen = read(provider, raw_of(provider.name, {name: json.dumps(value).encode() for name, value in members.items()}))
     assert isinstance(seen, Observation)
     return seen.message
 
@@ -61,10 +53,9 @@ def test_every_text_is_utf8_or_its_row_is_a_dead_letter(provider: str, odd: byte
     """In the text, in an id, in the name of a member, in free-form members: what is published can be encoded."""
     made, quoted = provider_of(provider), b'"x' + odd + b'"'
     free = b'[{"k' + odd + b'":' + quoted + b"}]"
-    ids = dict.fromkeys(("id", "MessageSid", "sid", "message_uuid", "uuid"), quoted)
-    rows = [{TEXT.get(provider, "body"): quoted}, ids, {"classifications": free, "custom": free}, {"status": quoted}]
+    rows = [{text_name(provider): quoted}, {id_name(provider): quoted}, {"classifications": free, "custom": free}, {"status": quoted}]
     for members in rows:
-        seen = read(made, raw_of(members))
+        seen = read(made, raw_of(provider, members))
         if isinstance(seen, Observation):
             assert json.loads(msgspec.json.encode(seen.message))["message_id"]
         else:
@@ -73,7 +64,7 @@ def test_every_text_is_utf8_or_its_row_is_a_dead_letter(provider: str, odd: byte
 
 def test_an_emoji_as_two_three_byte_surrogates_is_the_emoji() -> None:
     """CESU-8 is read as it was meant."""
-    seen = read(Stuut(), raw_of({"body": b'"hi \xed\xa0\xbd\xed\xb8\x80"'}))
+    seen = read(Stuut(), raw_of("stuut", {"body": b'"hi \xed\xa0\xbd\xed\xb8\x80"'}))
     assert isinstance(seen, Observation)
     assert seen.message.text == "hi 😀"
 
@@ -96,7 +87,7 @@ def test_a_zero_date_is_no_date(zero: str) -> None:
     assert (seen.created_at, seen.updated_at) == ("2026-09-21T14:12:50Z", None)
     other = message(Stuut(), {"modified_at": zero, "sent_at": zero, "delivered_at": zero})
     assert (other.updated_at, other.sent_at, other.delivered_at) == (None, None, None)
-    bad = read(Stuut(), raw_of({"created_at": json.dumps(zero).encode()}))
+    bad = read(Stuut(), raw_of("stuut", {"created_at": json.dumps(zero).encode()}))
     assert isinstance(bad, BadRow)
 
 
@@ -172,7 +163,8 @@ def test_an_inbound_status_keeps_its_meaning(status: str, published: str) -> Non
 
 def test_rows_of_another_property_are_noticed() -> None:
     """They are published, and said once."""
-    mine, other = raw_of({"PropertySid": b'"s"'}), raw_of({"propertysid": b'"PR9"', "MessageSid": b'"2"'})
+    rows = ({"PropertySid": b'"s"'}, {"propertysid": b'"PR9"', "MessageSid": b'"2"'})
+    mine, other = (raw_of("fonedynamics", members) for members in rows)
     assert "other_property" not in page_of(FoneDynamics(), mine).oddities
     page = page_of(FoneDynamics(), mine, other)
     assert "other_property" in page.oddities
@@ -191,7 +183,7 @@ def test_look_ups_that_are_always_refused_are_switched_off_for_a_day(status: int
     later = msgspec.structs.replace(view, now=NOW + OFF, remembered=known)
     request = query.begin(Stream("fonedynamics", "a", "s"), later)
     assert request is not None
-    assert query.read(request, Response(200, {}, raw_of({}))).learned == LookUps()
+    assert query.read(request, Response(200, {}, raw_of("fonedynamics"))).learned == LookUps()
 
 
 def _classified(*labels: str) -> dict[str, Any]:
