@@ -1,0 +1,1 @@
+"""Pigeonpost for poller: ``message`` reads a row, ``provider`` asks for lists."""

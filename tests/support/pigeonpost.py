@@ -1,0 +1,132 @@
+"""The invented vendor of the tutorial and of ``examples/provider``: two lofts, pages of two, tokens of both kinds that do not live long."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qsl, urlsplit
+
+import httpx
+
+from poller.model import HOUR, SECOND, Instant
+from poller.times import format_rfc3339, instant
+
+ID, SECRET = "pigeon", "coo"
+BASIC = "Basic cGlnZW9uOmNvbw=="
+LOFTS = ("north", "south")
+TOKEN_LIVES_S = 3
+
+
+class Pigeons:
+    """The vendor's truth and its answers. Times are the caller's; ``forgotten``: the share of page tokens that are refused before their time."""
+
+    def __init__(self, seed: int = 1, *, forgotten: float = 0.15) -> None:
+        self.rows: list[tuple[str, Instant, dict[str, str]]] = []
+        self.deleted: set[str] = set()
+        self.issued, self.gone, self.asked, self.random, self.forgotten = 0, 0, 0, random.Random(seed), forgotten
+        self._tokens: dict[str, tuple[int, Instant]] = {}
+
+    def post(self, now: Instant) -> None:
+        """A message comes to be."""
+        number = len(self.rows)
+        created = now - number % 3 * SECOND
+        row = {"id": f"m{number}", "created": format_rfc3339(created), "state": "flown", "to": "+61400000001", "text": f"coo {number}"}
+        self.rows.append((LOFTS[number % 2], created, row))
+
+    def land(self, now: Instant) -> None:
+        """All that are under way arrive."""
+        for _, _, row in self.rows:
+            row.update({} if row["id"] in self.deleted else {"state": "landed", "changed": format_rfc3339(now)})
+
+    def delete(self, now: Instant) -> None:
+        """Every fifth is listed without its content from now on."""
+        for _, _, row in self.rows[::5]:
+            self.deleted.add(row["id"])
+            for name in ("state", "to", "text"):
+                row.pop(name, None)
+            row["deleted"] = format_rfc3339(now)
+
+    def answer(self, request: httpx.Request, now: Instant) -> httpx.Response:
+        """What the vendor's page says."""
+        parts = urlsplit(str(request.url))
+        if parts.path == "/oauth/token":
+            if request.headers["authorization"] != BASIC:
+                return httpx.Response(401)
+            self.issued += 1
+            return httpx.Response(200, json={"access_token": f"token-{self.issued}", "expires_in": 45})
+        if self.issued == 0 or request.headers.get("authorization") != f"Bearer token-{self.issued}":
+            return httpx.Response(401)
+        return self._messages(dict(parse_qsl(parts.query)), now)
+
+    def _messages(self, query: dict[str, str], now: Instant) -> httpx.Response:
+        since, until = instant(query["from"]) or 0, instant(query.get("to")) or now + HOUR
+        self.asked += 1
+        begin, told = self._tokens.get(query.get("page_token", ""), (0, now))
+        if "page_token" in query and (now > told + TOKEN_LIVES_S * SECOND or self.random.random() < self.forgotten):
+            self.gone += 1
+            return httpx.Response(410, json={})
+        found = [row for loft, created, row in self.rows if loft == query["loft"] and since <= created < until]
+        more, token = begin + 2 < len(found), f"{self.random.getrandbits(64):x}"
+        self._tokens[token] = begin + 2, now
+        return httpx.Response(200, json={"messages": found[begin : begin + 2]} | ({"next_page_token": token} if more else {}))
+
+
+class Flying(Pigeons):
+    """A vendor whose messages come to be while it is asked, until it rests."""
+
+    flying = True
+
+    def rest(self) -> None:
+        """No message comes any more, and all arrive."""
+        self.flying = False
+        self.land(time.time_ns() // 1000)
+
+    def answer(self, request: httpx.Request, now: Instant) -> httpx.Response:
+        """A message for every fourth request."""
+        if self.flying and self.asked % 4 == 0:
+            self.post(now)
+        return super().answer(request, now)
+
+
+@contextmanager
+def serve(pigeons: Pigeons) -> Iterator[str]:
+    """The vendor on loopback, one request at a time."""
+    turn = threading.Lock()
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            self.rfile.read(int(self.headers.get("content-length", 0)))
+            with turn:
+                request = httpx.Request(self.command, f"http://127.0.0.1{self.path}", headers=dict(self.headers))
+                found = pigeons.answer(request, time.time_ns() // 1000)
+            self.send_response(found.status_code)
+            self.send_header("content-type", "application/json")
+            self.send_header("content-length", str(len(found.content)))
+            self.end_headers()
+            self.wfile.write(found.content)
+
+        def do_POST(self) -> None:
+            self.do_GET()
+
+        def log_message(self, *_: object) -> None:
+            """Silence."""
+
+    class Server(ThreadingHTTPServer):
+        def handle_error(self, *_: object) -> None:
+            """Clients are killed in the middle."""
+
+    server = Server(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
