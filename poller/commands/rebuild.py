@@ -34,7 +34,7 @@ from ..kafka.public_topics import Published, Stretch, read, stretches
 from ..model import SECOND, Instant, Message
 from ..providers.registry import provider_of
 from ..publishing.message_state import DeadMark, MessageState, digest, stream_tag
-from ..publishing.state_records import META_KEY, Meta, chore_key, dead_key, encode_state, seen_key
+from ..publishing.state_records import META_KEY, Meta, side_query_key, dead_key, encode_state, seen_key
 from ..times import parse_rfc3339
 from .arguments import ConfigPath
 from .audit_rules import EDGE
@@ -234,7 +234,7 @@ async def _write(kafka: Kafka, shard: int, history: History, *, rebuilding: bool
     writer = Batches(await kafka.open_and_fence(shard), shard)
     try:
         for stream in sorted({message.stream for message in own.values()}):
-            await writer.add(chore_key(stream, NAMED), encode_state({}))
+            await writer.add(side_query_key(stream, NAMED), encode_state({}))
         for key, message in own.items():
             await writer.add(seen_key(digest(key)), encode_state(_state_of(message, history.revision(message))))
         for account, marks in history.dead.items():

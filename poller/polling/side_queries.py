@@ -62,7 +62,7 @@ class SideQueries:
             floor=cursor.floor,
             depth=deepest.reach,
             every=deepest.period,
-            remembered=recalled(declared.Learned, self._shard_state.chore(poll.stream.id, job.name)),
+            remembered=recalled(declared.Learned, self._shard_state.learned(poll.stream.id, job.name)),
             learned=recalled(self._client.provider.Learned, cursor.learned),
             events=progress.events,
             message_id=poll.lookups.due(now) if job.name == LOOKUP and poll.lookups is not None else None,
@@ -81,7 +81,7 @@ class SideQueries:
         """A page of the run is queued: go on, or keep what the next run should know."""
         progress = poll.of(job)
         if page.learned is not None:
-            self._shard_state.keep_chore(poll.stream.id, job.name, page.learned)
+            self._shard_state.keep_learned(poll.stream.id, job.name, page.learned)
         progress.request = page.next
         if page.count:
             progress.fruitless = 0

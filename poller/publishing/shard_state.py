@@ -31,7 +31,7 @@ from .state_records import (
     Meta,
     StoredBackoff,
     account_state_key,
-    chore_key,
+    side_query_key,
     cursor_key,
     dead_key,
     decode_seen,
@@ -120,13 +120,13 @@ class ShardState:
         """It rides on a later transaction."""
         self._dirty[lateness_key(account_key)] = encode_state(known)
 
-    def chore(self, stream_id: str, chore: str) -> Any:
+    def learned(self, stream_id: str, side_query: str) -> Any:
         """What a side query of the stream remembers, as plain values; None = nothing."""
-        return self._get(chore_key(stream_id, chore)) or None
+        return self._get(side_query_key(stream_id, side_query)) or None
 
-    def keep_chore(self, stream_id: str, chore: str, learned: Any) -> None:
+    def keep_learned(self, stream_id: str, side_query: str, learned: Any) -> None:
         """It rides on a later transaction."""
-        self._dirty[chore_key(stream_id, chore)] = encode_state(learned)
+        self._dirty[side_query_key(stream_id, side_query)] = encode_state(learned)
 
     def keep_cursor(self, stream_id: str, cursor: Cursor) -> None:
         """A cursor that moved without any change; it rides on a later transaction."""

@@ -110,9 +110,9 @@ def account_state_key(account_key: str) -> bytes:
     return Kind.BACKOFF + account_key.encode()
 
 
-def chore_key(stream_id: str, chore: str) -> bytes:
-    """State key of what a chore of a stream remembers; no stream id holds a ``#``."""
-    return Kind.SIDE_QUERY + f"{stream_id}#{chore}".encode()
+def side_query_key(stream_id: str, side_query: str) -> bytes:
+    """State key of what a side query of a stream remembers; no stream id holds a ``#``."""
+    return Kind.SIDE_QUERY + f"{stream_id}#{side_query}".encode()
 
 
 def lateness_key(account_key: str) -> bytes:

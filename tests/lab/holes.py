@@ -73,7 +73,7 @@ class Kit(Providers):
 
 
 def play(
-    provider: Provider, chore: str, world: World, *, days: float, seed: int, said: list[str] | None = None, rate: float = 0.02
+    provider: Provider, named: str, world: World, *, days: float, seed: int, said: list[str] | None = None, rate: float = 0.02
 ) -> tuple[list[tuple[Instant, Gap]], int]:
     """Run the audit every ten minutes; the gaps it raised and when, and the number of requests. ``said`` takes its oddities; ``rate`` is what polling has learned."""
     kit.authorized = lambda provider, given, now: True  # the harness has no secrets
@@ -85,18 +85,18 @@ def play(
     while now < START + days * DAY:
         now += STEP
         view = View(world.clock(now), START - DAY // 2, DEPTH, EVERY, memo, learned)
-        request = side_query(provider, chore).begin(stream, view)
+        request = side_query(provider, named).begin(stream, view)
         at = now
         try:
             while request is not None and at < now + STEP:
-                page: Page = side_query(provider, chore).read(request, answers.page(request, at))
+                page: Page = side_query(provider, named).read(request, answers.page(request, at))
                 requests, at = requests + 1, at + REQUEST
                 memo = page.learned if page.learned is not None else memo
                 raised += [(at, gap) for gap in page.gaps]
                 said += page.oddities
                 request = page.next
                 if request is None and memo.get("todo"):
-                    request = side_query(provider, chore).begin(
+                    request = side_query(provider, named).begin(
                         stream, View(world.clock(at), START - DAY // 2, DEPTH, EVERY, memo, view.learned)
                     )
         except ProviderError:

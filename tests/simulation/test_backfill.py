@@ -22,9 +22,10 @@ from poller.coverage import backfill, ladder
 from poller.coverage import cursor as window
 from poller.coverage.backfill import BackfillRequest
 from poller.coverage.cursor import Backfill, Cursor, Sweep
-from poller.demo.simulator.profiles import PROPERTIES, THREADS
+from poller.demo.simulator.profiles import FONE, PROPERTIES, THREADS
 from poller.demo.simulator.switches import Switches
 from poller.demo.simulator.vendors.answers import Answer
+from poller.demo.simulator.world import World
 from poller.errors import Unauthorized, Unreachable
 from poller.kafka.port import Chunk, LogEnd, Stored
 from poller.model import DAY, HOUR, MINUTE, SECOND, Stream
@@ -305,12 +306,18 @@ class Retained(Heard):
         return await super()._answer(request, name)
 
 
+def with_fonedynamics_alone(story: Story) -> None:
+    """The history with a message in five seconds, and one vendor alone: others would only be asked, not told from it."""
+    story.world = World(story.seed, START, story.switches, per_second=0.2, providers=(FONE,))
+    story.providers = type(story.providers)(story.world, story.seed)
+
+
 def test_a_backfill_that_always_fails_delays_nothing_else() -> None:
     """Every rung and the audit of its stream go on as often as without it; it is tried again, ever more slowly."""
     told = []
     for asks in (False, True):
         story = Retained(8, crash_s=None, seconds=1500.0)
-        story.world._per_second = 0.2
+        with_fonedynamics_alone(story)
 
         async def ask(story: Story, *, asks: bool = asks) -> None:
             await anyio.sleep(3)
@@ -346,7 +353,8 @@ class Poisoned(Heard):
 def test_a_rung_that_always_fails_starves_no_deeper_one(how: int, live: int) -> None:
     """All ages but those of the poisoned rung are read on, also while it owes its first sweep."""
     story = Poisoned(8, crash_s=None, seconds=1500.0, settle_s=1.0)
-    story.world._per_second, story.how = 0.2, how
+    with_fonedynamics_alone(story)
+    story.how = how
     story.play()
     assert story.told["1.07h"] == 0
     assert story.told["live"] > live

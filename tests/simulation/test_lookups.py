@@ -72,14 +72,14 @@ def test_an_outage_over_the_horizon_does_not_end_the_looks() -> None:
 def test_a_message_scheduled_beyond_the_look_back_gets_its_status() -> None:
     """By a filter on created no window shows it any more: it is looked up by duty; without look-ups it stays behind (negative control)."""
 
-    def stale(chores: tuple[SideQuery, ...] | None) -> int:
+    def stale(side_queries: tuple[SideQuery, ...] | None) -> int:
         switches = replace_switches(scheduled=0.5, scheduled_s=2 * 3600.0, filter="created", status_s=30.0, late=0.0)
         story = Story(2, switches=switches, crash_s=None, seconds=2.5 * 3600.0, settle_s=1200.0)
         story.defaults = "interval: 1m, overlap: 5m, reconcile: {every: 10m, back: 40m}, status_horizon: 20m, timeout: 5s"
         story.world._per_second, story.world.providers = 0.02, (FONE,)
         original = FoneDynamics.side_queries
-        if chores is not None:
-            FoneDynamics.side_queries = property(lambda self: chores)  # type: ignore[assignment,method-assign]
+        if side_queries is not None:
+            FoneDynamics.side_queries = property(lambda self: side_queries)  # type: ignore[assignment,method-assign]
         try:
             return len(story.play().stale)
         finally:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
+import io
 import json
 import os
 import re
@@ -23,12 +25,25 @@ from poller.config.example import EXAMPLE
 from poller.demo.simulator.switches import Switches, chosen
 from poller.errors import CacheError, ConfigError, Denied, Misused, Refused, Unauthorized, Unavailable, Unreachable, WrongState
 from poller.kafka.public_topics import Published
+from poller.signals import ending_signals
 
 
 def poller(*arguments: str, python: tuple[str, ...] = (), environment: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     """Run the command."""
     command = [sys.executable, *python, "-m", "poller", *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=180, env=environment)
+
+
+def called(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the command within this process: the same but for its beginning and its end, in a tenth of the time."""
+    out, talk, handlers = io.StringIO(), io.StringIO(), {number: signal.getsignal(number) for number in ending_signals()}
+    try:
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(talk), pytest.raises(SystemExit) as ended:
+            cli.main(list(arguments))
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    return subprocess.CompletedProcess(arguments, int(ended.value.code or 0), out.getvalue(), talk.getvalue())
 
 
 def test_plain_commands_print_their_result() -> None:
@@ -58,7 +73,7 @@ def function_of(name: str) -> Callable[..., int]:
 @pytest.mark.parametrize("name", COMMANDS)
 def test_help_says_what_every_parameter_is(name: str) -> None:
     """Each command says what it does, and of each parameter what it is; most show an example."""
-    done = poller(*name.split(), "--help")
+    done = called(*name.split(), "--help")
     assert done.returncode == 0
     shown = " ".join(re.sub("[│╭╮╰╯─]", " ", done.stdout).split())
     command = function_of(name)
@@ -85,10 +100,10 @@ def test_help_lists_every_command_and_says_where_to_begin() -> None:
      ("tail", "--config", "x", "--nope"), ("reshard", "--config", "x", "--shards", "0"), ("topics", "plot"), ("trace",),
      ("tail", "--config", "x", "--since", "1h", "--from-beginning")],
 )  # fmt: skip
-def test_what_makes_no_sense_is_said_in_one_line(wrong: tuple[str, ...]) -> None:
+def test_what_makes_no_sense_is_said_in_one_line(wrong: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
     """2, one plain line on stderr, nothing on stdout."""
-    environment = {name: value for name, value in os.environ.items() if name != "POLLER_CONFIG"}
-    done = poller(*wrong, environment=environment)
+    monkeypatch.delenv("POLLER_CONFIG", raising=False)
+    done = called(*wrong)
     assert done.returncode == 2, done
     assert done.stdout == ""
     assert len(done.stderr.splitlines()) == 1
@@ -104,7 +119,7 @@ def test_a_configuration_that_is_missing_or_wrong_is_78(command: tuple[str, ...]
     """In one plain line a fault, for every command that takes one; a folder is no file either."""
     (tmp_path / "wrong.yaml").write_text("kafka: {bootstrap_servers: []}\nacounts: []\n")
     for path, lines in ((tmp_path / "none.yaml", 1), (tmp_path, 1), (tmp_path / "wrong.yaml", 2)):
-        done = poller(*command, "--config", str(path))
+        done = called(*command, "--config", str(path))
         assert (done.returncode, done.stdout) == (78, ""), done
         assert len(done.stderr.splitlines()) >= lines
         assert all(line.startswith(str(path)) for line in done.stderr.splitlines())
@@ -140,7 +155,7 @@ def test_a_secret_or_file_that_is_missing_is_78(tmp_path: Path) -> None:
     ):
         written = tmp_path / "w.yaml"
         written.write_text(path.read_text().replace(*wrong))
-        done = poller("check", "--config", str(written))
+        done = called("check", "--config", str(written))
         assert (done.returncode, done.stdout) == (78, ""), (wrong, done)
         assert len(done.stderr.splitlines()) == 1
 
@@ -248,7 +263,7 @@ def test_kafka_that_is_away_is_69(tmp_path: Path) -> None:
         ("rebuild",),
         backfill,
     ):
-        done = poller(*command, "--config", str(tmp_path / "p.yaml"))
+        done = called(*command, "--config", str(tmp_path / "p.yaml"))
         assert done.returncode == 69, (command, done.stderr)
         assert "fix" in done.stderr
 
@@ -259,7 +274,7 @@ def test_check_says_what_a_rate_limit_cannot_give(tmp_path: Path) -> None:
     text = 'kafka: {bootstrap_servers: ["127.0.0.1:9"]}\naccounts:\n- {name: c, provider: stuut, base_url: "http://127.0.0.1:9", '
     text += f"credentials: {{token: {{file: s}}}}, threads: [{', '.join(f't{n}' for n in range(100))}]}}\n"
     (tmp_path / "p.yaml").write_text(text)
-    done = poller("check", "--config", str(tmp_path / "p.yaml"))
+    done = called("check", "--config", str(tmp_path / "p.yaml"))
     assert done.returncode == 0
     assert "stuut/c: 100 streams every 15 s need 400 requests a minute, and 60 are allowed: one round takes 125 s" in done.stderr
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -133,3 +137,42 @@ def test_a_signature_that_was_refused_is_made_again_by_the_time_that_the_refusal
     clock = ProviderClock()
     clock.observe(NOW + lie, NOW)
     assert abs(clock.heard(NOW + SECOND) - (NOW + lie)) <= 2 * SECOND
+
+
+@given(st.integers(-HOUR, HOUR), st.lists(st.integers(0, 10 * SECOND), min_size=1, max_size=20))
+def test_a_steady_clock_is_read_between_its_bounds(skew: int, delays: list[int]) -> None:
+    """Whatever the skew and the latency, the true provider time lies between the two readings, give or take the latency."""
+    clock, now = ProviderClock(), 1_790_000_000 * SECOND
+    for delay in delays:
+        now += MINUTE
+        sent, received = now, now + delay
+        clock.observe((received + skew) // SECOND * SECOND, received)
+        assert clock.earliest(sent) <= sent + skew
+        assert clock.latest(received) >= received + skew - SECOND
+
+
+def test_a_jump_is_doubted_until_it_stays() -> None:
+    """After a jump windows begin by the earlier and end by the later reading, until three answers over two minutes agree."""
+    clock, now = ProviderClock(), 1_790_000_000 * SECOND
+    clock.observe(now, now)
+    clock.observe(now + HOUR, now)
+    assert clock.earliest(now) <= now
+    assert clock.latest(now) >= now + HOUR
+    for minute in range(1, 4):
+        at = now + minute * MINUTE
+        clock.observe(at + HOUR, at)
+    assert clock.earliest(at) >= at + HOUR - 2 * SECOND
+
+
+DATES = ["Mon, 21 Sep 2026 14:13:20 GMT", "Mon Sep 21 14:13:20 2026", "Mon, 21 Sep 2026 14:13:20 -0000", "Monday, 21-Sep-26 14:13:20 GMT",
+         "Mon, 21 Sep 2026 14:13:20", "Mon, 21 Sep 2026 14:13:20 UTC", "Mon, 21 Sep 2026 23:13:20 +0900", "21 Sep 2026 14:13:20 Z"]  # fmt: skip
+
+
+@pytest.mark.parametrize("zone", ["America/New_York", "Asia/Tokyo", "Pacific/Chatham", "UTC"])
+def test_dates_are_utc_whatever_zone_the_host_keeps(zone: str) -> None:
+    """All forms of one date are one instant."""
+    script = "import sys; from poller.times import http_date; print({http_date(text) for text in sys.argv[1:]})"
+    told = subprocess.run(
+        [sys.executable, "-c", script, *DATES], env={**os.environ, "TZ": zone}, capture_output=True, text=True, check=True
+    )
+    assert told.stdout.strip() == str({1_790_000_000 * SECOND})

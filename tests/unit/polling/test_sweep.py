@@ -126,16 +126,16 @@ async def test_what_a_side_query_remembers_is_known_during_the_commit(tmp_path: 
         known: list[Any] = []
 
         async def commit(*_: Any, **__: Any) -> int:
-            known.append(shard_state.chore(STREAM.id, "audit"))
+            known.append(shard_state.learned(STREAM.id, "audit"))
             return len(known) * 10
 
         committer = committer_of(shard_state, rows, commit)
         for raised in (0, 1):
-            shard_state.keep_chore(STREAM.id, "audit", {"raised": raised})
+            shard_state.keep_learned(STREAM.id, "audit", {"raised": raised})
             assert committer._flush()
             await committer._commit(5.0)
         assert known == [{"raised": 0}, {"raised": 1}]
-        assert shard_state.chore(STREAM.id, "audit") == {"raised": 1}
+        assert shard_state.learned(STREAM.id, "audit") == {"raised": 1}
         assert not shard_state._queued, "what is committed is held no longer"
 
 

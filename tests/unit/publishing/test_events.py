@@ -1,0 +1,110 @@
+"""Events are CloudEvents that fit, and dead letters carry what could not become one."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from typing import Literal
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from poller.model import BadRow, Instant, Message
+from poller.publishing import events
+from poller.publishing.diff import Created, DeadLetter, StatusChanged
+from poller.publishing.events import RECORD_BYTES_MAX, Publisher, Unpublishable, in_transaction
+from poller.publishing.privacy import Privacy
+from poller.times import format_rfc3339
+from tests.support.rows import change
+from tests.support.sample_event import MESSAGE, OBSERVED, STREAM, created, published
+
+
+def test_a_created_event_is_a_cloudevent_with_the_full_message() -> None:
+    """Headers and value follow the public contract, unknown fields are absent, never null."""
+    headers, value = published(created())
+    assert headers == {
+        "ce_specversion": "1.0",
+        "ce_type": "sms.message.created.v1",
+        "ce_dataschema": "urn:poller:sms.message.created.v1",
+        "ce_source": "/poller/stuut/collections",
+        "ce_id": "stuut/collections/m%201:2",
+        "ce_subject": "m 1",
+        "ce_time": "2026-09-21T14:13:00Z",
+        "content-type": "application/json",
+        "ce_pollershard": "3",
+        "ce_pollertxn": "7",
+        "ce_pollertxnsize": "1",
+    }
+    assert isinstance(value, dict)
+    assert value["stream"] == "stuut/collections/thr%2F1"
+    assert value["from"] == "+14155550100"
+    assert value["final"] is True
+    assert "received_at" not in value
+    assert "changed" not in value
+    assert None not in value.values()
+
+
+def test_a_status_event_says_when_it_happened() -> None:
+    """The status's own stamp, else updated_at; where the provider does not say, nothing is said."""
+    headers, value = published(StatusChanged(STREAM, OBSERVED, MESSAGE, 2, "sent"))
+    assert headers["ce_time"] == "2026-09-21T14:13:09Z"
+    assert isinstance(value, dict)
+    assert (value["occurred_at"], value["previous_status"], value["status"]) == (headers["ce_time"], "sent", "delivered")
+    assert "text" not in value
+    bare = Message(message_id="1", status="queued", final=False, channel="unknown", direction="unknown", created_at="2026-01-01T00:00:00Z")
+    assert events.occurred(StatusChanged(STREAM, OBSERVED, bare, 2)) is None
+    headers, value = published(StatusChanged(STREAM, OBSERVED, bare, 2))
+    assert "ce_time" not in headers
+    assert isinstance(value, dict)
+    assert "occurred_at" not in value
+
+
+def test_a_dead_letter_carries_the_rows_bytes_and_why() -> None:
+    """The value is the row itself, cut at its limit; the headers say the reason, never a value."""
+    row = BadRow("missing", "created_at", b'{"id":"x","pad":"' + b"z" * events.DEAD_BYTES_MAX + b'"}', "x")
+    letter = DeadLetter(STREAM, OBSERVED, row, "5" * 64)
+    [record] = in_transaction([Publisher(partitions=16, privacy=Privacy()).dead_letter(letter)], shard=0, sequence=1)
+    headers = dict(record.headers)
+    assert record.value == row.raw[: events.DEAD_BYTES_MAX]
+    assert record.key == b"stuut/collections/x"
+    assert (headers["poller_reason"], headers["poller_truncated"], headers["ce_subject"]) == (
+        b"missing",
+        b"true",
+        b"stuut/collections/thr%2F1",
+    )
+    assert headers["ce_id"] == b"stuut/collections/dead/" + b"5" * 32
+    assert headers["content-type"] == b"application/octet-stream", "what is cut is not whole JSON"
+    assert "ce_time" not in headers
+
+
+@pytest.mark.parametrize("kind", ["plain", "mask", "hash"])
+@pytest.mark.parametrize("item", [1, 1e9, "\x01", [], {"a": 1}])
+def test_no_record_is_over_the_limit(kind: Literal["plain", "mask", "hash"], item: object) -> None:
+    """Whatever privacy makes of a row, and whatever the topics take: a record fits, or its row becomes a dead letter that fits."""
+    fitted, too_many = set[int](), 1_100_000 // (len(msgspec.json.encode(item)) + 1)
+    for bytes_max in (RECORD_BYTES_MAX, 64 << 10):
+        publisher = Publisher(partitions=1, privacy=Privacy(numbers=kind, text=kind, key=b"key"), record_bytes_max=bytes_max)
+        for count in (1, 3_000, 30_000, too_many):
+            message = replace(MESSAGE, provider_data={"classifications": [item] * count})
+            row = BadRow("too_large", "", json.dumps(message.provider_data).encode(), "i" * 100_000)
+            sizes = [publisher.dead_letter(DeadLetter(STREAM, OBSERVED, row, "0" * 64)).size]
+            with contextlib.suppress(Unpublishable):
+                sizes += [record.size for record in publisher.records(change(Created(STREAM, OBSERVED, message)))]
+                fitted.add(count)
+            assert max(sizes) <= bytes_max
+    assert {1, 3_000} <= fitted <= {1, 3_000, 30_000}
+
+
+@given(st.integers(-(10**15), 10**16))
+def test_our_instants_are_rfc3339(instant: Instant) -> None:
+    """Always Z, no trailing zeros, and read back as the same instant."""
+    from datetime import datetime
+
+    text = format_rfc3339(instant)
+    assert text.endswith("Z")
+    assert not text.removesuffix("Z").endswith("0") or "." not in text
+    back = datetime.fromisoformat(text)
+    assert round((back - datetime.fromisoformat("1970-01-01T00:00:00Z")).total_seconds() * 10**6) - instant in range(-2, 3)
