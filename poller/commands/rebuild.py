@@ -34,7 +34,7 @@ from ..kafka.public_topics import Published, Stretch, read, stretches
 from ..model import SECOND, Instant, Message
 from ..providers.registry import provider_of
 from ..publishing.message_state import DeadMark, MessageState, digest, stream_tag
-from ..publishing.state_records import META_KEY, Meta, side_query_key, dead_key, encode_state, seen_key
+from ..publishing.state_records import META_KEY, Meta, dead_key, encode_state, seen_key, side_query_key
 from ..times import parse_rfc3339
 from .arguments import ConfigPath
 from .audit_rules import EDGE

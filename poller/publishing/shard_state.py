@@ -31,7 +31,6 @@ from .state_records import (
     Meta,
     StoredBackoff,
     account_state_key,
-    side_query_key,
     cursor_key,
     dead_key,
     decode_seen,
@@ -39,6 +38,7 @@ from .state_records import (
     encode_state,
     lateness_key,
     seen_key,
+    side_query_key,
 )
 
 DEAD_PER_HOUR_MAX = 100
