@@ -75,7 +75,7 @@ failover: .venv/ready  ## how long streams are left alone when workers stop, die
 brokers: .venv/ready  ## three brokers killed, frozen, restarted, all down for a minute
 	@exec $(BIN)/python -m tests.lab.brokers
 
-fuzz: .venv/ready  ## 100,000 mutated pages and HTTP answers for each provider (N=100000)
+fuzz: .venv/ready  ## 100,000 mutated pages and HTTP answers, and 200,000 mutated rows, for each provider (N=100000)
 	@exec $(BIN)/python -m tests.lab.fuzz $(or $(N),100000)
 
 bench: .venv/ready  ## CPU per message as ratios to a floor and to a hand-written loop

@@ -13,7 +13,7 @@ The rooms, from the roof to the cellar; imports go down only (import-linter chec
     coverage/       which ages of a stream were read: ladder, cursor, backfill (pure)
     providers/      the vendors: contract, kit, one folder each (pure)
     telemetry/      every fact once: log, metrics, status page
-    times  clock    times as text; the only clock
+    times  clock  memory    times as text; the only clock; what was met lately, within a bound
     model  errors  signals      the vocabulary; who stops for what; how a process is told to end
 
 Each folder's own docstring says what lives in it, what may never, and lists its files.

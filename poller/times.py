@@ -110,10 +110,12 @@ def epoch(value: object) -> Time | None:
     return Time(micros, format_rfc3339(micros))
 
 
+@lru_cache(maxsize=64)
 def http_date(text: str | None) -> Instant | None:
     """An HTTP date (RFC 9110 section 5.6.7) as an instant; None when it is none.
 
-    A date without a zone (the asctime form, ``-0000``) is UTC, whatever zone this host keeps.
+    A date without a zone (the asctime form, ``-0000``) is UTC, whatever zone this host keeps. Remembered, because the answers
+    of a second print the same.
     """
     try:
         found = None if text is None else parsedate_to_datetime(text)

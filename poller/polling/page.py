@@ -153,16 +153,16 @@ class Pages:
         requested_at = self._committer.shard_state.tick()
         answered = await self._client.exchange(request)
         self._facts.clocks(self._client.provider_clock.offset / SECOND)
-        progress, mark = poll.of(job), page_digest(request, answered.response)
+        progress, digest = poll.of(job), page_digest(request, answered.response)
         last, progress.page = progress.page, None
-        if last is None or last.mark != mark or isinstance(job, Backfill) or not self.rows.known.has_all(last):
+        if last is None or last.digest != digest or isinstance(job, Backfill) or not self.rows.known.has_all(last):
             aside = len(answered.response.body) > READ_ASIDE_BYTES
             page = (
                 await anyio.to_thread.run_sync(page_of, read, request, answered.response)
                 if aside
                 else page_of(read, request, answered.response)
             )
-            last = remembered_page(mark, page)
+            last = remembered_page(digest, page)
         else:
             page = last.page
         progress.page = last

@@ -84,21 +84,20 @@ class AccountRows:
             if changes is not None:
                 await self._committer.write(changes)
                 await self._clock.turn()
-            observations, bad = self._read(portion, found, every=every)
+            rows = portion if every else self.known.others(portion)
+            found.duplicates += len(portion) - len(rows)
+            observations, bad = self._read(rows, found)
             changes = self._committer.shard_state.compare(context, observations, bad)
             found.add(changes)
-            self._learn(poll, portion, observations, changes, now=now)
+            self._learn(poll, rows, observations, changes, now=now)
         assert changes is not None, "a page has at least one portion"
         return changes, found
 
-    def _read(self, rows: list[Row | BadRow], found: Found, *, every: bool) -> tuple[list[Observation], list[BadRow]]:
-        """Normalize rows: messages, and rows that cannot be; what is left out by choice, and what need not be read, is counted."""
+    def _read(self, rows: list[Row | BadRow], found: Found) -> tuple[list[Observation], list[BadRow]]:
+        """Normalize rows: messages, and rows that cannot be; what is left out by choice is counted."""
         observations: list[Observation] = []
         bad: list[BadRow] = []
         for row in rows:
-            if not every and isinstance(row, Row) and self.known.has(row):
-                found.duplicates += 1
-                continue
             read = row if isinstance(row, BadRow) else self._normalized(row)
             if isinstance(read, BadRow):
                 bad.append(read)

@@ -1,31 +1,33 @@
 """Rows and pages that were read before and did not change: told by their bytes, so that they need not be read again.
 
 Only the copy that was adopted last is known for a message; any other copy, older or newer, is
-read in full. In memory, bounded by two generations, and gone with the shard's life.
+read in full. In memory, bounded, and gone with the shard's life.
 """
 
 from __future__ import annotations
 
-from array import array
+from collections.abc import Sequence
 
 import msgspec
 from msgspec import Struct
 
-from ..model import Row
+from ..memory import Memory
+from ..model import BadRow, Row
 from ..providers.contract import Page, Request, Response
 
-GENERATION_MAX = 20_000
+COPIES_KEPT = 20_000
+"""Messages of an account of which the adopted copy is remembered, at most twice as many: some 4 MiB."""
 
 
 class RememberedPage(Struct, frozen=True):
     """A page as it was read, without its bytes: the same answer to the same request is the same page."""
 
-    mark: int
+    digest: int
     page: Page
     """Its rows are counted, not listed."""
-    ids: tuple[str, ...]
-    copies: array[int]
-    """The mark of each row's bytes."""
+    ids: list[str]
+    marks: list[int]
+    """Of each row's bytes."""
 
 
 def page_digest(request: Request, response: Response) -> int:
@@ -33,48 +35,42 @@ def page_digest(request: Request, response: Response) -> int:
     return hash((msgspec.json.encode(request), response.status, response.body))
 
 
-def remembered_page(mark: int, page: Page) -> RememberedPage | None:
-    """What to remember of a page; None where it would never be known whole."""
-    rows = [row for row in page.rows if isinstance(row, Row)]
-    if len(rows) < len(page.rows) or len(rows) > GENERATION_MAX:
+def remembered_page(digest: int, page: Page) -> RememberedPage | None:
+    """What to remember of a page; None where it would never be known whole.
+
+    A page with another one behind it is not the page that its job asks for next.
+    """
+    ids = [row.id for row in page.rows if isinstance(row, Row)]
+    if page.next is not None or len(ids) < len(page.rows) or len(ids) > COPIES_KEPT:
         return None
-    counted = msgspec.structs.replace(page, rows=[], unread=len(rows))
-    return RememberedPage(mark, counted, tuple(row.id for row in rows), array("q", [hash(row.raw) for row in rows]))
+    return RememberedPage(digest, msgspec.structs.replace(page, rows=[], unread=len(ids)), ids, _marks(page.rows))
+
+
+def _marks(rows: Sequence[Row | BadRow]) -> list[int]:
+    """Of each row's bytes, 64 bits under a key of this process: a row that changed has another one."""
+    return [hash(row.raw) for row in rows]
 
 
 class UnchangedRows:
     """The adopted copy of each message of an account, by id."""
 
     def __init__(self) -> None:
-        self._young: dict[str, int] = {}
-        self._old: dict[str, int] = {}
+        self._marks = Memory[str | None, int](COPIES_KEPT)
 
-    def has(self, row: Row) -> bool:
-        """Whether the row is, byte for byte, the copy that was adopted last."""
-        return self._is(row.id, hash(row.raw))
+    def others(self, rows: list[Row | BadRow]) -> list[Row | BadRow]:
+        """The rows that are not, byte for byte, the copy of their message that was adopted last."""
+        marks = _marks(rows)
+        known = self._marks.all_of([row.id for row in rows])
+        return [] if known == marks else [row for row, mark, old in zip(rows, marks, known, strict=True) if mark != old]
 
     def has_all(self, repeat: RememberedPage) -> bool:
         """Whether every row of the page is still the copy that was adopted last."""
-        return all(self._is(id_, mark) for id_, mark in zip(repeat.ids, repeat.copies, strict=True))
-
-    def _is(self, id_: str, mark: int) -> bool:
-        found = self._young.get(id_)
-        if found is None:
-            found = self._old.get(id_)
-            if found is not None:
-                self._keep(id_, found)
-        return found == mark
+        return self._marks.all_of(repeat.ids) == repeat.marks
 
     def learn(self, row: Row) -> None:
-        """This copy is the adopted one now, and durable."""
-        self._keep(row.id, hash(row.raw))
+        """This copy is the adopted one now."""
+        self._marks.keep(row.id, hash(row.raw))
 
     def forget(self, id_: str) -> None:
         """Which copy is adopted is not certain."""
-        self._young.pop(id_, None)
-        self._old.pop(id_, None)
-
-    def _keep(self, id_: str, mark: int) -> None:
-        if len(self._young) >= GENERATION_MAX:
-            self._old, self._young = self._young, {}
-        self._young[id_] = mark
+        self._marks.forget(id_)

@@ -214,8 +214,9 @@ class NoOptions(Struct, frozen=True, forbid_unknown_fields=True):
 class Provider(Protocol):
     """One vendor. Instances are frozen values made of the account's options: ``Provider(options)``.
 
-    A vendor's folder has ``provider.py`` (this), ``message.py`` (a row as a message), its listing files, and
-    ``README.md`` (the vendor's pages, and the table of ambiguities whose letters name the case files).
+    A vendor's folder has ``provider.py`` (this), ``message.py`` (a row as a message) with ``usual.py``
+    (the usual row, read faster), its listing files, and ``README.md`` (the vendor's pages, and the table of ambiguities
+    whose letters name the case files).
     """
 
     @property

@@ -90,8 +90,10 @@ def fuzz(provider: str, count: int, seed: int) -> dict[str, int]:
 
 if __name__ == "__main__":
     from tests.lab.fuzz_http import fuzz_http
+    from tests.lab.fuzz_rows import fuzz_rows
 
     many = int(sys.argv[1])
     for name in BUILT_IN:
         print(name, "pages", fuzz(name, many, 1), flush=True)
         print(name, "answers", fuzz_http(name, many, 1), flush=True)
+        print(name, "rows read twice", fuzz_rows(name, 2 * many, 1), flush=True)

@@ -10,10 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from poller.errors import BadPage, ProviderError, Unreachable
+from poller.memory import ROUNDS
 from poller.model import BadRow, Row
 from poller.providers.contract import Response
 from poller.providers.kit.answers import accept
-from poller.providers.kit.rows import ROW_BYTES_KEPT, ROWS_KEPT, ROWS_MAX, decoded, listed, parts_of, row_read_once, row_reader
+from poller.providers.kit.rows import ROW_BYTES_KEPT, ROWS_KEPT, ROWS_MAX, RowsReadOnce, decoded, listed, parts_of, row_reader
 from poller.times import epoch
 
 NAMES = ("data", "messages")
@@ -152,25 +153,25 @@ def test_any_bytes_are_rows_or_an_error_of_ours(body: bytes) -> None:
 def test_a_row_that_is_listed_again_is_what_it_was_before(raws: list[bytes]) -> None:
     """Rows that differ in a single byte are never taken for each other; whatever came before, each has its own facts and its own bytes."""
     for raw in raws:
-        again, anew = ROW_OF(bytes(bytearray(raw))), row_reader("id", ("at",), epoch)(raw)
+        [again], [anew] = READ_ROWS([bytes(bytearray(raw))]), row_reader("id", ("at",), epoch)([raw])
         assert again == anew
         assert isinstance(again, BadRow) == (raw not in (b'{"id":1,"at":5}', b'{"id":1,"at":6}', b'{"id": 1,"at":5}', b'{"id":"1","at":5}'))
         assert again.raw == raw
 
 
 def test_only_so_many_short_rows_are_remembered() -> None:
-    """A row that is listed again is not read again, unless it is long, or too many came since."""
+    """A row that is listed again is not read again, unless it is long, or many others were listed many times since."""
     read: list[bytes] = []
 
-    @row_read_once
     def row_of(raw: bytes) -> Row:
         read.append(raw)
         return Row("1", 0, raw)
 
-    long = b"x" * (ROW_BYTES_KEPT + 1)
-    for raw in (b"a", b"a", long, long, *(b"%d" % number for number in range(ROWS_KEPT)), b"a"):
-        assert row_of(raw).raw == raw
-    assert (read.count(b"a"), read.count(long)) == (2, 2)
+    read_rows, long = RowsReadOnce(row_of), b"x" * (ROW_BYTES_KEPT + 1)
+    others = [b"%d" % number for number in range(ROWS_KEPT)]
+    for raws in ([b"a", b"b", b"a"], [long, long], *(others for _ in range(2 * ROUNDS + 2)), [b"a"]):
+        assert [row.raw for row in read_rows(raws)] == raws
+    assert (read.count(b"a"), read.count(long)) == (3, 2)
 
 
-ROW_OF = row_reader("id", ("at",), epoch)
+READ_ROWS = row_reader("id", ("at",), epoch)

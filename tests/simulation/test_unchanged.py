@@ -15,9 +15,9 @@ from poller.demo.simulator.world import World
 from poller.model import BadRow, Row
 from poller.polling.page import Applied, Pages
 from poller.polling.streams import StreamPoll
-from poller.polling.unchanged import GENERATION_MAX, UnchangedRows, page_digest, remembered_page
+from poller.polling.unchanged import COPIES_KEPT, UnchangedRows, page_digest, remembered_page
 from poller.providers.contract import Page, Request, Response
-from poller.providers.fonedynamics import provider as fonedynamics
+from poller.providers.fonedynamics import answers
 from poller.providers.heymarket import provider as heymarket
 from poller.providers.stuut.provider import Stuut
 from tests.support.story import START, Story
@@ -29,7 +29,7 @@ def test_only_the_copy_adopted_last_is_known(history: list[tuple[str, bytes, boo
     known, truth = UnchangedRows(), dict[str, bytes]()
     for id_, raw, certain in history:
         row = Row(id_, 0, raw)
-        assert known.has(row) == (truth.get(id_) == raw)
+        assert known.others([row]) == ([] if truth.get(id_) == raw else [row])
         if certain:
             known.learn(row)
             truth[id_] = raw
@@ -39,13 +39,15 @@ def test_only_the_copy_adopted_last_is_known(history: list[tuple[str, bytes, boo
 
 
 def test_memory_is_bounded() -> None:
-    """However many messages there are, two generations are kept, the newest among them."""
-    known = UnchangedRows()
-    for number in range(3 * GENERATION_MAX):
-        known.learn(Row(str(number), 0, b"x"))
-    assert len(known._young) + len(known._old) <= 2 * GENERATION_MAX
-    assert known.has(Row(str(3 * GENERATION_MAX - 1), 0, b"x"))
-    assert not known.has(Row("0", 0, b"x"))
+    """However many messages are listed in turn, some are known, and no more than so many."""
+    known, rows = UnchangedRows(), [Row(str(number), 0, b"x") for number in range(3 * COPIES_KEPT)]
+    for _ in range(3):
+        others = known.others([*rows])
+        for row in others:
+            assert isinstance(row, Row)
+            known.learn(row)
+    assert len(known._marks) <= 2 * COPIES_KEPT
+    assert len(rows) - 2 * COPIES_KEPT <= len(others) <= len(rows) - COPIES_KEPT
 
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from([b"1", b"2"])), max_size=12))
@@ -55,13 +57,13 @@ def test_a_page_is_known_while_each_of_its_copies_is(history: list[tuple[str, by
     request, response = Request("GET", "/", continuation={"now": 1}), Response(200, {}, b"[1,2]")
     repeat = remembered_page(page_digest(request, response), Page(rows, learned={"limit": 3}))
     assert repeat is not None
-    assert repeat.mark == page_digest(request, Response(200, {"date": "later"}, b"[1,2]"))
-    assert repeat.mark != page_digest(Request("GET", "/", continuation={"now": 2}), response)
-    assert repeat.mark != page_digest(request, Response(200, {}, b"[1,3]"))
+    assert repeat.digest == page_digest(request, Response(200, {"date": "later"}, b"[1,2]"))
+    assert repeat.digest != page_digest(Request("GET", "/", continuation={"now": 2}), response)
+    assert repeat.digest != page_digest(request, Response(200, {}, b"[1,3]"))
     assert (repeat.page.count, repeat.page.rows, repeat.page.learned) == (2, [], {"limit": 3})
     for id_, raw in history:
         known.learn(Row(id_, 0, raw))
-        assert known.has_all(repeat) == all(known.has(row) for row in rows)
+        assert known.has_all(repeat) == (not known.others([*rows]))
 
 
 def test_a_page_with_a_row_that_cannot_be_read_is_read_each_time() -> None:
@@ -99,27 +101,27 @@ def test_an_identical_page_costs_no_parsing(monkeypatch: pytest.MonkeyPatch) -> 
     assert sum(counted) > 10 * 40
 
 
-@pytest.mark.parametrize("module", [heymarket, fonedynamics])
+@pytest.mark.parametrize("module", [heymarket, answers])
 def test_a_page_with_the_same_bytes_is_read_once(monkeypatch: pytest.MonkeyPatch, module: Any) -> None:
     """While a list does not change, windows move on and its rows are counted at every poll, but hardly any is read again."""
-    provider = {heymarket: HEYMARKET, fonedynamics: FONE}[module]
+    provider = {heymarket: HEYMARKET, answers: FONE}[module]
     story, read, counted = Story(3, crash_s=None, seconds=60.0, settle_s=10.0), list[bytes](), list[int]()
     story.world = World(
         3, START, Switches(late=0.0, status_s=1.0, ties=0.0), per_second=1e-6, backlog=40, backlog_s=50.0, providers=(provider,)
     )
     story.providers = type(story.providers)(story.world, 3)
     story.defaults = "interval: 1s, overlap: 30m, reconcile: {every: 1h, back: 24h}, timeout: 5s"
-    row_of, told = module.row_of, Pages.tell
+    read_rows, told = module.read_rows, Pages.tell
 
-    def reading(raw: bytes) -> Row | BadRow:
-        read.append(raw)
-        return row_of(raw)
+    def reading(raws: list[bytes]) -> list[Row | BadRow]:
+        read.extend(raws)
+        return read_rows(raws)
 
     def telling(self: Pages, poll: StreamPoll, applied: Applied) -> None:
         counted.append(applied.page.count)
         told(self, poll, applied)
 
-    monkeypatch.setattr(module, "row_of", reading)
+    monkeypatch.setattr(module, "read_rows", reading)
     monkeypatch.setattr(Pages, "tell", telling)
     assert story.play().good
     assert sum(counted) > 1000, sum(counted)

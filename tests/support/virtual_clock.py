@@ -15,6 +15,10 @@ class VirtualClock(SystemClock):
         super().__init__()
         self.start = start
 
+    def monotonic(self) -> float:
+        """The loop's time."""
+        return anyio.current_time()
+
     def now(self) -> Instant:
         """``start`` plus the loop's time."""
         return self.start + round(anyio.current_time() * SECOND)

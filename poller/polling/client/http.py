@@ -8,6 +8,7 @@ TLS is verified.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
 
@@ -27,6 +28,11 @@ from .transport import Connections, Passage, Transport, passage
 
 HEADERS_BYTES_MAX = 64 << 10
 """Bytes of all headers of an answer; servers refuse more than 8 to 64 KiB of requests, too."""
+
+URLS_KEPT = 256
+"""Addresses that are kept as they were read: an account whose questions are in their bodies asks the same one for ever."""
+
+_url = lru_cache(maxsize=URLS_KEPT)(httpx.URL)
 
 HEADERS = {"accept": "application/json", "accept-encoding": "gzip, deflate", "user-agent": f"poller/{__version__}"}
 
@@ -96,7 +102,7 @@ class Fetcher:
     async def _exchange(self, asked: Asked) -> Fetched:
         way = Passage()
         extensions = {**self._timeouts, "trace": way.trace}
-        sent = httpx.Request(asked.method, asked.url, headers=HEADERS | asked.headers, content=asked.body, extensions=extensions)
+        sent = httpx.Request(asked.method, _url(asked.url), headers=HEADERS | asked.headers, content=asked.body, extensions=extensions)
         answer = await self._answer(sent, way)
         try:
             if sum(len(name) + len(value) for name, value in answer.headers.raw) > HEADERS_BYTES_MAX:

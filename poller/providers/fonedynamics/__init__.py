@@ -4,6 +4,7 @@ Files::
 
     provider        the requests and answers
     message         a row as a message
+    usual           the usual row, read faster
     answers         an answer as rows, and what they say of the question
     slices          a window as slices that one answer holds
     reread          ranges read in several ways, and compared

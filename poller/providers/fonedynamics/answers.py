@@ -11,7 +11,7 @@ from ...errors import BadPage, Unreachable
 from ...model import BadRow, Instant, Row
 from ..kit.rows import decoded, listed, read_once
 from ..kit.times import epoch
-from .message import STAMPS, row_of
+from .message import STAMPS, read_rows
 
 
 def path_of(stream_name: str) -> str:
@@ -50,7 +50,7 @@ def single(body: bytes) -> list[bytes]:
 @read_once
 def rows_of(body: bytes) -> tuple[Row | BadRow, ...]:
     """The rows of an answer."""
-    return tuple(row_of(raw) for raw in _messages(body))
+    return tuple(read_rows(_messages(body)))
 
 
 class Facts(Struct, frozen=True):

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 from ...model import BadRow, Instant, Message, Observation, Problem, Row
 from ..contract import Json
-from ..kit.rows import decoded, row_from, row_read_once
+from ..kit.rows import RowsReadOnce, decoded, row_from
 from ..kit.times import epoch
 from ..kit.values import distinct, number, phone, words
 
 STATUSES = {"processing": "queued", "submitted": "sent", "delivered": "delivered", "failed": "failed", "received": "received"}
 
 
+DIRECTIONS = {"transmit": "outbound", "receive": "inbound"}
+
 STAMPS = ("created", "scheduled", "submitted", "delivered", "received")
+
+
+def is_final(status: str, wants_receipt: object) -> bool:
+    """Nothing follows what was sent where no receipt was asked for."""
+    return status in ("delivered", "failed", "received") or (status == "sent" and wants_receipt is False)
 
 
 def _observation(id_: str, value: Json, created: Instant, created_text: str) -> Observation:
@@ -20,7 +27,7 @@ def _observation(id_: str, value: Json, created: Instant, created_text: str) -> 
     raw_status = words(value.get("status"))
     status = STATUSES.get((raw_status or "").lower(), "unknown")
     said = (words(value.get("direction")) or "").lower()
-    direction = {"transmit": "outbound", "receive": "inbound"}.get(said, "inbound" if status == "received" else "unknown")
+    direction = DIRECTIONS.get(said, "inbound" if status == "received" else "unknown")
     code, text = words(value.get("errorcode")), value.get("text")
     wants_receipt = value.get("deliveryreceipt")
     changes = [stamp.instant for name, stamp in stamps.items() if stamp is not None and name != "scheduled"]
@@ -35,7 +42,7 @@ def _observation(id_: str, value: Json, created: Instant, created_text: str) -> 
             text=text if isinstance(text, str) else None,
             status=status,
             provider_status=raw_status,
-            final=status in ("delivered", "failed", "received") or (status == "sent" and wants_receipt is False),
+            final=is_final(status, wants_receipt),
             created_at=created_text,
             sent_at=stamps["submitted"] and stamps["submitted"].text,
             delivered_at=stamps["delivered"] and stamps["delivered"].text,
@@ -52,7 +59,6 @@ def _observation(id_: str, value: Json, created: Instant, created_text: str) -> 
     )
 
 
-@row_read_once
 def row_of(raw: bytes) -> Row | BadRow:
     """The cheap facts of a row: it needs a MessageSid and a Created time; names are taken in any case."""
     value = decoded(raw)
@@ -60,3 +66,7 @@ def row_of(raw: bytes) -> Row | BadRow:
         return value
     facts = {name.lower(): each for name, each in value.items() if name.lower() in ("messagesid", "created")}
     return row_from(raw, facts.get("messagesid"), [facts.get("created")], ("MessageSid", "Created"), epoch)
+
+
+read_rows = RowsReadOnce(row_of)
+"""The cheap facts of rows, see :func:`row_of`."""

@@ -39,7 +39,8 @@ from ..kit.rows import decoded
 from ..kit.times import epoch
 from . import reread, slices
 from .answers import single
-from .message import _observation, row_of
+from .message import _observation, read_rows
+from .usual import usual
 
 _NO_SUCH = frozenset({400, 403, 404, 410})
 """Answers to a look-up that say nothing of the property: there is no such message, or no such call."""
@@ -71,7 +72,7 @@ def _looked_up(request: Request, response: Response) -> Page:
     """The answer to a look-up: one message, or none. What is refused every time is not asked any more."""
     before: LookUp = request.continuation
     if response.status not in _NO_SUCH:
-        rows = [row_of(raw) for raw in single(accept(response, other_gone=True))]
+        rows = read_rows(single(accept(response, other_gone=True)))
         return Page(rows, learned=LookUps() if before.refused else None)
     refused = before.refused + 1
     if refused < REFUSED_MAX:
@@ -155,6 +156,10 @@ class FoneDynamics(NoToken, Struct, frozen=True):
 
     def read_row(self, row: Row) -> Observation | BadRow | Skipped:
         """One message; timestamps are epoch seconds, absent where null, zero or negative."""
+        return usual(row) or self.read_any(row)
+
+    def read_any(self, row: Row) -> Observation | BadRow | Skipped:
+        """As :meth:`read_row`, tolerantly."""
         value = decoded(row.raw)
         if isinstance(value, BadRow):
             return value

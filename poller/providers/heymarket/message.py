@@ -139,5 +139,5 @@ def _rest(value: dict[str, Any], talk: dict[str, Any]) -> dict[str, Any] | None:
     return {name: each for name, each in rest.items() if each is not None} or None
 
 
-row_of = row_reader("id", ("date", "created_at"), rfc3339, no_id=(None, "", 0, "0"))
-"""The cheap facts of a row: it needs an id and a date."""
+read_rows = row_reader("id", ("date", "created_at"), rfc3339, no_id=(None, "", 0, "0"))
+"""The cheap facts of rows: each needs an id and a date."""

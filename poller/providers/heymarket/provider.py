@@ -40,7 +40,8 @@ from ..kit.times import rfc3339
 from ..kit.values import words
 from . import recount as heymarket_audit
 from . import walk as heymarket_walk
-from .message import COMMENTS, _message, row_of
+from .message import COMMENTS, _message, read_rows
+from .usual import usual
 
 REFUSED = frozenset({400, 403, 404, 405, 410, 422, 501})
 """Said of one conversation, or of counts, it says nothing of the team."""
@@ -139,6 +140,10 @@ class Heymarket(NoToken, Struct, frozen=True):
 
     def read_row(self, row: Row) -> Observation | BadRow | Skipped:
         """One message in any of its three documented shapes."""
+        return usual(row) or self.read_any(row)
+
+    def read_any(self, row: Row) -> Observation | BadRow | Skipped:
+        """As :meth:`read_row`, tolerantly."""
         value = decoded(row.raw)
         if isinstance(value, BadRow):
             return value
@@ -161,7 +166,7 @@ class Heymarket(NoToken, Struct, frozen=True):
 @read_once
 def _rows(body: bytes) -> tuple[Row | BadRow, ...]:
     """The rows of a page of any kind."""
-    return tuple(row_of(raw) for raw in heymarket_walk.rows_of(body))
+    return tuple(read_rows(heymarket_walk.rows_of(body)))
 
 
 class _Updated(Struct):

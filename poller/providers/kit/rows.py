@@ -7,11 +7,12 @@ import math
 import re
 from collections.abc import Callable
 from functools import lru_cache, wraps
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 import msgspec
 
 from ...errors import BadPage, Unreachable
+from ...memory import Memory
 from ...model import BadRow, Row
 from ...times import Time
 from .values import identity
@@ -21,7 +22,7 @@ _ESCAPE = re.compile(rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-
 
 def mended(body: bytes) -> bytes:
     """JSON without half surrogate pairs (an emoji cut in two): UTF-8 has no form for them, and one would spoil the whole answer."""
-    if b"\\ud" not in body and b"\\uD" not in body:
+    if b"\\" not in body or (b"\\ud" not in body and b"\\uD" not in body):
         return body
     return _ESCAPE.sub(lambda found: b"\\ufffd" if found[1] else found[0], body)
 
@@ -38,32 +39,38 @@ PAGE_BYTES_KEPT = 64 << 10
 
 
 ROWS_KEPT, ROW_BYTES_KEPT = 16_384, 1 << 10
-"""Rows of which :func:`row_read_once` remembers what was read, and bytes of the largest of them: at most 16 MiB for a vendor.
-
-A vendor whose accounts list more rows again and again than that gains nothing, and pays a microsecond a row.
-"""
+"""Rows of which :class:`RowsReadOnce` remembers what was read, at most twice as many, and bytes of the largest of them."""
 
 T = TypeVar("T")
 
 
 def read_once(read: Callable[[bytes], T]) -> Callable[[bytes], T]:
     """For what depends on a page's bytes alone: the same page need not be read again."""
-    return _once(read, PAGES_KEPT, PAGE_BYTES_KEPT)
-
-
-def row_read_once(read: Callable[[bytes], T]) -> Callable[[bytes], T]:
-    """For what depends on a row's bytes alone: a row that is listed again, byte for byte, need not be read again."""
-    return _once(read, ROWS_KEPT, ROW_BYTES_KEPT)
-
-
-def _once(read: Callable[[bytes], T], kept: int, bytes_max: int) -> Callable[[bytes], T]:
-    remembered = lru_cache(maxsize=kept)(read)
+    remembered = lru_cache(maxsize=PAGES_KEPT)(read)
 
     @wraps(read)
     def reading(raw: bytes) -> T:
-        return remembered(raw) if len(raw) <= bytes_max else read(raw)
+        return remembered(raw) if len(raw) <= PAGE_BYTES_KEPT else read(raw)
 
     return reading
+
+
+class RowsReadOnce(Generic[T]):
+    """A reader of rows that depends on their bytes alone: a row that is listed again, byte for byte, is not read again, but looked up."""
+
+    def __init__(self, read: Callable[[bytes], T]) -> None:
+        self._read = read
+        self._known = Memory[bytes, T](ROWS_KEPT)
+
+    def __call__(self, raws: list[bytes]) -> list[T]:
+        """Each row as it was read, in their order."""
+        return [self._new(raw) if row is None else row for raw, row in zip(raws, self._known.all_of(raws), strict=True)]
+
+    def _new(self, raw: bytes) -> T:
+        row = self._read(raw)
+        if len(raw) <= ROW_BYTES_KEPT:
+            self._known.keep(raw, row)
+        return row
 
 
 _raws = msgspec.json.Decoder(list[msgspec.Raw])
@@ -93,7 +100,7 @@ def listed(body: bytes, names: tuple[str, ...]) -> tuple[list[bytes], dict[str, 
 def _listed(body: bytes, names: tuple[str, ...]) -> tuple[list[bytes], dict[str, msgspec.Raw]]:
     start = body.lstrip()[:1]
     if start == b"[":
-        return _counted([bytes(raw) for raw in _raws.decode(body)]), {}
+        return _counted(list(map(bytes, _raws.decode(body)))), {}
     if start == b"{":
         members = {name.lower(): raw for name, raw in _object.decode(body).items()}
         inner = bytes(_member(members, names))
@@ -213,8 +220,8 @@ def count_of(body: bytes) -> int:
 
 def row_reader(
     id_name: str, created_names: tuple[str, ...], time: Callable[[object], Time | None], *, no_id: tuple[object, ...] = (None, "")
-) -> Callable[[bytes], Row | BadRow]:
-    """A reader of the cheap facts of a row: its id, and the first of the members that is a creation time.
+) -> RowsReadOnce[Row | BadRow]:
+    """A reader of the cheap facts of rows: the id of each, and the first of its members that is a creation time.
 
     ``no_id``: values of the id that mean that there is none.
     """
@@ -224,7 +231,6 @@ def row_reader(
     )
     decode: Callable[[bytes], Any] = msgspec.json.Decoder(facts).decode
 
-    @row_read_once
     def row_of(raw: bytes) -> Row | BadRow:
         try:
             found: Any = decode(raw)
@@ -234,7 +240,7 @@ def row_reader(
             raw, found.id, [getattr(found, f"created{n}") for n in range(len(created_names))], (id_name, created_names[0]), time, no_id
         )
 
-    return row_of
+    return RowsReadOnce(row_of)
 
 
 def row_from(

@@ -4,4 +4,5 @@ Files::
 
     provider        the contract: one stream, pages by offsets or cursors, look-ups
     message         a row as a message; it has no text
+    usual           the usual row, read faster
 """

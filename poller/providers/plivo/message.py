@@ -7,7 +7,7 @@ import msgspec
 from ...model import BadRow, Message, Observation, Problem, Row
 from ...times import Time, parse_rfc3339
 from ..contract import Json
-from ..kit.rows import decoded
+from ..kit.rows import RowsReadOnce, decoded
 from ..kit.values import distinct, identity, number, phone, words
 
 STATUSES = {
@@ -38,6 +38,9 @@ def row_of(raw: bytes) -> Row | BadRow:
         return _bad(raw)
     created = parse_rfc3339(found.message_time)
     return Row(found.message_uuid, created.instant, raw) if created is not None and identity(found.message_uuid) else _bad(raw)
+
+
+read_rows = RowsReadOnce(row_of)
 
 
 def _bad(raw: bytes) -> BadRow:

@@ -38,7 +38,8 @@ from ..contract import (
 from ..kit.answers import accept
 from ..kit.auth import NoToken, basic
 from ..kit.rows import decoded, listed, single
-from .message import observation_of, row_of
+from .message import observation_of, read_rows
+from .usual import usual
 
 LIMIT = 20
 """The vendor's largest page."""
@@ -111,12 +112,12 @@ class Plivo(NoToken, Struct, frozen=True):
     def read_page(self, request: Request, response: Response) -> Page:
         """A page of the list, or the one message of a look-up; a message that is gone is no row."""
         if isinstance(request.continuation, Lookup):
-            return Page([] if response.status in (404, 410) else [row_of(single(accept(response), "message_uuid"))])
+            return Page([] if response.status in (404, 410) else read_rows([single(accept(response), "message_uuid")]))
         pages: Pages = request.continuation
         if request.link is not None and response.status in (400, 404, 410) and pages.again < AGAIN_MAX:
             return Page([], _asked(Pages(pages.since, pages.until, again=pages.again + 1)), oddities=("page_token_refused",))
         raws, around = listed(accept(response), ("objects",))
-        rows = [row_of(raw) for raw in raws]
+        rows = read_rows(raws)
         try:
             meta = _meta.decode(around.get("meta", b"null")) or _Meta()
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -126,6 +127,10 @@ class Plivo(NoToken, Struct, frozen=True):
 
     def read_row(self, row: Row) -> Observation | BadRow | Skipped:
         """One message."""
+        return usual(row) or self.read_any(row)
+
+    def read_any(self, row: Row) -> Observation | BadRow | Skipped:
+        """As :meth:`read_row`, tolerantly."""
         value = decoded(row.raw)
         if isinstance(value, BadRow):
             return value

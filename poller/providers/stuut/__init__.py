@@ -4,5 +4,6 @@ Files::
 
     provider        the requests and answers
     message         a row as a message
+    usual           the usual row, read faster
     cap             when a list is silently capped
 """

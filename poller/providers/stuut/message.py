@@ -65,5 +65,5 @@ def _observation(id_: str, value: dict[str, Any], created: Instant, created_text
     )
 
 
-row_of = row_reader("id", ("created_at",), rfc3339)
+read_rows = row_reader("id", ("created_at",), rfc3339)
 """The cheap facts of a row: it needs an id and a creation time."""

@@ -38,7 +38,8 @@ from ..kit.auth import NoToken, bearer
 from ..kit.rows import decoded, listed
 from ..kit.times import rfc3339
 from .cap import LastList, capped, fewer, remembered
-from .message import _observation, row_of
+from .message import _observation, read_rows
+from .usual import usual
 
 LIMIT = 200
 """The vendor's largest page on its v1 lists."""
@@ -92,7 +93,7 @@ class Stuut(NoToken, Struct, frozen=True):
         """All messages of the thread, or one page of them."""
         at: Listing = request.continuation
         raws, around = listed(accept(response), ("data", "messages"))
-        rows = [row_of(raw) for raw in raws]
+        rows = read_rows(raws)
         if not rows and at.doubt:
             return Page(rows, replace(request, continuation=replace(at, doubt=False)))
         ids = [*at.ids, *(row.id for row in rows if isinstance(row, Row))]
@@ -116,6 +117,10 @@ class Stuut(NoToken, Struct, frozen=True):
 
     def read_row(self, row: Row) -> Observation | BadRow | Skipped:
         """One message of the documented shape; null and absent are the same."""
+        return usual(row) or self.read_any(row)
+
+    def read_any(self, row: Row) -> Observation | BadRow | Skipped:
+        """As :meth:`read_row`, tolerantly."""
         value = decoded(row.raw)
         if isinstance(value, BadRow):
             return value

@@ -4,4 +4,5 @@ Files::
 
     provider        the contract: one stream, pages with totals
     message         a record as a message; it has no text
+    usual           the usual row, read faster
 """

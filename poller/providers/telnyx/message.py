@@ -7,7 +7,7 @@ import msgspec
 from ...model import BadRow, Message, Observation, Problem, Row
 from ...times import Time, parse_rfc3339
 from ..contract import Json
-from ..kit.rows import decoded
+from ..kit.rows import RowsReadOnce, decoded
 from ..kit.values import distinct, identity, number, phone, words
 
 STATUSES = {
@@ -42,6 +42,9 @@ def row_of(raw: bytes) -> Row | BadRow:
         return _slowly(raw)
     created = parse_rfc3339(found.created_at)
     return Row(found.uuid, created.instant, raw) if created is not None and identity(found.uuid) else _slowly(raw)
+
+
+read_rows = RowsReadOnce(row_of)
 
 
 def _slowly(raw: bytes) -> Row | BadRow:

@@ -34,7 +34,8 @@ from ..contract import (
 from ..kit.answers import accept
 from ..kit.auth import NoToken, bearer
 from ..kit.rows import decoded, listed
-from .message import observation_of, row_of
+from .message import observation_of, read_rows
+from .usual import usual
 
 PAGE_SIZE = 50
 """The vendor's largest page."""
@@ -98,7 +99,7 @@ class Telnyx(NoToken, Struct, frozen=True):
         """One page. Where the list has become shorter, rows have moved up a page: the same number is read once more."""
         pages: Pages = request.continuation
         raws, around = listed(accept(response), ("data",))
-        rows = [row_of(raw) for raw in raws]
+        rows = read_rows(raws)
         try:
             meta = _meta.decode(around.get("meta", b"null")) or _Meta()
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -112,6 +113,10 @@ class Telnyx(NoToken, Struct, frozen=True):
 
     def read_row(self, row: Row) -> Observation | BadRow | Skipped:
         """One record."""
+        return usual(row) or self.read_any(row)
+
+    def read_any(self, row: Row) -> Observation | BadRow | Skipped:
+        """As :meth:`read_row`, tolerantly."""
         value = decoded(row.raw)
         if isinstance(value, BadRow):
             return value

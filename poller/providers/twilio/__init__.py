@@ -5,4 +5,5 @@ Files::
     provider        the contract: account or subaccounts, credentials, look-ups, the re-reading of what is not sent
     walk            one sweep: unfiltered from the top, or filtered by the time of sending
     message         a row as a message
+    usual           the usual row, read faster
 """

@@ -7,7 +7,7 @@ import msgspec
 from ...model import DAY, BadRow, Instant, Message, Observation, Problem, Row
 from ...times import Time, parse_rfc2822, parse_rfc3339
 from ..contract import Json
-from ..kit.rows import decoded
+from ..kit.rows import RowsReadOnce, decoded
 from ..kit.values import distinct, identity, phone, words
 
 STATUSES = {
@@ -55,6 +55,9 @@ def row_of(raw: bytes) -> tuple[Row | BadRow, Instant | None]:
     return Row(found.sid, created.instant, raw), sent and sent.instant
 
 
+read_rows = RowsReadOnce(row_of)
+
+
 def _bad(raw: bytes) -> BadRow:
     """What is wrong with a row that has no id or no time of creation."""
     value = decoded(raw)
@@ -74,7 +77,7 @@ def observation_of(id_: str, value: Json, created: Time) -> Observation:
     status = STATUSES.get((word or "").lower(), "unknown")
     said = (words(value.get("direction")) or "").lower()
     inbound = said == "inbound" or (not said and status == "received")
-    files = _count(value.get("num_media"))
+    files = count(value.get("num_media"))
     (channel, sender), (other, receiver) = _address(value.get("from")), _address(value.get("to"))
     position = max(created.instant, sent.instant if sent else 0, created.instant + (SCHEDULED_AHEAD if status == "scheduled" else 0))
     return Observation(
@@ -94,7 +97,7 @@ def observation_of(id_: str, value: Json, created: Time) -> Observation:
             sent_at=None if inbound or sent is None else sent.text,
             received_at=sent.text if inbound and sent is not None else None,
             error=_problem(value),
-            segments=_count(value.get("num_segments")) or None,
+            segments=count(value.get("num_segments")) or None,
             provider_data=_rest(value),
         ),
         created=created.instant,
@@ -113,7 +116,7 @@ def _address(value: object) -> tuple[str | None, str | None]:
     return CHANNELS.get(scheme.lower(), "unknown"), phone(rest)
 
 
-def _count(value: object) -> int:
+def count(value: object) -> int:
     """A number, printed as a text."""
     text = words(value) or ""
     return int(text) if text.isascii() and text.isdigit() and len(text) < 6 else 0

@@ -36,7 +36,8 @@ from ..kit.answers import accept
 from ..kit.auth import NoToken, basic
 from ..kit.rows import decoded, single
 from . import walk
-from .message import observation_of, row_of, time
+from .message import observation_of, read_rows, time
+from .usual import usual
 from .walk import OWN, RETENTION, Continuation, Learned, Lookup, Walk
 
 REREAD_PERIOD: Instant = HOUR
@@ -91,10 +92,14 @@ class Twilio(NoToken, Struct, frozen=True):
             return walk.read(request, response)
         if response.status in (404, 410):
             return Page([])
-        return Page([row_of(single(accept(response), "sid"))[0]])
+        return Page([read_rows([single(accept(response), "sid")])[0][0]])
 
     def read_row(self, row: Row) -> Observation | BadRow | Skipped:
         """One message."""
+        return usual(row) or self.read_any(row)
+
+    def read_any(self, row: Row) -> Observation | BadRow | Skipped:
+        """As :meth:`read_row`, tolerantly."""
         value = decoded(row.raw)
         if isinstance(value, BadRow):
             return value

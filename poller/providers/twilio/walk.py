@@ -24,7 +24,7 @@ from ...times import format_rfc3339
 from ..contract import Page, Request, Response, Window
 from ..kit.answers import accept
 from ..kit.rows import listed
-from .message import row_of
+from .message import read_rows
 
 PAGE_SIZE = 1000
 """The vendor's largest page."""
@@ -130,7 +130,7 @@ def read(request: Request, response: Response) -> Page:
 
 def _listed(response: Response) -> _Listed:
     raws, around = listed(accept(response), ("messages",))
-    rows, sent = zip(*map(row_of, raws), strict=True) if raws else ((), ())
+    rows, sent = zip(*read_rows(raws), strict=True) if raws else ((), ())
     return _Listed(list(rows), list(sent), _link(bytes(around.get("next_page_uri", b"null"))))
 
 
