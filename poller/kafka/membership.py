@@ -28,11 +28,11 @@ TICK_MS = 500
 HEARTBEAT_MS = 300
 """At most: a rebalance is heard of with the next heartbeat, and shards wait for it."""
 
-EVICTIONS_MAX, EVICTIONS_S = 2, 300.0
+EVICTIONS_MAX, EVICTIONS_S = 4, 300.0
 """A static member that lost its seat this often within this many seconds, with good heartbeats, shares its name with another worker.
 
 The broker gives the seat to whoever joins last, so two workers of one name evict each other for
-ever. Once may be an administrator, or a broker that lost the group.
+ever, every few seconds. Less often it may be an administrator, a broker that lost the group, or a machine that was too busy.
 """
 
 

@@ -22,8 +22,8 @@ SETTLED_OVER: Instant = 2 * MINUTE
 READINGS_MAX = 10
 """Doubted readings without agreement after which a new stream begins by our own clock."""
 
-DOUBTED_KEPT = 100
-"""Doubted readings that are remembered; older ones say nothing of now."""
+DOUBTED_MAX = 100
+"""Doubted readings that are remembered at most; of more, every second one, so that the first ones stay however often the clock is read."""
 
 RESOLUTION: Instant = SECOND
 """A ``Date`` is whole seconds, cut off."""
@@ -59,7 +59,9 @@ class ProviderClock:
 
     def _doubt(self, seen: Instant, at: Instant) -> None:
         """Believe what is doubted only when it stays."""
-        self._doubted = [*self._doubted, (seen, at)][-DOUBTED_KEPT:]
+        if len(self._doubted) >= DOUBTED_MAX:
+            self._doubted = self._doubted[::2]
+        self._doubted.append((seen, at))
         agreeing = self._agreeing(seen)
         if len(agreeing) >= SETTLED and at - agreeing[0][1] >= SETTLED_OVER:
             self.known, self.offset, self._doubted = True, seen, []

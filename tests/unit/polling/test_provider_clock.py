@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from poller.model import DAY, HOUR, MINUTE, SECOND, Instant
-from poller.polling.client.provider_clock import JUMP, READINGS_MAX, RESOLUTION, SETTLED, SETTLED_OVER, ProviderClock
+from poller.polling.client.provider_clock import DOUBTED_MAX, JUMP, READINGS_MAX, RESOLUTION, SETTLED, SETTLED_OVER, ProviderClock
 from poller.polling.client.vendor import tells_time
 from poller.providers.contract import Response
 
@@ -176,3 +176,25 @@ def test_dates_are_utc_whatever_zone_the_host_keeps(zone: str) -> None:
         [sys.executable, "-c", script, *DATES], env={**os.environ, "TZ": zone}, capture_output=True, text=True, check=True
     )
     assert told.stdout.strip() == str({1_790_000_000 * SECOND})
+
+
+@pytest.mark.parametrize("per_second", [0.01, 0.1, 0.9, 2, 10, 50, 1_000])
+def test_a_clock_that_was_set_is_believed_however_often_it_is_read(per_second: float) -> None:
+    """After two minutes of agreement, be there three readings in them or a hundred thousand; and few are remembered."""
+    clock, step = ProviderClock(), round(SECOND / per_second)
+    clock.observe(NOW, NOW)
+    at = NOW
+    for _ in range(2 + SETTLED + SETTLED_OVER // step):
+        at += step
+        clock.observe(at + 5 * MINUTE, at)
+    assert clock.offset == 5 * MINUTE
+    assert clock.earliest(at) == at + 5 * MINUTE - RESOLUTION
+
+
+def test_readings_that_never_agree_are_remembered_within_a_bound() -> None:
+    """A clock that says anything is doubted for ever, and what is remembered of it stays small."""
+    clock = ProviderClock()
+    for number in range(1, 5_000):
+        clock.observe(NOW + number * HOUR, NOW + number * SECOND)
+    assert not clock.known
+    assert len(clock._doubted) <= DOUBTED_MAX
