@@ -102,6 +102,16 @@ class Cursor(Struct, frozen=True):
         return bool(self.debts) and self.watermark <= self.start
 
     @property
+    def left(self) -> Instant:
+        """Query time of the newest complete sweep; where there was none, of the stream's beginning."""
+        return max((mark.complete for mark in self.marks), default=self.start)
+
+    @property
+    def reach(self) -> Instant:
+        """The age to which its deepest rung reads."""
+        return max((mark.reach for mark in self.marks), default=0)
+
+    @property
     def live_since(self) -> Instant:
         """Messages created since then are found by live polling: all of them, once the first look-back is complete."""
         return max((mark.complete for mark in self.marks if not mark.swept), default=0) if self.first_look_back else 0

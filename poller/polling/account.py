@@ -16,7 +16,8 @@ from ..coverage import backfill
 from ..coverage import cursor as coverage
 from ..coverage.backfill import BackfillRequest
 from ..errors import ProviderError, Unauthorized
-from ..model import Instant, Stream
+from ..model import Stream
+from ..publishing.changes import Bound
 from ..publishing.commit import Committer
 from ..publishing.message_state import stream_tag
 from ..telemetry.account_facts import AccountFacts
@@ -204,11 +205,11 @@ class Poller:
             self._planner.backfill_wanted(poll)
             self._wake.set()
 
-    def bounds(self) -> dict[int, tuple[str, Instant]]:
-        """For each stream's tag its id and the instant below which no later window reaches."""
+    def bounds(self) -> dict[int, Bound]:
+        """How far each stream may be forgotten, by its tag."""
         slack = self._pages.sweeps.slack
         return {
-            stream_tag(stream_id): (stream_id, coverage.oldest(poll.rungs, cursor, slack=slack))
+            stream_tag(stream_id): Bound(stream_id, coverage.oldest(poll.rungs, cursor, slack=slack))
             for stream_id, poll in self._polls.items()
             if (cursor := self._committer.shard_state.cursor(stream_id)) is not None
         }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from msgspec import Struct
 
 from ..model import Instant, Stream
@@ -19,6 +21,16 @@ class Entry(Struct, frozen=True):
     def size(self) -> int:
         """Bytes that its records take, about."""
         return sum(event.size for event in self.events) + sum(len(key) + len(value or b"") for key, value in self.rows.items())
+
+
+class Bound(NamedTuple):
+    """How far a stream is forgotten."""
+
+    stream_id: str
+    until: Instant
+    """No later window reaches what is older."""
+    left_alone: bool = False
+    """It is configured no longer: what is not final is forgotten, too, and what its side queries learned."""
 
 
 class PageChanges(Struct):

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from msgspec.structs import replace
@@ -22,7 +22,7 @@ from ..coverage.lateness import Lateness
 from ..errors import Refused
 from ..model import DAY, HOUR, SECOND, BadRow, Instant, Observation
 from .cache import ShardCache
-from .changes import Entry, PageChanges
+from .changes import Bound, Entry, PageChanges
 from .diff import NOT_FINAL_KEPT, DeadLetter, MessageChange, PageContext, diff, newest_copies
 from .events import Encoded, Publisher, Unpublishable, own_stamp
 from .fingerprints import Fingerprints
@@ -194,25 +194,22 @@ class ShardState:
             return None
         return self._entry(changes.events, changes.rows, {} if cursor is None else {changes.stream.id: cursor})
 
-    def forget(self, step: list[tuple[bytes, bytes]], bounds: dict[int, tuple[str, Instant]], now: Instant) -> Entry | None:
-        """Tombstones for one step of a scan, and in the same entry the floors that make them safe.
-
-        ``bounds`` maps a stream's tag to its id and to the instant below which no later window reaches.
-        """
+    def forget(self, step: list[tuple[bytes, bytes]], bounds: Mapping[int, Bound], now: Instant) -> Entry | None:
+        """Tombstones for one step of a scan of messages, and in the same entry the floors that make them safe. ``bounds`` is by stream tag."""
         rows: dict[bytes, bytes | None] = {}
         cursors: dict[str, Cursor] = {}
         for key, raw in step:
             state = decode_seen(raw)
             bound = bounds.get(state.stream)
             position = (state.position + 1) * SECOND
-            if bound is None or key in self._queued or position > bound[1] or self._backfilled(bound[0], state.position * SECOND):
+            if bound is None or key in self._queued or position > bound.until or self._backfilled(bound.stream_id, state.position * SECOND):
                 continue
-            if state.final or position < now - NOT_FINAL_KEPT:
+            if state.final or bound.left_alone or position < now - NOT_FINAL_KEPT:
                 rows[key] = None
                 self.messages[state.stream] -= 1
-                cursor = self.cursor(bound[0])
+                cursor = self.cursor(bound.stream_id)
                 assert cursor is not None, "a bound comes from a cursor"
-                cursors[bound[0]] = replace(cursor, floor=max(cursor.floor, bound[1]))
+                cursors[bound.stream_id] = replace(cursor, floor=max(cursor.floor, bound.until))
         return self._entry([], rows, cursors) if rows else None
 
     def _backfilled(self, stream_id: str, position: Instant) -> bool:
@@ -231,6 +228,12 @@ class ShardState:
     def forget_dead(self, step: list[tuple[bytes, bytes]], _: object, now: Instant) -> Entry | None:
         """Tombstones for dead letters that are no longer listed."""
         rows: dict[bytes, bytes | None] = {k: None for k, raw in step if decode_state(k, raw).listed < now - DEAD_KEPT}
+        return self._entry([], rows, {}) if rows else None
+
+    def forget_learned(self, step: list[tuple[bytes, bytes]], bounds: Mapping[int, Bound], _: Instant) -> Entry | None:
+        """Tombstones for what side queries learned of streams that were left alone."""
+        left = {bound.stream_id.encode() for bound in bounds.values() if bound.left_alone}
+        rows: dict[bytes, bytes | None] = {key: None for key, _ in step if key[1:].rpartition(b"#")[0] in left}
         return self._entry([], rows, {}) if rows else None
 
     def take_dirty(self, most: int) -> Entry | None:

@@ -9,5 +9,6 @@ Files::
     phases          of a shard's life
     unending        tasks that may not end by themselves
     shard           one shard's life: fence, restore, run, drain, close
+    forgetting      what no later window can reach, and streams that nobody polls any more
     account_wiring  an account's parts, put together from its configuration
 """

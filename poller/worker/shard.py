@@ -37,12 +37,12 @@ from ..publishing.shard_state import ShardState, claim
 from ..publishing.state_records import Kind
 from ..telemetry.facts import Telemetry
 from ..telemetry.snapshot import AccountSnapshot, ShardSnapshot, StreamPage
+from .forgetting import forget_for_ever
 from .phases import LEGAL, Phase
 from .unending import unending
 
 RETRY_S, RETRY_MAX_S = 0.5, 2.0
 REFUSED_S = 30.0
-FORGET_EVERY_S = 3600.0
 PROGRESS_S = 5.0
 """A long restore says so often how far it is."""
 
@@ -228,28 +228,13 @@ class Shard:
         self._enter(Phase.RUNNING)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(unending, "the committer", committer.run)
-            tasks.start_soon(unending, "forgetting", partial(self._forget, committer))
+            tasks.start_soon(unending, "forgetting", partial(forget_for_ever, committer, self._rows, self._pollers, self._settings.clock))
             for poller in self._pollers:
                 tasks.start_soon(unending, f"the account {poller.key}", poller.run)
             await self._stop.wait()
             self._enter(Phase.DRAINING)
             tasks.cancel_scope.cancel()
         await committer.drain()
-
-    async def _forget(self, committer: Committer) -> None:
-        """From time to time drop what no later window can reach, in small steps between polls."""
-        clock, shard_state = self._settings.clock, committer.shard_state
-        while True:
-            await clock.sleep(FORGET_EVERY_S)
-            bounds = {tag: bound for poller in self._pollers for tag, bound in poller.bounds().items()}
-            for kind, forget in ((Kind.MESSAGE, shard_state.forget), (Kind.DEAD_LETTER, shard_state.forget_dead)):
-                after = b""
-                while step := self._rows.scan(kind, after):
-                    after = step[-1][0]
-                    entry = forget(step, bounds, clock.now())
-                    if entry is not None:
-                        await committer.durable(entry)
-                    await clock.sleep(0)
 
     async def _recover(self, trouble: PollerError) -> None:
         """Wait for as long as this trouble needs before the shard is fenced anew."""

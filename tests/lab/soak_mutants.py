@@ -25,6 +25,7 @@ from poller.providers.heymarket import page_order as heymarket_page
 from poller.providers.heymarket import walk as heymarket_walk
 from poller.providers.heymarket.provider import Heymarket
 from poller.publishing import diff
+from poller.publishing.changes import Bound
 from poller.publishing.message_state import stream_tag
 from poller.publishing.shard_state import ShardState
 
@@ -94,9 +95,9 @@ def hands_down_always() -> None:
 def forgets_by_the_clock() -> None:
     """Forgetting looks at now, not at what the sweeps have covered."""
 
-    def bounds(self: Any) -> dict[int, tuple[str, Instant]]:
+    def bounds(self: Any) -> dict[int, Bound]:
         now = self._clock.now()
-        return {stream_tag(each): (each, now - poll.rungs[-1].reach // 4) for each, poll in self._polls.items()}
+        return {stream_tag(each): Bound(each, now - poll.rungs[-1].reach // 4) for each, poll in self._polls.items()}
 
     Poller.bounds = bounds  # type: ignore[method-assign]
 
@@ -105,8 +106,8 @@ def floor_not_raised() -> None:
     """Messages are forgotten, and the floor stays where it was."""
     forget = ShardState.forget
 
-    def keeps(self: ShardState, step: Any, found: dict[int, tuple[str, Instant]], now: Instant) -> Any:
-        before = {stream: self.cursor(stream) for stream, _ in found.values()}
+    def keeps(self: ShardState, step: Any, found: dict[int, Bound], now: Instant) -> Any:
+        before = {bound.stream_id: self.cursor(bound.stream_id) for bound in found.values()}
         entry = forget(self, step, found, now)
         for stream, cursor in before.items():
             if cursor is not None and entry is not None:

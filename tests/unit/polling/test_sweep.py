@@ -23,7 +23,7 @@ from poller.polling.streams import StreamPoll
 from poller.providers.contract import Page
 from poller.providers.stuut.provider import Stuut
 from poller.publishing.cache import CacheDirectory, Position, ShardCache
-from poller.publishing.changes import Entry, PageChanges
+from poller.publishing.changes import Bound, Entry, PageChanges
 from poller.publishing.diff import PageContext
 from poller.publishing.message_state import stream_tag
 from poller.publishing.shard_state import ShardState, claim
@@ -61,7 +61,7 @@ async def test_a_bad_page_in_flight_lowers_no_floor(tmp_path: Path) -> None:
         async def bad() -> None:
             bound = coverage.oldest(LADDER, began, slack=ladder.SLACK)
             if poll.of(LIVE).tries == 2:
-                applied(shard_state, rows, shard_state.forget(rows.scan(b"m", b""), {stream_tag(STREAM.id): (STREAM.id, bound)}, NOW))
+                applied(shard_state, rows, shard_state.forget(rows.scan(b"m", b""), {stream_tag(STREAM.id): Bound(STREAM.id, bound)}, NOW))
             raise BadPage("not a list")
 
         first = listed()
@@ -186,7 +186,7 @@ def test_what_a_backfill_may_list_again_is_not_forgotten(tmp_path: Path) -> None
         scheduled = [observation(position=NOW - 9 * DAY, status="delivered", final=True)]
         scope = PageContext(stream=STREAM, floor=began.floor, requested_at=1, observed=NOW)
         applied(shard_state, rows, shard_state.queue(shard_state.compare(scope, scheduled, []), began))
-        bounds = {stream_tag(STREAM.id): (STREAM.id, NOW - 8 * DAY)}
+        bounds = {stream_tag(STREAM.id): Bound(STREAM.id, NOW - 8 * DAY)}
         assert shard_state.forget(rows.scan(b"m", b""), bounds, NOW) is None
         shard_state.keep_cursor(STREAM.id, coverage.replace(began, backfill=None))
         assert shard_state.forget(rows.scan(b"m", b""), bounds, NOW) is not None

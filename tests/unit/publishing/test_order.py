@@ -17,6 +17,7 @@ from poller.kafka.port import STATE, Record
 from poller.model import SECOND
 from poller.publishing import commit as committing
 from poller.publishing.cache import CacheDirectory, ShardCache
+from poller.publishing.changes import Bound
 from poller.publishing.commit import Committer
 from poller.publishing.message_state import stream_tag
 from poller.publishing.shard_state import ShardState, claim
@@ -164,7 +165,7 @@ async def test_forgetting_leaves_alone_what_is_queued(tmp_path: Path) -> None:
         assert await_entry is not None
         writing._put(await_entry)
         await writing.drain()
-        bounds = {stream_tag(STREAM.id): (STREAM.id, NOW + 10 * SECOND)}
+        bounds = {stream_tag(STREAM.id): Bound(STREAM.id, NOW + 10 * SECOND)}
         step = rows.scan(Kind.MESSAGE)
         changed = [observation(status="delivered", final=True, text="changed", stamp=1)]
         assert shard_state.queue(shard_state.compare(scope(2), changed, []), START) is not None

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import anyio
+import pytest
+
+from poller.clock import SystemClock
 from poller.coverage import cursor as window
 from poller.coverage import ladder
 from poller.coverage.cursor import Cursor, Mark
@@ -11,10 +15,11 @@ from poller.errors import RateLimited
 from poller.model import DAY, HOUR, MINUTE, SECOND, Stream
 from poller.polling.backoff import Backoffs
 from poller.publishing.cache import CacheDirectory, Position, ShardCache
-from poller.publishing.changes import Entry
+from poller.publishing.changes import Bound, Entry
 from poller.publishing.diff import PageContext
 from poller.publishing.message_state import stream_tag
 from poller.publishing.shard_state import ShardState, claim
+from poller.worker.forgetting import _left_alone
 from tests.support.rows import NOW, PUBLISHER, observation
 
 STREAM = Stream("stuut", "a", "t")
@@ -45,10 +50,59 @@ def test_a_floor_that_rises_while_a_page_is_in_flight_doubles_nothing(tmp_path: 
         first = shard_state.compare(scope(before, 1), old, [])
         applied(shard_state, rows, shard_state.queue(first, shard_state.cursor(STREAM.id)))
         bound = window.oldest(LADDER, before, slack=ladder.SLACK)
-        applied(shard_state, rows, shard_state.forget(rows.scan(b"m", b""), {stream_tag(STREAM.id): (STREAM.id, bound)}, NOW))
+        applied(shard_state, rows, shard_state.forget(rows.scan(b"m", b""), {stream_tag(STREAM.id): Bound(STREAM.id, bound)}, NOW))
         second = shard_state.compare(scope(before, 2), old, [])
     assert first.created
     assert (second.events, second.below_floor) == ([], 1)
+
+
+@pytest.mark.parametrize(("left_days", "kept"), [(6, 3), (8, 1)])
+def test_a_stream_that_nobody_polls_is_forgotten_after_its_look_back(left_days: int, kept: int, tmp_path: Path) -> None:
+    """Also what is not final, and what side queries learned; a stream that comes back publishes nothing twice, and reads on from where it was left."""
+    left = NOW - left_days * DAY
+    with CacheDirectory(tmp_path) as store:
+        rows = store.shard(0)
+        shard_state = ShardState(rows, claim(None, group="g", shards=1), PUBLISHER)
+        shard_state.keep_cursor(STREAM.id, Cursor(floor=0, start=0, marks=(Mark(0, 7 * DAY, left),), watermark=left, changed=left))
+        shard_state.keep_learned(STREAM.id, "hints", {"since": 1})
+        cursor = shard_state.cursor(STREAM.id)
+        assert cursor is not None
+        listed = [observation("final", position=left - HOUR, status="delivered", final=True), observation("open", position=left - HOUR),
+                  observation("ahead", position=left + HOUR)]  # fmt: skip
+        applied(shard_state, rows, shard_state.queue(shard_state.compare(scope(cursor, 1), listed, []), cursor))
+        applied(shard_state, rows, shard_state.take_dirty(10))
+
+        bounds = anyio.run(_left_alone, rows, {}, Day())
+        for kind, forget in ((b"m", shard_state.forget), (b"h", shard_state.forget_learned)):
+            entry = forget(rows.scan(kind, b""), bounds, NOW)
+            if entry is not None:
+                applied(shard_state, rows, entry)
+        assert len(rows.scan(b"m", b"")) == kept
+        assert (shard_state.learned(STREAM.id, "hints") is None) == (kept == 1)
+
+        cursor = shard_state.cursor(STREAM.id)
+        assert cursor is not None
+        again = shard_state.compare(scope(cursor, 2), [*listed, observation("new", position=left + DAY)], [])
+    assert len(again.created) == 1
+
+
+def test_a_stream_that_is_polled_is_left_alone_never(tmp_path: Path) -> None:
+    """However long ago its last complete sweep is: an outage of a month forgets nothing."""
+    with CacheDirectory(tmp_path) as store:
+        rows = store.shard(0)
+        shard_state = ShardState(rows, claim(None, group="g", shards=1), PUBLISHER)
+        shard_state.keep_cursor(STREAM.id, Cursor(floor=0, start=0, marks=(Mark(0, 7 * DAY, NOW - 30 * DAY),), watermark=0, changed=0))
+        applied(shard_state, rows, shard_state.take_dirty(10))
+        assert stream_tag(STREAM.id) in anyio.run(_left_alone, rows, {}, Day())
+        assert anyio.run(_left_alone, rows, {stream_tag(STREAM.id): Bound(STREAM.id, 0)}, Day()) == {}
+
+
+class Day(SystemClock):
+    """It is that instant."""
+
+    def now(self) -> int:
+        """Microseconds."""
+        return NOW
 
 
 class StoppedClock:
