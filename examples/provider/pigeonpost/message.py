@@ -9,7 +9,7 @@ from poller.providers.kit.values import distinct, phone, words
 STATUSES = {"waiting": "queued", "flown": "sent", "landed": "delivered", "lost": "failed", "arrived": "received"}
 FINAL = frozenset({"delivered", "failed", "received"})
 
-row_of = row_reader("id", ("created",), rfc3339)
+read_rows = row_reader("id", ("created",), rfc3339)
 
 
 def read_row(row: Row) -> Observation | BadRow | Skipped:

@@ -69,7 +69,7 @@ class Pigeonpost(Struct, frozen=True):
             return Page([], self._ask(anew))
         rows, around = listed(accept(response), ("messages",))
         following = paging.token(place, msgspec.json.decode(around.get("next_page_token", b"null")), self.listing)
-        return Page([message.row_of(raw) for raw in rows], following and self._ask(following))
+        return Page(message.read_rows(rows), following and self._ask(following))
 
     def read_row(self, row: Row) -> Observation | BadRow | Skipped:
         """One message."""
