@@ -18,7 +18,7 @@ Files::
     explain         the runbook's entry for an alert, or for a word of the log or the page
     tail, trace     events for people: as they come, and of one message; event_lines is what both print
     backfill        asks the owner of a stream for a past range
-    audit           reads the public topics back; audit_rules judges them (pure)
+    audit           reads the public topics back; audit_rules and latest_rules judge them (pure)
     reshard         the state under another number of shards
     rebuild         a lost state topic, made again from the public topics; state_topic is what both share
 """

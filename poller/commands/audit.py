@@ -17,7 +17,7 @@ from ..kafka import topics
 from ..kafka.client import Kafka
 from ..kafka.connect import connection_of
 from ..kafka.connection import silence_fenced_futures
-from ..kafka.port import DEAD_LETTERS
+from ..kafka.port import DEAD_LETTERS, LATEST
 from ..model import Instant
 from ..publishing.state_records import Meta
 from .arguments import ConfigPath, Moment
@@ -29,7 +29,7 @@ PROGRESS_S = 2.0
 
 
 def command(*, config: ConfigPath, from_: Annotated[Moment | None, Parameter(name="--from")] = None) -> int:
-    """Read the topics and report duplicates, revision gaps, disorder, torn and lost transactions.
+    """Read the topics and report duplicates, revision gaps, disorder, torn and lost transactions, and latest messages that are not.
 
     The state says what the newest transaction of each shard is, so the ends of the topics are judged too; workers may go on meanwhile.
     Ends with 0 when nothing is wrong, with 1 when something is, with 69 or 77 when Kafka cannot be asked.
@@ -49,16 +49,19 @@ async def audit(config: Config, since: Instant | None) -> int:
     silence_fenced_futures()
     kafka = Kafka(connection_of(config))
     before = await _known(kafka)
-    found = await published.stretches(kafka, since, expired=await _expired(kafka))
+    expired = await _expired(kafka)
+    found = await published.stretches(kafka, since, expired=expired)
     edge = max((stretch.edge for stretch in found if stretch.edge is not None), default=None)
-    judge = Audit(edge, newest_transactions(before), rebuilt=max((meta.rebuilt for meta in before if meta), default=0))
+    rebuilt = max((meta.rebuilt for meta in before if meta), default=0)
+    judge = Audit(edge, newest_transactions(before), rebuilt=rebuilt, latest_kept=expired.get(LATEST))
     progress = _Progress(sum(stretch.records for stretch in found))
-    for stretch in found:
+    for stretch in sorted(found, key=lambda each: each.role != LATEST):
         async for event in published.read(kafka, stretch):
-            judge.feed(event.topic, event.key, event.headers, _revision(event), event.time)
+            _feed(judge, event)
             progress.say(judge.records)
         async for event in published.undecided(kafka, stretch):
-            judge.undecided(event.key, event.headers, _revision(event))
+            if event.topic != LATEST:
+                judge.undecided(event.key, event.headers, _revision(event))
     _note(before, judge, found)
     return _report(judge, judge.findings(newest_transactions(await _known(kafka))))
 
@@ -81,8 +84,18 @@ async def _expired(kafka: Kafka) -> dict[str, Instant]:
     except Refused:
         return {}
     now = SystemClock().now()
-    kept = {role: there[name].settings.get("retention.ms") for role, name in kafka.connection.topics.items() if name in there}
+    settings = {role: there[name].settings for role, name in kafka.connection.topics.items() if name in there}
+    kept = {role: each.get("retention.ms") for role, each in settings.items() if "delete" in each.get("cleanup.policy", "delete")}
     return {role: now - int(ms) * published.MILLISECOND for role, ms in kept.items() if ms is not None and int(ms) >= 0}
+
+
+def _feed(judge: Audit, event: published.Published) -> None:
+    revision = _revision(event)
+    if event.topic == LATEST:
+        if event.value:  # none: an operator erased the message
+            judge.latest(event.key, event.headers, revision or 0)
+    else:
+        judge.feed(event.topic, event.key, event.headers, revision, event.time)
 
 
 class _Progress:

@@ -18,6 +18,7 @@ from types import MappingProxyType
 from msgspec import Struct
 
 from ..model import DAY, SECOND, Instant
+from .latest_rules import Latest
 
 EDGE: Instant = 60 * SECOND
 """Longer than any transaction may last: how near to the edge a transaction may be cut."""
@@ -118,10 +119,20 @@ class Audit:
     newest transaction of each shard as its state had it before the ends were taken; without
     it, the newest whole transaction that is seen. ``rebuilt`` is when the state was last made
     again from the topics: dead letters that were published before may be published once more.
+    Latest messages are fed before all events; those of events before ``latest_kept`` may be removed.
     """
 
-    def __init__(self, edge: Instant | None = None, known: Mapping[int, int] = MappingProxyType({}), *, rebuilt: Instant = 0) -> None:
+    def __init__(
+        self,
+        edge: Instant | None = None,
+        known: Mapping[int, int] = MappingProxyType({}),
+        *,
+        rebuilt: Instant = 0,
+        latest_kept: Instant | None = None,
+    ) -> None:
         self._edge, self._known, self._rebuilt = edge, known, rebuilt
+        self._latest = Latest()
+        self._latest_since = max((bound + EDGE for bound in (edge, latest_kept) if bound is not None), default=-1)
         self._revisions: dict[str, _Revisions] = {}
         self._at_edge: dict[str, int] = {}
         """The highest revision of a message that lies at the edge: what follows it may have been cut off."""
@@ -154,8 +165,19 @@ class Audit:
         if self._transaction(shard, number, size, time) and self._judged(shard, number):
             if revision is None:
                 self._dead_letter(headers.get("ce_id", f"{shard}/{number}/{self.records}"), time)
-            else:
-                self._revision(topic, key, revision, time)
+                return
+            self._revision(topic, key, revision, time)
+            if time > self._latest_since and self._latest.behind(key, shard, number, revision):
+                self._fault("latest behind", f"{key}:{revision}")
+
+    def latest(self, key: str, headers: Mapping[str, str], revision: int) -> None:
+        """One committed record of the topic of latest messages."""
+        self.records += 1
+        place = _transaction_of(headers)
+        if place is None:
+            self._fault("not from poller", f"latest: {key}")
+        elif not self._latest.rises(key, place[0], place[1], revision):
+            self._fault("latest went back", f"{key}:{revision}")
 
     def undecided(self, key: str, headers: Mapping[str, str], revision: int | None) -> None:
         """A record behind an open transaction, which may be committed or not: what it belongs to is not judged."""

@@ -1,6 +1,7 @@
 """A lost state topic, or a lost part of it, made again from what was published.
 
-The public topics tell of each message its last revision, its status and its times; that is
+The public topics tell of each message its last revision, its status and its times, and so does
+the topic of latest messages, where there is one, of those whose events retention has removed; that is
 enough to go on without publishing anything twice. What they do not tell is kept open: contents
 are compared again only after the next listing, so a change of content that happened while there
 was no state is adopted without an event; dead letters whose bytes were cut or redacted, and
@@ -29,7 +30,7 @@ from ..kafka.client import Kafka
 from ..kafka.connect import connection_of
 from ..kafka.connection import silence_fenced_futures
 from ..kafka.partitioner import shard_of
-from ..kafka.port import DEAD_LETTERS, STATE
+from ..kafka.port import DEAD_LETTERS, LATEST, STATE
 from ..kafka.public_topics import Published, Stretch, read, stretches
 from ..model import SECOND, Instant, Message
 from ..providers.registry import provider_of
@@ -207,7 +208,7 @@ async def _read(kafka: Kafka, say: Say) -> History:
 
 def _cut(history: History, stretch: Stretch, kafka: Kafka, say: Say) -> None:
     """A topic of messages or statuses that lost its beginning: which revisions it held is not known."""
-    if stretch.edge is None or stretch.role == DEAD_LETTERS:
+    if stretch.edge is None or stretch.role in (DEAD_LETTERS, LATEST):
         return
     history.cut = max(history.cut or 0, stretch.edge)
     say(

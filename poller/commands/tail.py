@@ -19,13 +19,13 @@ from .arguments import ConfigPath, Flag, Moment
 from .event_lines import json_of, line_of, type_of
 from .process import complete
 
-Kind = Literal["created", "updated", "status-changed", "dead-letter"]
+Kind = Literal["created", "updated", "status-changed", "dead-letter", "latest"]
 
 
 def command(
     *,
     config: ConfigPath,
-    topic: Literal["messages", "status", "dead-letters"] = "messages",
+    topic: Literal["messages", "status", "dead-letters", "latest"] = "messages",
     from_beginning: Flag = False,
     since: Moment | None = None,
     key: str | None = None,
@@ -42,7 +42,7 @@ def command(
     Parameters
     ----------
     topic
-        Which of the public topics.
+        Which of the public topics; latest: where kafka.topics.latest names it.
     from_beginning
         Begin with the oldest event that the topic still has; default: only what comes.
     since

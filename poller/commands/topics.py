@@ -82,7 +82,7 @@ def _line(wanted: topics.Wanted, found: topics.Found | None, *, create: bool) ->
     verb = "exists" if found is not None else "create" if create else "missing"
     settings = dict(wanted.settings)
     retention = settings.pop("retention.ms", None)
-    if wanted.settings.get("cleanup.policy") == "delete":
+    if "delete" in wanted.settings["cleanup.policy"]:
         settings["retention.ms"] = retention or "the broker's"
     what = ", ".join(f"{name}={value}" for name, value in settings.items())
     return f"{verb:8}{wanted.name}  partitions={wanted.partitions}, replication={wanted.replicas}, {what}"

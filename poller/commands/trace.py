@@ -9,7 +9,7 @@ from ..errors import Misused
 from ..kafka.client import Kafka
 from ..kafka.connect import connection_of
 from ..kafka.connection import silence_fenced_futures
-from ..kafka.port import PUBLIC
+from ..kafka.port import EVENTS
 from ..kafka.public_topics import Published, events_of
 from ..model import encode_id
 from ..times import format_rfc3339
@@ -40,7 +40,7 @@ async def trace(config: Config, key: str) -> int:
     silence_fenced_futures()
     wanted = _key(key)
     kafka = Kafka(connection_of(config))
-    found = [event for role in PUBLIC async for event in events_of(kafka, role, wanted)]
+    found = [event for role in EVENTS async for event in events_of(kafka, role, wanted)]
     if not found:
         print(f"nothing is published under {wanted}, or it is no longer kept", file=sys.stderr)
         return ExitCode.UNEXPECTED

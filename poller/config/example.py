@@ -11,6 +11,7 @@ kafka:
   #   messages: sms.messages.v1
   #   status: sms.status-changes.v1
   #   dead_letters: sms.dead-letters.v1
+  #   latest: sms.messages-latest.v1     # the newest full message of each key, compacted; without a name there is none
   #   state: sms.poller-state.v1
   #   requests: sms.poller-requests.v1   # what commands ask of workers
   # partitions: 16              # of each public topic, at creation

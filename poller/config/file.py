@@ -93,6 +93,8 @@ class Topics(_Model):
     """Changes of status."""
     dead_letters: TopicName = "sms.dead-letters.v1"
     """Rows that cannot be normalized."""
+    latest: TopicName | None = None
+    """The newest full message of each key, compacted, such as sms.messages-latest.v1; without a name there is none."""
     state: TopicName = "sms.poller-state.v1"
     """What was published, compacted; of this installation alone."""
     requests: TopicName = "sms.poller-requests.v1"
@@ -106,8 +108,8 @@ class Topics(_Model):
         return self
 
     def by_role(self) -> dict[str, str]:
-        """Role to name."""
-        return {role: getattr(self, role) for role in ("messages", "status", "dead_letters", "state", "requests")}
+        """Role to name, of the topics that there are to be."""
+        return {role: name for role, name in self if name is not None}
 
 
 class Kafka(_Model):

@@ -14,17 +14,21 @@ from msgspec import Struct
 
 from ..errors import KafkaError
 
-MESSAGES, STATUS, DEAD_LETTERS, STATE, REQUESTS = "messages", "status", "dead_letters", "state", "requests"
+MESSAGES, STATUS, DEAD_LETTERS, LATEST, STATE, REQUESTS = "messages", "status", "dead_letters", "latest", "state", "requests"
 """The roles of topics; the port maps them to the configured names."""
 
-PUBLIC = (MESSAGES, STATUS, DEAD_LETTERS)
+EVENTS = (MESSAGES, STATUS, DEAD_LETTERS)
+"""The topics of events: what they hold is counted, and kept until retention removes it."""
+
+PUBLIC = (*EVENTS, LATEST)
+"""The topics for consumers. That of latest messages is compacted, and only there where the configuration names it."""
 
 
 class Record(NamedTuple):
     """One record to be written. ``value`` None is a tombstone (state topic only)."""
 
     topic: str
-    """A role: ``messages``, ``status``, ``dead_letters`` or ``state``."""
+    """A role: ``messages``, ``status``, ``dead_letters``, ``latest`` or ``state``."""
     partition: int
     key: bytes | None
     value: bytes | None

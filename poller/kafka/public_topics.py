@@ -15,7 +15,7 @@ from ..errors import Refused, Unavailable
 from ..model import Instant
 from .connection import STALLED_S, Clients
 from .partitioner import partition_of
-from .port import DEAD_LETTERS, PUBLIC
+from .port import DEAD_LETTERS, LATEST, PUBLIC
 
 POLL_MS = 500
 MILLISECOND = 1000
@@ -53,7 +53,10 @@ class Stretch(Struct, frozen=True):
     open: dict[Any, tuple[int, int]]
     """Behind them, where a transaction is open: which of these records will be committed is not decided."""
     edge: Instant | None
-    """The time before which records may be missing, because they were not asked for or are no longer kept; None: all are there."""
+    """The time before which records may be missing, because they were not asked for or are no longer kept; None: all are there.
+
+    What compaction takes away is not missing.
+    """
 
     @property
     def records(self) -> int:
@@ -96,13 +99,13 @@ async def events_of(kafka: Clients, role: str, key: str) -> AsyncIterator[Publis
 
 
 async def stretches(kafka: Clients, since: Instant | None, *, expired: Mapping[str, Instant] = MappingProxyType({})) -> list[Stretch]:
-    """What there is to read of the three topics, all ends taken at once, so that what is published meanwhile is left out.
+    """What there is to read of the public topics, all ends taken at once, so that what is published meanwhile is left out.
 
     ``expired`` says of a role's topic the time before which retention may have removed records, where that is known.
     Raises Unavailable, Refused.
     """
     found = []
-    places = {role: await places_of(kafka, role) for role in PUBLIC}
+    places = {role: await places_of(kafka, role) for role in PUBLIC if role in kafka.connection.topics}
     everywhere = [place for each in places.values() for place in each]
     async with kafka.consumer() as consumer, kafka.consumer(committed=False) as everything:
         heads = await everything.end_offsets(everywhere)
@@ -113,7 +116,7 @@ async def stretches(kafka: Clients, since: Instant | None, *, expired: Mapping[s
             if since is not None:
                 starts = {place: min(offset, ends[place]) for place, offset in (await _offsets_at(consumer, each, since)).items()}
                 edge = since
-            elif any(starts.values()):
+            elif any(starts.values()) and role != LATEST:
                 edge = await _edge(consumer, {p: (starts[p], ends[p]) for p in each if starts[p]}, role, expired.get(role))
             spans = {place: (starts[place], ends[place]) for place in each}
             found.append(Stretch(role, spans, {place: (ends[place], heads[place]) for place in each if ends[place] < heads[place]}, edge))
@@ -233,7 +236,9 @@ async def _oldest_kept(consumer: Any, spans: dict[Any, tuple[int, int]]) -> dict
 
 async def places_of(kafka: Clients, role: str) -> list[Any]:
     """The partitions of a topic. Raises Unavailable, and Refused where it does not exist: asking for its end could create it, as a wrong one."""
-    name = kafka.connection.topics[role]
+    name = kafka.connection.topics.get(role)
+    if name is None:
+        raise Refused(f"no topic is named for {role}", fix=f"set kafka.topics.{role}")
     async with kafka.admin() as admin:
         if name not in await admin.list_topics():
             raise Refused(f"the topic {name} does not exist, or may not be seen", fix="run: poller topics create, or grant Describe on it")

@@ -1,4 +1,4 @@
-"""The five topics: what they must be, what is there, and what differs, with the fix."""
+"""The topics: what they must be, what is there, and what differs, with the fix."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from msgspec import Struct
 from ..errors import Refused, Unavailable
 from ..model import DAY, Instant
 from .client import Kafka
-from .port import PUBLIC, REQUESTS, STATE
+from .port import LATEST, PUBLIC, REQUESTS, STATE
 from .translate import mapped
 
 KEPT = {
@@ -24,6 +24,9 @@ KEPT = {
     "min.cleanable.dirty.ratio": "0.2",
 }
 """Settings of a new state topic. Tombstones stay for a week, so that a cache up to that age is good."""
+
+POLICIES = {LATEST: ("compact", "compact,delete", "delete,compact"), STATE: ("compact",)}
+"""What cleanup.policy may be, the usual one first, where it is not "delete". A table for joins may forget by age, too; the state may not."""
 
 REQUESTS_KEPT = {"cleanup.policy": "delete", "retention.ms": str(86_400_000)}
 """Settings of a new topic for requests: a command repeats what nobody has taken up."""
@@ -72,9 +75,11 @@ def wanted(
 
     ``retention`` of the public topics is in microseconds; None leaves it to the broker. The partitions of the state topic are the shards.
     """
-    public = {"cleanup.policy": "delete"} | ({} if retention is None else {"retention.ms": str(retention // 1000)})
+    aged: dict[str, str] = {} if retention is None else {"retention.ms": str(retention // 1000)}
+    public = {"cleanup.policy": "delete"} | aged
+    latest = {"cleanup.policy": "compact,delete" if aged else "compact"} | aged
     in_sync = {"min.insync.replicas": "2"} if replicas is not None and replicas >= 3 else {}
-    kept, count = {STATE: KEPT, REQUESTS: REQUESTS_KEPT}, {STATE: shards, REQUESTS: 1}
+    kept, count = {LATEST: latest, STATE: KEPT, REQUESTS: REQUESTS_KEPT}, {STATE: shards, REQUESTS: 1}
     return tuple(
         Wanted(role, name, count.get(role, partitions), replicas, kept.get(role, public) | in_sync) for role, name in names.items()
     )
@@ -95,10 +100,10 @@ def compare(names: dict[str, str], found: dict[str, Found], *, partitions: int, 
     problems = _partitions(there, partitions=partitions, shards=shards)
     warnings: list[str] = []
     for role, topic in there.items():
-        policy, right = topic.settings.get("cleanup.policy", "delete"), "compact" if role == STATE else "delete"
-        if policy != right:
+        policy, right = topic.settings.get("cleanup.policy", "delete"), POLICIES.get(role, ("delete",))
+        if policy not in right:
             problems.append(
-                f"topic {topic.name}: cleanup.policy is {policy}; expected {right}; fix: alter the topic's cleanup.policy to {right}"
+                f"topic {topic.name}: cleanup.policy is {policy}; expected {right[0]}; fix: alter the topic's cleanup.policy to {right[0]}"
             )
         in_sync = int(topic.settings.get("min.insync.replicas", "1"))
         if topic.replicas >= 3 and in_sync < 2:
@@ -144,7 +149,8 @@ def _partitions(there: dict[str, Found], *, partitions: int, shards: int) -> lis
 
 def record_bytes_max(names: dict[str, str], found: dict[str, Found]) -> int:
     """The largest record that every public topic takes, in bytes of key, value and headers."""
-    return min((found[names[role]].bytes_max for role in PUBLIC if names[role] in found), default=BYTES_MAX_WANTED) - BATCH_OVERHEAD_BYTES
+    taken = (found[name].bytes_max for role, name in names.items() if role in PUBLIC and name in found)
+    return min(taken, default=BYTES_MAX_WANTED) - BATCH_OVERHEAD_BYTES
 
 
 def batch_bytes_max(found: dict[str, Found]) -> int:

@@ -16,11 +16,14 @@ class Entry(Struct, frozen=True):
 
     events: list[Encoded]
     rows: dict[bytes, bytes | None]
+    latest: dict[bytes, Encoded] = {}
+    """The messages that the events are of, as they leave them, by key."""
 
     @property
     def size(self) -> int:
         """Bytes that its records take, about."""
-        return sum(event.size for event in self.events) + sum(len(key) + len(value or b"") for key, value in self.rows.items())
+        public = sum(each.size for each in (*self.events, *self.latest.values()))
+        return public + sum(len(key) + len(value or b"") for key, value in self.rows.items())
 
 
 class Bound(NamedTuple):
@@ -40,6 +43,8 @@ class PageChanges(Struct):
     events: list[Encoded] = []
     rows: dict[bytes, bytes | None] = {}
     """State records."""
+    latest: dict[bytes, Encoded] = {}
+    """The messages that the events are of, as they leave them, by key; none where no topic is named for them."""
     adopted: dict[bytes, MessageState] = {}
     """What is remembered of each message from now on, by the digest of its key."""
     created: list[Instant] = []

@@ -155,12 +155,14 @@ class Committer:
         batch = self._take()
         rows: dict[bytes, bytes | None] = {}
         events: list[Encoded] = []
+        latest: dict[bytes, Encoded] = {}
         for entry, _, _ in batch:
             rows |= entry.rows
             events += entry.events
+            latest |= entry.latest
         if not batch:
             return
-        await self._transaction(events, rows, timeout_s)
+        await self._transaction(Entry(events, rows, latest), timeout_s)
         for entry, size, done in batch:
             self.shard_state.applied(entry)
             self._changes -= len(entry.rows)
@@ -183,14 +185,14 @@ class Committer:
             self._wake = anyio.Event()
         return batch
 
-    async def _transaction(self, events: list[Encoded], rows: dict[bytes, bytes | None], timeout_s: float) -> None:
+    async def _transaction(self, whole: Entry, timeout_s: float) -> None:
         """Events and state in one Kafka transaction; then, and only then, the cache."""
-        old = self.shard_state.meta
+        events, old = whole.events, self.shard_state.meta
         sequence = old.sequence + bool(events)
         meta = replace(old, clock=self.shard_state.tick(), sequence=sequence, size=len(events))
-        state = {META_KEY: encode_state(meta), **rows}
+        state = {META_KEY: encode_state(meta), **whole.rows}
         records = [state_record(self._shard, key, value) for key, value in state.items()]
-        records += in_transaction(events, shard=self._shard, sequence=sequence)
+        records += in_transaction(events, whole.latest.values(), shard=self._shard, sequence=sequence)
         began = self._clock.monotonic()
         try:
             offset = await self._writer.commit(records, timeout_s=timeout_s)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..model import STATUS_RANK
-from ..telemetry.event_types import CREATED, DEAD_LETTER, STATUS_CHANGED, UPDATED, dataschema
+from ..telemetry.event_types import CREATED, DEAD_LETTER, LATEST, STATUS_CHANGED, UPDATED, dataschema
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _TEXT, _WHOLE, _FLAG = {"type": "string"}, {"type": "integer"}, {"type": "boolean"}
@@ -88,6 +88,12 @@ VALUES: dict[str, tuple[str, str, tuple[str, ...], tuple[str, ...]]] = {
         (*ENVELOPE, *STATUS_FIELDS, "previous_status", "occurred_at"),
         _ALWAYS,
     ),
+    LATEST: (
+        "Latest message",
+        "Not an event: the full message as its newest event left it, with that event's revision. On the compacted topic, where there is one.",
+        FULL,
+        (*_ALWAYS, "channel", "created_at"),
+    ),
 }  # fmt: skip
 """Event type: title, description, fields, fields that are always there."""
 
@@ -119,7 +125,11 @@ def json_schemas() -> dict[str, dict[str, Any]]:
 
 _HEADERS: dict[str, tuple[dict[str, Any], str]] = {
     "ce_specversion": (_TEXT | {"const": "1.0"}, "CloudEvents 1.0, Kafka protocol binding, binary content mode."),
-    "ce_id": (_TEXT, "`<message key>:<revision>`: equal on every reading, so what a consumer makes idempotent by."),
+    "ce_id": (
+        _TEXT,
+        "`<message key>:<revision>`: equal on every reading, so what a consumer makes idempotent by. Of a latest message, which is no event, "
+        "`<message key>:<revision>:latest`.",
+    ),
     "ce_source": (_TEXT | {"pattern": "^/poller/"}, "`/poller/<provider>/<account>`."),
     "ce_type": (_TEXT, "The event type; it names the schema."),
     "ce_subject": (_TEXT, "The provider's message id; of a dead letter the stream."),
@@ -130,7 +140,7 @@ _HEADERS: dict[str, tuple[dict[str, Any], str]] = {
     "ce_pollertxn": (_TEXT | {"pattern": "^[0-9]+$"}, "The number of the transaction within its shard: 1, 2, 3, ..."),
     "ce_pollertxnsize": (
         _TEXT | {"pattern": "^[0-9]+$"},
-        "How many records that transaction has over all public topics: fewer means a torn transaction.",
+        "How many events that transaction has over all topics: fewer means a torn transaction. Latest messages are not counted.",
     ),
 }
 _REQUIRED = [name for name in _HEADERS if name != "ce_time"]
@@ -158,7 +168,7 @@ def _message(event_type: str, headers: str, key: str) -> dict[str, Any]:
     }
 
 
-def _channel(address: str, description: str, messages: list[str]) -> dict[str, Any]:
+def _channel(address: str, description: str, messages: list[str], *, policy: str = "delete") -> dict[str, Any]:
     return {
         "address": address,
         "title": address,
@@ -166,7 +176,7 @@ def _channel(address: str, description: str, messages: list[str]) -> dict[str, A
         "servers": [{"$ref": "#/servers/kafka"}],
         "messages": {name: {"$ref": f"#/components/messages/{name}"} for name in messages},
         "bindings": {
-            "kafka": {"topic": address, "partitions": 16, "topicConfiguration": {"cleanup.policy": ["delete"]}, "bindingVersion": "0.5.0"}
+            "kafka": {"topic": address, "partitions": 16, "topicConfiguration": {"cleanup.policy": [policy]}, "bindingVersion": "0.5.0"}
         },
     }
 
@@ -217,6 +227,7 @@ def _components() -> dict[str, Any]:
             "updated": _message(UPDATED, "headers", "key"),
             "statusChanged": _message(STATUS_CHANGED, "headers", "key"),
             "deadLetter": _message(DEAD_LETTER, "deadLetterHeaders", "deadLetterKey"),
+            "latest": _message(LATEST, "headers", "key"),
         },
     }
 
@@ -224,10 +235,12 @@ def _components() -> dict[str, Any]:
 def asyncapi() -> dict[str, Any]:
     """The public topics as an AsyncAPI 3.1 document."""
     statuses = f"Every status of every message that is not inbound, and changes of inbound ones. {_ONE_KEY}"
+    latest = f"Where kafka.topics.latest names it: the newest full message of each key. {_ONE_KEY}"
     channels = {
         "messages": _channel("sms.messages.v1", f"Full messages. {_ONE_KEY}", ["created", "updated"]),
         "status": _channel("sms.status-changes.v1", statuses, ["statusChanged"]),
         "deadLetters": _channel("sms.dead-letters.v1", "Rows that could not be normalized, once per content.", ["deadLetter"]),
+        "latest": _channel("sms.messages-latest.v1", latest, ["latest"], policy="compact"),
     }
     return {
         "asyncapi": "3.1.0",

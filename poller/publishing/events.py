@@ -6,6 +6,7 @@ become a dead letter; a transaction adds only its own three headers.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -13,9 +14,10 @@ import msgspec
 from msgspec import Struct
 
 from ..kafka.partitioner import partition_of
-from ..kafka.port import DEAD_LETTERS, MESSAGES, STATUS, Record
+from ..kafka.port import DEAD_LETTERS, LATEST, MESSAGES, STATUS, Record
 from ..model import Instant, Message, Problem, Stream
-from ..telemetry.event_types import TYPES, dataschema
+from ..telemetry import event_types
+from ..telemetry.event_types import dataschema
 from ..times import format_rfc3339, parse_rfc3339
 from .diff import Created, DeadLetter, MessageChange, MessageEvent, StatusChanged
 from .message_state import message_key
@@ -30,7 +32,8 @@ DEAD_BYTES_MAX = 256 * 1024
 HEADERS_BYTES = 1024
 """Bytes that the headers of a record take at most beside the message id, which they hold twice."""
 
-_TOPICS = {"created": MESSAGES, "updated": MESSAGES, "status": STATUS, "dead": DEAD_LETTERS}
+_TOPICS = {"created": MESSAGES, "updated": MESSAGES, "status": STATUS, "dead": DEAD_LETTERS, "latest": LATEST}
+_TYPES = {**event_types.TYPES, "latest": event_types.LATEST}
 
 _OWN_STAMP = {"sent": "sent_at", "delivered": "delivered_at", "received": "received_at"}
 
@@ -58,7 +61,7 @@ class StatusChange(Struct, frozen=True, omit_defaults=True, gc=False):
 
 
 class Envelope(Struct, frozen=True, omit_defaults=True, gc=False):
-    """What the value of a created or updated event says beside the message itself."""
+    """What the value of a full message says beside the message itself."""
 
     provider: str
     account: str
@@ -79,18 +82,18 @@ class _Source(NamedTuple):
     key_bytes: int
     """Bytes with which the key of every message begins alike."""
     headers: dict[str, tuple[tuple[str, bytes], ...]]
-    """The first headers of an event, by its kind."""
+    """The first headers of a record, by its kind."""
 
 
 @lru_cache(maxsize=STREAMS_REMEMBERED)
 def _source(stream: Stream) -> _Source:
-    headers = {kind: _utf8(_common(kind, stream.account_key)) for kind in TYPES}
+    headers = {kind: _utf8(_common(kind, stream.account_key)) for kind in _TYPES}
     return _Source(stream.id, len(f"{stream.account_key}/".encode()), headers)
 
 
 def _common(kind: str, account_key: str) -> tuple[tuple[str, str], ...]:
     """The headers that all events of a kind and an account have alike."""
-    type_ = TYPES[kind]
+    type_ = _TYPES[kind]
     return ("ce_specversion", "1.0"), ("ce_type", type_), ("ce_dataschema", dataschema(type_)), ("ce_source", f"/poller/{account_key}")
 
 
@@ -112,7 +115,7 @@ class Unpublishable(Exception):
 
 
 class Encoded(NamedTuple):
-    """One event as bytes: a public record without the headers of its transaction."""
+    """One event, or a latest message, as bytes: a public record without the headers of its transaction."""
 
     kind: str
     topic: str
@@ -128,14 +131,25 @@ class Encoded(NamedTuple):
         return len(self.value) + 3 * len(self.key or b"") + HEADERS_BYTES
 
 
-def in_transaction(events: list[Encoded], *, shard: int, sequence: int) -> list[Record]:
-    """The records of one transaction, each saying which one of the shard it belongs to and how many there are."""
+class Records(NamedTuple):
+    """What one change of a message gives."""
+
+    events: list[Encoded]
+    latest: Encoded | None
+    """The message as its last event leaves it; None where there is no event, or no topic for it."""
+
+
+def in_transaction(events: list[Encoded], latest: Iterable[Encoded] = (), *, shard: int, sequence: int) -> list[Record]:
+    """The records of one transaction, each saying which one of the shard it belongs to and how many events it has.
+
+    Latest messages are not counted: compaction takes most of them away.
+    """
     tail = (
         ("ce_pollershard", b"%d" % shard),
         ("ce_pollertxn", b"%d" % sequence),
         ("ce_pollertxnsize", b"%d" % len(events)),
     )
-    return [Record(event.topic, event.partition, event.key, event.value, event.headers + tail) for event in events]
+    return [Record(each.topic, each.partition, each.key, each.value, each.headers + tail) for each in (*events, *latest)]
 
 
 def occurred(event: MessageEvent) -> str | None:
@@ -157,28 +171,38 @@ def own_stamp(event: MessageEvent) -> Instant | None:
 class Publisher:
     """Events to the bytes of public records. Pure: the same event gives the same bytes."""
 
-    def __init__(self, *, partitions: int, privacy: Privacy, record_bytes_max: int = RECORD_BYTES_MAX) -> None:
-        """``record_bytes_max``: what the topics take, should it be less than our own limit."""
+    def __init__(self, *, partitions: int, privacy: Privacy, record_bytes_max: int = RECORD_BYTES_MAX, latest: bool = False) -> None:
+        """``record_bytes_max``: what the topics take, should it be less than our own limit. ``latest``: whether they have one for latest messages."""
+        self._latest = latest
         self._partitions, self._privacy, self._plain = partitions, privacy, privacy.plain
         self._bytes_max = min(record_bytes_max, RECORD_BYTES_MAX)
         self._dead_bytes_max = min(DEAD_BYTES_MAX, self._bytes_max // 2)
 
-    def records(self, change: MessageChange) -> list[Encoded]:
-        """The events of one message. Raises Unpublishable, and whatever a row's content makes a library raise."""
+    def records(self, change: MessageChange) -> Records:
+        """The events of one message, and what it then is. Raises Unpublishable, and whatever a row's content makes a library raise."""
         if not change.events:
-            return []
+            return Records([], None)
         key, message = change.copy.key.encode(), change.copy.observation.message
         source = _source(change.events[0].stream)
         partition = partition_of(key, self._partitions, source.key_bytes)
         told = message if self._plain else self._privacy.apply(message)
+        whole = _json(told) if self._latest or any(not isinstance(event, StatusChanged) for event in change.events) else b""
         encoded: list[Encoded] = []
         for event in change.events:
             time = occurred(event)
-            value = _value(event, told, source, time)
-            if len(value) + 3 * len(key) + HEADERS_BYTES > self._bytes_max:
-                raise Unpublishable("too_large")
-            encoded.append(Encoded(event.kind, _TOPICS[event.kind], partition, key, value, _headers(event, key, source, time)))
-        return encoded
+            value = _value(event, told, whole, source, time)
+            headers = _headers(event.kind, b"%b:%d" % (key, event.revision), event, source, time)
+            encoded.append(self._encoded(event.kind, partition, key, value, headers))
+        if not self._latest:
+            return Records(encoded, None)
+        last = change.events[-1]
+        headers = _headers("latest", b"%b:%d:latest" % (key, last.revision), last, source, occurred(last))
+        return Records(encoded, self._encoded("latest", partition, key, _full(last, whole, source), headers))
+
+    def _encoded(self, kind: str, partition: int, key: bytes, value: bytes, headers: tuple[tuple[str, bytes], ...]) -> Encoded:
+        if len(value) + 3 * len(key) + HEADERS_BYTES > self._bytes_max:
+            raise Unpublishable("too_large")
+        return Encoded(kind, _TOPICS[kind], partition, key, value, headers)
 
     def dead_letter(self, event: DeadLetter) -> Encoded:
         """A row that cannot be published as a message. Never raises, for any bytes."""
@@ -210,14 +234,18 @@ def _is_json(value: bytes) -> bool:
     return True
 
 
-def _value(event: MessageEvent, message: Message, source: _Source, time: str | None) -> bytes:
-    """The JSON value of an event; privacy has been applied to ``message``. ``time``: see :func:`occurred`."""
-    stream, observed_at = event.stream, _observed_at(event.observed)
+def _value(event: MessageEvent, message: Message, whole: bytes, source: _Source, time: str | None) -> bytes:
+    """The JSON value of an event; privacy has been applied to ``message``, which is ``whole`` as JSON. ``time``: see :func:`occurred`."""
     if isinstance(event, StatusChanged):
-        return _json(_status_change(event, message, source.id, observed_at, time))
-    changed = None if isinstance(event, Created) else event.changed
-    envelope = _json(Envelope(stream.provider, stream.account, source.id, event.revision, observed_at, changed))
-    return _json(message)[:-1] + b"," + envelope[1:]
+        return _json(_status_change(event, message, source.id, _observed_at(event.observed), time))
+    return _full(event, whole, source, None if isinstance(event, Created) else event.changed)
+
+
+def _full(event: MessageEvent, whole: bytes, source: _Source, changed: tuple[str, ...] | None = None) -> bytes:
+    """The JSON of a full message with what is said beside it."""
+    stream = event.stream
+    envelope = _json(Envelope(stream.provider, stream.account, source.id, event.revision, _observed_at(event.observed), changed))
+    return whole[:-1] + b"," + envelope[1:]
 
 
 def _status_change(event: StatusChanged, message: Message, stream: str, observed_at: str, time: str | None) -> StatusChange:
@@ -242,9 +270,9 @@ def _status_change(event: StatusChanged, message: Message, stream: str, observed
     )
 
 
-def _headers(event: MessageEvent, key: bytes, source: _Source, time: str | None) -> tuple[tuple[str, bytes], ...]:
-    own = (_CONTENT_TYPE, ("ce_id", b"%b:%d" % (key, event.revision)), ("ce_subject", event.message.message_id.encode("utf-8", "replace")))
-    head = source.headers[event.kind]
+def _headers(kind: str, id_: bytes, event: MessageEvent, source: _Source, time: str | None) -> tuple[tuple[str, bytes], ...]:
+    own = (_CONTENT_TYPE, ("ce_id", id_), ("ce_subject", event.message.message_id.encode("utf-8", "replace")))
+    head = source.headers[kind]
     return head + own if time is None else (*head, ("ce_time", time.encode("utf-8", "replace")), *own)
 
 

@@ -24,7 +24,7 @@ from ..model import DAY, HOUR, SECOND, BadRow, Instant, Observation
 from .cache import ShardCache
 from .changes import Bound, Entry, PageChanges
 from .diff import NOT_FINAL_KEPT, DeadLetter, MessageChange, PageContext, diff, newest_copies
-from .events import Encoded, Publisher, Unpublishable, own_stamp
+from .events import Publisher, Unpublishable, own_stamp
 from .fingerprints import Fingerprints
 from .message_state import DeadMark, MessageState, stream_tag
 from .state_records import (
@@ -167,12 +167,14 @@ class ShardState:
     def _adopt(self, change: MessageChange, changes: PageChanges) -> BadRow | None:
         """Add one message's change as bytes; a row whose events cannot be written comes back as a dead letter."""
         try:
-            events = self._publisher.records(change)
+            events, latest = self._publisher.records(change)
         except Exception as error:
             reason = error.reason if isinstance(error, Unpublishable) else "unencodable"
             observation = change.copy.observation
             return BadRow(reason, "", observation.raw, observation.message.message_id)
         changes.events += events
+        if latest is not None and latest.key is not None:
+            changes.latest[latest.key] = latest
         changes.rows[seen_key(change.digest)] = encode_state(change.state)
         changes.adopted[change.digest] = change.state
         created = change.copy.observation.created
@@ -192,7 +194,7 @@ class ShardState:
             if cursor is not None:
                 self.keep_cursor(changes.stream.id, cursor)
             return None
-        return self._entry(changes.events, changes.rows, {} if cursor is None else {changes.stream.id: cursor})
+        return self._entry(changes, {} if cursor is None else {changes.stream.id: cursor})
 
     def forget(self, step: list[tuple[bytes, bytes]], bounds: Mapping[int, Bound], now: Instant) -> Entry | None:
         """Tombstones for one step of a scan of messages, and in the same entry the floors that make them safe. ``bounds`` is by stream tag."""
@@ -210,7 +212,7 @@ class ShardState:
                 cursor = self.cursor(bound.stream_id)
                 assert cursor is not None, "a bound comes from a cursor"
                 cursors[bound.stream_id] = replace(cursor, floor=max(cursor.floor, bound.until))
-        return self._entry([], rows, cursors) if rows else None
+        return self._entry(Entry([], rows), cursors) if rows else None
 
     def _backfilled(self, stream_id: str, position: Instant) -> bool:
         """Whether a backfill that runs may still meet the message."""
@@ -228,13 +230,13 @@ class ShardState:
     def forget_dead(self, step: list[tuple[bytes, bytes]], _: object, now: Instant) -> Entry | None:
         """Tombstones for dead letters that are no longer listed."""
         rows: dict[bytes, bytes | None] = {k: None for k, raw in step if decode_state(k, raw).listed < now - DEAD_KEPT}
-        return self._entry([], rows, {}) if rows else None
+        return self._entry(Entry([], rows), {}) if rows else None
 
     def forget_learned(self, step: list[tuple[bytes, bytes]], bounds: Mapping[int, Bound], _: Instant) -> Entry | None:
         """Tombstones for what side queries learned of streams that were left alone."""
         left = {bound.stream_id.encode() for bound in bounds.values() if bound.left_alone}
         rows: dict[bytes, bytes | None] = {key: None for key, _ in step if key[1:].rpartition(b"#")[0] in left}
-        return self._entry([], rows, {}) if rows else None
+        return self._entry(Entry([], rows), {}) if rows else None
 
     def take_dirty(self, most: int) -> Entry | None:
         """Cursors, waits and memos that no entry carries, as an entry of their own; None where there are none.
@@ -251,14 +253,15 @@ class ShardState:
             if key in self._queued and self._queued[key] is value:
                 del self._queued[key]
 
-    def _entry(self, events: list[Encoded], rows: dict[bytes, bytes | None], cursors: dict[str, Cursor]) -> Entry:
+    def _entry(self, what: Entry | PageChanges, cursors: dict[str, Cursor]) -> Entry:
+        rows = what.rows
         for stream_id, cursor in cursors.items():
             self._cursors[stream_id] = cursor
             key = cursor_key(stream_id)
             self._dirty.pop(key, None)
             rows[key] = encode_state(cursor)
         self._queued |= rows
-        return Entry(events, rows)
+        return Entry(what.events, rows, what.latest)
 
     def _raw(self, key: bytes) -> bytes | None:
         for queued in (self._dirty, self._queued):

@@ -8,6 +8,9 @@ STATUS_CHANGED, DEAD_LETTER = "sms.message.status-changed.v1", "sms.message.dead
 TYPES = {"created": CREATED, "updated": UPDATED, "status": STATUS_CHANGED, "dead": DEAD_LETTER}
 """Event type by the kind of an event."""
 
+LATEST = "sms.message.latest.v1"
+"""Not an event: a message as its newest event left it. It is published with that event, and counted as none."""
+
 
 def dataschema(event_type: str) -> str:
     """The identity of an event type's schema: ``ce_dataschema``, and the ``$id`` of the schema."""

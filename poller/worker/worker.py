@@ -80,7 +80,12 @@ class Worker:
         privacy = config.privacy
         key = privacy.key.read().encode() if privacy.key else b""
         self._privacy = Privacy(numbers=privacy.numbers, text=privacy.text, original_dead_letters=privacy.original_dead_letters, key=key)
-        self._publisher = Publisher(partitions=config.kafka.partitions, privacy=self._privacy, record_bytes_max=record_bytes_max)
+        self._publisher = Publisher(
+            partitions=config.kafka.partitions,
+            privacy=self._privacy,
+            record_bytes_max=record_bytes_max,
+            latest=config.kafka.topics.latest is not None,
+        )
         self._settings = Settings(
             log=log,
             group=config.kafka.group,

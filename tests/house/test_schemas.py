@@ -15,7 +15,7 @@ from poller.model import SECOND, BadRow, Message, Problem, Stream
 from poller.publishing.diff import Created, DeadLetter, StatusChanged, Updated
 from poller.publishing.events import Envelope, Publisher, StatusChange, in_transaction
 from poller.publishing.privacy import Privacy
-from poller.telemetry.event_types import TYPES
+from poller.telemetry.event_types import LATEST, TYPES
 from tests.support.rows import change
 from tests.support.schema_tools import FOLDER, validate
 from tests.support.story import Story
@@ -26,29 +26,36 @@ MESSAGE = Message(
     created_at="2026-11-20T09:15:00Z", from_="+61400000001", to=["+61400000002"], text="Hi", sent_at="2026-11-20T09:15:01Z",
     delivered_at="2026-11-20T09:15:07Z", scheduled_at="2026-11-20T09:15:00Z", segments=1, error=Problem(code="0"), provider_data={"delivery_receipt": True},
 )  # fmt: skip
+KINDS = TYPES | {"latest": LATEST}
 STREAM = Stream("fonedynamics", "sydney", "PR1")
 
 
 def examples() -> dict[str, dict[str, Any]]:
     """One golden event of each type, from the code."""
     observed = 1_795_166_110 * SECOND
-    publisher, row = Publisher(partitions=16, privacy=Privacy()), BadRow("missing", "Created", b'{"MessageSid":"MBROKEN"}', "MBROKEN")
+    publisher, row = (
+        Publisher(partitions=16, privacy=Privacy(), latest=True),
+        BadRow("missing", "Created", b'{"MessageSid":"MBROKEN"}', "MBROKEN"),
+    )
     letter = DeadLetter(STREAM, observed, row, hashlib.sha256(row.raw).hexdigest())
+    latest = publisher.records(change(Updated(STREAM, observed, MESSAGE, 4, ("segments", "text")))).latest
+    assert latest is not None
     events = {
-        "created": publisher.records(change(Created(STREAM, observed, MESSAGE))),
-        "status": publisher.records(change(StatusChanged(STREAM, observed, MESSAGE, 3, "sent"))),
-        "updated": publisher.records(change(Updated(STREAM, observed, MESSAGE, 4, ("segments", "text")))),
+        "created": publisher.records(change(Created(STREAM, observed, MESSAGE))).events,
+        "status": publisher.records(change(StatusChanged(STREAM, observed, MESSAGE, 3, "sent"))).events,
+        "updated": publisher.records(change(Updated(STREAM, observed, MESSAGE, 4, ("segments", "text")))).events,
         "dead": [publisher.dead_letter(letter)],
+        "latest": [latest],
     }
     found = {}
     for name, encoded in events.items():
         [record] = in_transaction(encoded, shard=3, sequence=41)
         headers = {header: value.decode() for header, value in record.headers}
-        found[TYPES[name]] = {"key": (record.key or b"").decode(), "headers": headers, "value": json.loads(record.value or b"null")}
+        found[KINDS[name]] = {"key": (record.key or b"").decode(), "headers": headers, "value": json.loads(record.value or b"null")}
     return found
 
 
-@pytest.mark.parametrize("kind", sorted(TYPES.values()))
+@pytest.mark.parametrize("kind", sorted(KINDS.values()))
 def test_the_golden_examples_are_what_the_code_publishes(kind: str) -> None:
     """Each example file equals the code's event, byte by meaning, and is valid."""
     example = json.loads((EXAMPLES / f"{kind}.json").read_text())
@@ -88,5 +95,5 @@ def test_every_event_of_a_story_obeys_its_schema() -> None:
 def test_export_writes_everything(tmp_path: Path) -> None:
     """`poller schemas export` writes schemas, AsyncAPI and examples."""
     written = {path.name for path in schemas.export(tmp_path / "out")}
-    assert {f"{kind}.json" for kind in TYPES.values()} | {"asyncapi.yaml"} <= written
-    assert set(schemas.names()) == set(TYPES.values())
+    assert {f"{kind}.json" for kind in KINDS.values()} | {"asyncapi.yaml"} <= written
+    assert set(schemas.names()) == set(KINDS.values())

@@ -61,7 +61,7 @@ class Owner:
         shard_state = self.committer.shard_state
         entry = shard_state.queue(shard_state.compare(scope(shard_state.tick()), [observation()], []), Cursor(0, 0, (), 0, 0))
         if entry is not None:
-            await self.committer._transaction(entry.events, entry.rows, 20.0)
+            await self.committer._transaction(entry, 20.0)
 
     async def close(self) -> None:
         """End."""

@@ -146,7 +146,7 @@ async def test_a_lost_state_topic_is_made_again_from_what_was_published(
     Until the rebuild has ended no worker starts, and a state that is whole is not rebuilt.
     """
     silence_fenced_futures()
-    trial = Trial(tmp_path, kafka.bootstrap, names, seed=6, session="6s")
+    trial = Trial(tmp_path, kafka.bootstrap, names | {"latest": f"latest-{names['state']}"}, seed=6, session="6s")
     async with trial.providers():
         stopped = await polled_for(trial, 10)
         refused = poller("rebuild", "--config", str(trial.config()))
@@ -171,7 +171,7 @@ async def test_a_lost_state_topic_is_made_again_from_what_was_published(
     assert all(classified > stopped - A_LOOK for classified in adopted), verdict
     assert verdict._replace(stale=[]).good, verdict
     assert verdict.statuses_published == verdict.statuses_expected
-    assert not faults(trial.events)
+    assert not faults(trial.events + trial.latest)
     audited = poller("audit", "--config", str(trial.config()))
     assert audited.returncode == 0, audited
 

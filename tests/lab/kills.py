@@ -12,6 +12,7 @@ import anyio
 
 from poller.demo.kafka.broker import Cluster
 from poller.demo.kafka.jars import fetch
+from tests.support.newest import wrong
 from tests.support.trial import POINTS, Trial, faults
 
 
@@ -21,7 +22,7 @@ async def main(kills: int, seed: int) -> int:
     with tempfile.TemporaryDirectory() as folder, Cluster(fetch(progress=print), Path(folder) / "kafka") as kafka:
         work = Path(folder) / "work"
         work.mkdir()
-        topics = {"messages": "messages", "status": "status", "dead_letters": "dead", "state": "state"}
+        topics = {"messages": "messages", "status": "status", "dead_letters": "dead", "latest": "latest", "state": "state"}
         trial = Trial(work, kafka.bootstrap, topics, seed=seed)
         async with trial.providers():
             attempt, restores = 0, 0
@@ -37,9 +38,9 @@ async def main(kills: int, seed: int) -> int:
             verdict = await trial.settle(seconds=180)
     print(f"seed {seed}; counted kills {trial.kills} ({dict(by_point)}), {restores} more during restore")
     print(verdict.line)
-    wrong = faults(trial.events)
-    print("audit: " + ("; ".join(wrong) or "nothing wrong"))
-    return 0 if verdict.good and trial.kills >= kills and not wrong else 1
+    found = faults(trial.events + trial.latest) + wrong(trial.events, trial.latest)
+    print(f"{len(trial.latest)} latest messages; audit: " + ("; ".join(found) or "nothing wrong"))
+    return 0 if verdict.good and trial.kills >= kills and not found else 1
 
 
 if __name__ == "__main__":

@@ -14,17 +14,19 @@ from poller.kafka.partitioner import shard_of
 from poller.kafka.port import Chunk, Record, Stored
 from poller.publishing import diff
 from tests.support.fake_kafka import FakeLog, FakeWriter
+from tests.support.newest import split, wrong
 from tests.support.story import Story
 from tests.support.trial import faults
 
 
 def good(story: Story) -> None:
-    """Play, and find nothing missing, stale, doubled, out of order or torn."""
+    """Play, and find nothing missing, stale, doubled, out of order or torn, and latest messages that are what the events say."""
+    story.latest = True
     verdict = story.play()
     assert verdict.good, (story.seed, verdict)
     assert verdict.messages_expected > 50
-    events = story.published()
-    assert not faults(events), story.seed
+    assert not faults(story.records()), story.seed
+    assert not wrong(*split(story.records())), story.seed
 
 
 @pytest.mark.parametrize("seed", range(6))

@@ -34,7 +34,7 @@ MESSAGE = Message(
 
 def published(event: MessageEvent, privacy: Privacy | None = None) -> tuple[dict[str, str], object]:
     """Headers and value of the one record of an event."""
-    encoded = Publisher(partitions=16, privacy=privacy or Privacy()).records(change(event))
+    encoded = Publisher(partitions=16, privacy=privacy or Privacy()).records(change(event)).events
     [record] = in_transaction(encoded, shard=3, sequence=7)
     return {name: value.decode() for name, value in record.headers}, json.loads(record.value or b"null")
 

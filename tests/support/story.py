@@ -30,12 +30,13 @@ from poller.publishing.cache import CacheDirectory
 from poller.telemetry.facts import Telemetry
 from poller.worker.worker import Worker
 from tests.support.fake_kafka import FakeCluster, FakeLog
+from tests.support.newest import split
 from tests.support.virtual_clock import VirtualClock
 
 START = 1_790_000_000 * SECOND
 SETTLE_TIMES = 10
 CONFIG = """\
-kafka: {{bootstrap_servers: ["127.0.0.1:1"], shards: {shards}, partitions: 4, session_timeout: 2s}}
+kafka: {{bootstrap_servers: ["127.0.0.1:1"], shards: {shards}, partitions: 4, session_timeout: 2s{latest}}}
 defaults: {{start_from: {start_from}, {defaults}}}
 accounts:
 {accounts}{more}"""
@@ -56,6 +57,8 @@ class Story:
     cluster: FakeCluster = field(default_factory=lambda: FakeCluster(4))
     crashes: int = 0
     log: type[FakeLog] = FakeLog
+    latest: bool = False
+    """Whether there is a topic for latest messages."""
 
     def __post_init__(self) -> None:
         """Everything comes from the seed."""
@@ -100,7 +103,14 @@ class Story:
         """One account for each provider of the world."""
         rates = {provider: "50/s" for provider in self.world.providers if provider != HEYMARKET}
         accounts = account_lines(self.world.providers, "http://127.0.0.1", rates, self.rate)
-        given = {"start_from": self.start_from, "shards": self.cluster.shards, "defaults": self.defaults, "more": self.more}
+        latest = ", topics: {latest: sms.messages-latest.v1}" if self.latest else ""
+        given = {
+            "latest": latest,
+            "start_from": self.start_from,
+            "shards": self.cluster.shards,
+            "defaults": self.defaults,
+            "more": self.more,
+        }
         return CONFIG.format(accounts=accounts, **given)
 
     async def _settle(self) -> None:
@@ -157,7 +167,11 @@ class Story:
         return httpx.Response(found.status, content=found.body, headers={**found.headers, "content-type": found.kind})
 
     def published(self) -> list[Published]:
-        """What a reader of committed records got."""
+        """The events that a reader of committed records got."""
+        return split(self.records())[0]
+
+    def records(self) -> list[Published]:
+        """Everything that a reader of committed records got: events, and latest messages."""
         events = []
         for _, record in self.cluster.public:
             headers = {name: value.decode() for name, value in record.headers}

@@ -28,6 +28,8 @@ from poller.demo.simulator.switches import Switches
 from poller.demo.simulator.truth import Published
 from poller.demo.simulator.vendors.routes import Providers
 from poller.demo.simulator.world import World
+from poller.kafka.port import PUBLIC
+from tests.support.newest import split
 
 P = TypeVar("P", bound=Providers)
 KAFKA = os.environ.get("KAFKA_VERSION", VERSION)
@@ -39,7 +41,7 @@ KILL_WITHIN_S = 60.0
 CONFIG = """\
 kafka:
   bootstrap_servers: ["{bootstrap}"]
-  topics: {{messages: {messages}, status: {status}, dead_letters: {dead_letters}, state: {state}}}
+  topics: {{{topics}}}
   session_timeout: {session}
   instance_id: {instance}
   partitions: 4
@@ -79,6 +81,8 @@ class Trial:
         self.kills, self.start_from = 0, "24h"
         self.shards, self.session, self.admin = 4, session, admin
         self.events: list[Published] = []
+        self.latest: list[Published] = []
+        """Latest messages, where a topic is named for them."""
 
     @asynccontextmanager
     async def providers(self, kind: type[P] = Providers) -> AsyncIterator[P]:
@@ -100,7 +104,8 @@ class Trial:
                 session=self.session,
                 start_from=self.start_from,
                 admin=self.admin,
-                **self.names,
+                state=self.names["state"],
+                topics=", ".join(f"{role}: {name}" for role, name in self.names.items()),
             )
         )
         return path
@@ -150,10 +155,12 @@ class Trial:
 
     def _read(self, seconds: float) -> Verdict:
         end = time.monotonic() + seconds
-        with Reader(self.bootstrap, [self.names[role] for role in ("messages", "status", "dead_letters")]) as reader:
+        with Reader(self.bootstrap, [self.names[role] for role in PUBLIC if role in self.names]) as reader:
             while True:
                 found = reader.poll(0.5)
-                self.events += found
+                events, latest = split(found)
+                self.events += events
+                self.latest += latest
                 if found and time.monotonic() <= end:
                     continue  # what is still to come may be wrong
                 verdict = judge(self.world, self.events, accounts=ACCOUNTS, now=now())
@@ -162,8 +169,11 @@ class Trial:
 
 
 def faults(events: list[Published]) -> list[str]:
-    """What the product's own judge finds: duplicates, gaps, disorder, torn and lost transactions."""
+    """What the product's own judge finds: duplicates, gaps, disorder, torn and lost transactions, latest messages that are behind."""
     audit = Audit()
+    events, latest = split(events)
+    for each in latest:
+        audit.latest(each.key, each.headers, each.revision)
     for topic in dict.fromkeys(event.topic for event in events):
         for event in events:
             if event.topic == topic:

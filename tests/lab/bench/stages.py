@@ -77,7 +77,7 @@ def reading(stage: Stages, tag: int) -> list[list[Observation]]:
 def comparing(stage: Stages, pages: list[list[Observation]], folder: Path) -> None:
     """Observations to records, and to the cache."""
     prints = Fingerprints(b"k" * 32)
-    publisher = Publisher(partitions=16, privacy=Privacy())
+    publisher, with_latest = (Publisher(partitions=16, privacy=Privacy(), latest=latest) for latest in (False, True))
     with stage("fingerprints"):
         for page in pages:
             for seen in page:
@@ -85,12 +85,19 @@ def comparing(stage: Stages, pages: list[list[Observation]], folder: Path) -> No
     with stage("compare: digests, prints, diff"):
         found = [diff({}, newest_copies(page, STREAM.account_key, prints)[0], CONTEXT, prints) for page in pages]
     with stage("events"):
-        events = [event for each in found for change in each.changes for event in publisher.records(change)]
+        events = [event for each in found for change in each.changes for event in publisher.records(change).events]
+    with stage("events and latest messages"):
+        both = [with_latest.records(change) for each in found for change in each.changes]
+    latest = [each.latest for each in both if each.latest is not None]
     with stage("records of a transaction"):
         records = in_transaction(events, shard=3, sequence=7)
     builders = [DefaultRecordBatchBuilder(2, 0, 1, 1, 1, 0, 1 << 30) for _ in range(16)]
     with stage("records appended"):
         for number, record in enumerate(records):
+            builders[number % 16].append(number, NOW, record.key, record.value, list(record.headers))
+    builders = [DefaultRecordBatchBuilder(2, 0, 1, 1, 1, 0, 1 << 30) for _ in range(16)]
+    with stage("latest messages appended"):
+        for number, record in enumerate(in_transaction([], latest, shard=3, sequence=7)):
             builders[number % 16].append(number, NOW, record.key, record.value, list(record.headers))
     with CacheDirectory(folder) as directory:
         cache = directory.shard(1)

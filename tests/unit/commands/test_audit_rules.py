@@ -183,3 +183,36 @@ def test_numbers_that_nobody_wrote_are_said_and_break_nothing() -> None:
     good = {"ce_pollershard": "0", "ce_pollertxn": "1", "ce_pollertxnsize": "1"}
     assert "gap" in kinds([("messages", "k", good, 0, START)])
     assert "gap" in kinds([("messages", "k", good, 1 << 40, START)])
+
+
+def latest_of(records: list[Fed], since: int) -> list[tuple[str, dict[str, str], int]]:
+    """The topic of latest messages as it would be, had it been named with a transaction: one record for each event, none compacted."""
+    events = [(key, headers, revision) for _, key, headers, revision, _ in records if revision is not None]
+    return [each for each in events if int(each[1]["ce_pollertxn"]) >= since]
+
+
+def with_latest(records: list[Fed], latest: list[tuple[str, dict[str, str], int]]) -> list[str]:
+    """What the judge finds."""
+    audit = Audit()
+    for record in latest:
+        audit.latest(*record)
+    for record in by_topic(records):
+        audit.feed(*record)
+    return [finding.kind for finding in audit.findings()]
+
+
+@given(st.integers(0, 1 << 30), st.integers(1, 60), st.data())
+def test_latest_messages_are_held_against_the_events(seed: int, since: int, data: st.DataObject) -> None:
+    """Named at any time and compacted in any way, a good topic has no findings; a record that is missing or goes back is found."""
+    records = history(seed)
+    latest = latest_of(records, since)
+    newest = {key: place for place, (key, _, _) in enumerate(latest)}
+    compacted = [each for place, each in enumerate(latest) if place == newest[each[0]] or data.draw(st.booleans())]
+    assert with_latest(records, compacted) == []
+    if not newest:
+        return
+    lost = data.draw(st.sampled_from(sorted(newest.values())))
+    left = [each for place, each in enumerate(latest) if place != lost and place in newest.values()]
+    if any(int(headers["ce_pollertxn"]) < int(latest[lost][1]["ce_pollertxn"]) for _, headers, _ in left):
+        assert with_latest(records, left) == ["latest behind"]
+    assert "latest went back" in with_latest(records, [*latest, latest[lost]])

@@ -338,7 +338,7 @@ def test_a_plan_for_strimzi_is_what_the_topics_must_be(tmp_path: Path) -> None:
     path = good(tmp_path)
     path.write_text(
         path.read_text().replace(
-            '["127.0.0.1:9"]', '["127.0.0.1:9"], partitions: 5, shards: 3, retention: 30d, topics: {messages: Sms_All}'
+            '["127.0.0.1:9"]', '["127.0.0.1:9"], partitions: 5, shards: 3, retention: 30d, topics: {messages: Sms_All, latest: Newest}'
         )
     )
     resources = list(yaml.safe_load_all(poller("topics", "plan", "--strimzi", "--config", str(path)).stdout))
@@ -348,4 +348,5 @@ def test_a_plan_for_strimzi_is_what_the_topics_must_be(tmp_path: Path) -> None:
     assert specs["sms.poller-state.v1"]["partitions"] == 3
     assert specs["sms.poller-state.v1"]["config"]["cleanup.policy"] == "compact"
     assert "retention.ms" not in specs["sms.poller-state.v1"]["config"]
+    assert specs["Newest"]["config"]["cleanup.policy"] == "compact,delete"
     assert all(re.fullmatch(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?", each["metadata"]["name"]) for each in resources)

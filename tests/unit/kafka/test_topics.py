@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import re
 
+import pytest
+from msgspec.structs import replace
+
 from poller.kafka import topics
 from poller.kafka.topics import Found
+from poller.model import DAY
 
 NAMES = {"messages": "m", "status": "s", "dead_letters": "d", "state": "c", "requests": "r"}
 
@@ -54,3 +58,28 @@ def test_topics_that_take_little_bound_what_one_record_may_be() -> None:
     assert topics.batch_bytes_max(there) < 131072
     tiny = found(c=Found("c", 8, 3, {"cleanup.policy": "compact", "max.message.bytes": "1000", "min.insync.replicas": "2"}))
     assert "max.message.bytes is 1000" in topics.compare(NAMES, tiny, partitions=4, shards=8).problems[0]
+
+
+@pytest.mark.parametrize("policy", ["compact", "compact,delete", "delete,compact", "delete"])
+def test_the_topic_of_latest_messages_is_compacted_and_has_the_others_partitions(policy: str) -> None:
+    """By age too, if the operator likes; never by age alone, never with other partitions, and never created where it has no name."""
+    names = NAMES | {"latest": "l"}
+    latest = Found("l", 4, 3, {"min.insync.replicas": "2", "cleanup.policy": policy})
+    problems = topics.compare(names, found(l=latest), partitions=4, shards=8).problems
+    assert [problem for problem in problems if "topic l: cleanup.policy is delete; expected compact" in problem] == list(problems)
+    assert bool(problems) == (policy == "delete")
+    [problem] = topics.compare(
+        names, found(l=replace(latest, partitions=5, settings={**latest.settings, "cleanup.policy": "compact"})), partitions=4, shards=8
+    ).problems
+    assert "l 5" in problem
+    assert topics.compare(names, found(), partitions=4, shards=8).create == ("latest",)
+    assert topics.compare(NAMES, found(), partitions=4, shards=8).create == ()
+
+
+def test_latest_messages_are_kept_for_ever_unless_a_retention_is_set() -> None:
+    """Without one the topic is only compacted; with one it forgets what did not change for so long."""
+    names = NAMES | {"latest": "l"}
+    [kept] = [each for each in topics.wanted(names, partitions=4, shards=8, replicas=1) if each.role == "latest"]
+    assert (kept.partitions, kept.settings) == (4, {"cleanup.policy": "compact"})
+    [aged] = [each for each in topics.wanted(names, partitions=4, shards=8, replicas=1, retention=DAY) if each.role == "latest"]
+    assert aged.settings == {"cleanup.policy": "compact,delete", "retention.ms": "86400000"}

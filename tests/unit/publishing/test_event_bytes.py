@@ -66,6 +66,6 @@ def by_the_book(event: MessageEvent) -> bytes:
 @given(EVENTS)
 def test_values_are_one_json_object(event: MessageEvent) -> None:
     """Whatever a message holds, its events' values are the bytes of the whole object."""
-    [encoded] = Publisher(partitions=16, privacy=Privacy()).records(change(event))
+    [encoded] = Publisher(partitions=16, privacy=Privacy()).records(change(event)).events
     assert encoded.value == by_the_book(event)
     assert dict(encoded.headers)["ce_id"] == b"%b:%d" % (encoded.key, event.revision)

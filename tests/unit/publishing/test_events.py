@@ -92,7 +92,7 @@ def test_no_record_is_over_the_limit(kind: Literal["plain", "mask", "hash"], ite
             row = BadRow("too_large", "", json.dumps(message.provider_data).encode(), "i" * 100_000)
             sizes = [publisher.dead_letter(DeadLetter(STREAM, OBSERVED, row, "0" * 64)).size]
             with contextlib.suppress(Unpublishable):
-                sizes += [record.size for record in publisher.records(change(Created(STREAM, OBSERVED, message)))]
+                sizes += [record.size for record in publisher.records(change(Created(STREAM, OBSERVED, message))).events]
                 fitted.add(count)
             assert max(sizes) <= bytes_max
     assert {1, 3_000} <= fitted <= {1, 3_000, 30_000}

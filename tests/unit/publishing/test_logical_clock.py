@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from poller.clock import SystemClock
 from poller.publishing.cache import CacheDirectory, ShardCache
+from poller.publishing.changes import Entry
 from poller.publishing.commit import Committer
 from poller.publishing.message_state import MessageState
 from poller.publishing.restore import meta_of
@@ -54,7 +55,7 @@ async def test_what_a_later_life_requests_comes_after_all_that_is_durable(tmp_pa
         last = 0
         for _ in range(1000):
             last = shard_state.tick()
-        await committer(rows, shard_state)._transaction([], {b"hx": b"\x01\x80"}, 5.0)
+        await committer(rows, shard_state)._transaction(Entry([], {b"hx": b"\x01\x80"}), 5.0)
         assert lives_on(rows).tick() > last
 
 
