@@ -67,6 +67,7 @@ soak: .venv/ready  ## N histories of a hostile provider with outages on virtual 
 
 mutants: .venv/ready  ## laws of the protocol and of completeness broken on purpose: each must be found
 	@$(BIN)/python -m pytest tests -k mutant
+	@$(BIN)/python -m tests.lab.protocol_mutants
 	@exec $(BIN)/python -m tests.lab.soak --mutants
 
 failover: .venv/ready  ## how long streams are left alone when workers stop, die, freeze or are replaced

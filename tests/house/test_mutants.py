@@ -6,6 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from tests.lab.protocol_mutants import MUTANTS as PROTOCOL
+from tests.lab.protocol_mutants import Mutant, edited
 from tests.lab.soak_mutants import LAWS
 
 ROOT = Path(__file__).parent.parent.parent
@@ -28,6 +32,13 @@ print({place: names - before[place] for place, names in places().items() if name
 def test_every_test_of_a_mutant_is_there() -> None:
     """The file that must go red exists."""
     assert not [test for _, test in LAWS.values() if not (ROOT / test).is_file()]
+
+
+@pytest.mark.parametrize("mutant", PROTOCOL, ids=[mutant.name for mutant in PROTOCOL])
+def test_an_edit_of_a_mutant_fits_one_place(mutant: Mutant) -> None:
+    """And the tests that must find it are there."""
+    compile(edited(mutant), mutant.file, "exec")
+    assert not [test for test in mutant.tests.split() if not (ROOT / test).is_file()]
 
 
 def test_a_mutant_replaces_what_the_product_has() -> None:

@@ -17,7 +17,9 @@ ROOT = Path(__file__).parents[2]
 ORDER, CLOCK, CONTAINED = (f"tests/unit/publishing/test_{name}.py" for name in ("order", "logical_clock", "containment"))
 SEAT, OWNERSHIP, SWEEP = "tests/unit/kafka/test_membership.py", "tests/simulation/test_ownership.py", "tests/unit/polling/test_sweep.py"
 STATE, COMMIT, SHARD = "poller/publishing/shard_state.py", "poller/publishing/commit.py", "poller/worker/shard.py"
-MEMBER, ROWS = "poller/kafka/membership.py", "poller/polling/rows.py"
+MEMBER, ROWS, PAGE = "poller/kafka/membership.py", "poller/polling/rows.py", "poller/polling/page.py"
+RESTORE, WORKER, FORGETTING = "poller/publishing/restore.py", "poller/worker/worker.py", "poller/worker/forgetting.py"
+RESTORED, SHARD_STATE = (f"tests/unit/publishing/test_{name}.py" for name in ("restore", "shard_state"))
 
 
 class Mutant(NamedTuple):
@@ -36,12 +38,20 @@ MUTANTS = (
     Mutant("older-cursor-overrides", STATE, "            self._dirty.pop(key, None)\n", "", ORDER),
     Mutant("cursor-before-its-page", COMMIT, "self._queue.append(queued)", "self._queue.insert(0, queued)", ORDER),
     Mutant("forgets-what-is-queued", STATE, "key in self._queued or position", "position", ORDER),
-    Mutant("forgets-in-a-backfill", STATE, " or self._backfilled(bound[0], state.position * SECOND)", "", SWEEP),
+    Mutant("forgets-in-a-backfill", STATE, " or self._backfilled(bound.stream_id, state.position * SECOND)", "", SWEEP),
     Mutant("clock-counts-transactions", COMMIT, "clock=self.shard_state.tick()", "clock=old.clock + 1", CLOCK),
     Mutant("clock-begins-anew", STATE, "self._clock = meta.clock", "self._clock = 0", CLOCK),
     Mutant("row-ends-the-shard", STATE, "        except Exception as error:\n", "        except ValueError as error:\n", CONTAINED),
     Mutant("fresh-for-a-session", MEMBER, "else self._session_s / 2", "else self._session_s", SEAT),
     Mutant("no-turn-between-portions", ROWS, "await self._clock.turn()", "pass", "tests/unit/polling/test_portions.py"),
+    Mutant("nonce-is-not-asked-for", RESTORE, "if position.nonce and not nonce and end.end > position.last:", "if False:", RESTORED),
+    Mutant("another-nonce-is-accepted", RESTORE, "if position.nonce and nonce != position.nonce:", "if False:", RESTORED),
+    Mutant("first-page-not-durable", PAGE, "always=begun or (", "always=(", SWEEP),
+    Mutant("complete-when-answered", "poller/polling/sweep.py", "provider_clock.earliest(sent)", "now_earliest()", SWEEP),
+    Mutant("forgets-without-a-floor", STATE, "floor=max(cursor.floor, bound.until)", "floor=cursor.floor", SHARD_STATE),
+    Mutant("forgets-what-is-polled", FORGETTING, "stream_tag(stream_id) not in polled and ", "", SHARD_STATE),
+    Mutant("does-not-wait-for-the-predecessor", WORKER, "await earlier.closed.wait()", "pass", OWNERSHIP),
+    Mutant("no-drain-at-a-stop", SHARD, "        await committer.drain()\n", "", OWNERSHIP),
     Mutant("opens-unconfirmed", SHARD, "not self._hold.confirmed()", "False", OWNERSHIP),
     Mutant(
         "fault-ends-the-worker", SHARD, "        except* Exception as group:\n", "        except* ZeroDivisionError as group:\n", OWNERSHIP
@@ -49,18 +59,23 @@ MUTANTS = (
 )
 
 
+def edited(mutant: Mutant) -> str:
+    """Its file with the edit. Raises ValueError where the edit fits no place of the code, or more than one."""
+    text = (ROOT / mutant.file).read_text()
+    if text.count(mutant.right) != 1:
+        raise ValueError(f"{mutant.name}: {mutant.file} has {text.count(mutant.right)} places for this edit")
+    return text.replace(mutant.right, mutant.wrong)
+
+
 def found(mutant: Mutant) -> bool:
-    """Whether the tests turn red on a copy with this edit. Raises ValueError where the edit no longer fits the code."""
+    """Whether the tests turn red on a copy with this edit. Raises ValueError where it fits no place."""
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder)
         for name in ("poller", "tests", "schemas"):
             shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
         shutil.copy(ROOT / "pyproject.toml", copy)
         path = copy / mutant.file
-        text = path.read_text()
-        if text.count(mutant.right) != 1:
-            raise ValueError(f"{mutant.name}: {mutant.file} has {text.count(mutant.right)} places for this edit")
-        path.write_text(text.replace(mutant.right, mutant.wrong))
+        path.write_text(edited(mutant))
         command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *mutant.tests.split()]
         environment = {"PYTHONPATH": str(copy), "PYTHONHASHSEED": "0", "PATH": ""}
         return subprocess.run(command, cwd=copy, env=environment, capture_output=True, check=False).returncode == 1

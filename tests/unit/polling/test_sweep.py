@@ -17,7 +17,7 @@ from poller.model import DAY, HOUR, MINUTE, SECOND, Stream
 from poller.polling import jobs
 from poller.polling.client.provider_clock import SETTLED
 from poller.polling.demand import Demand
-from poller.polling.page import Applied, Unasked
+from poller.polling.page import Answer, Applied, Unasked
 from poller.polling.planning import Planner
 from poller.polling.streams import StreamPoll
 from poller.providers.contract import Page
@@ -190,3 +190,37 @@ def test_what_a_backfill_may_list_again_is_not_forgotten(tmp_path: Path) -> None
         assert shard_state.forget(rows.scan(b"m", b""), bounds, NOW) is None
         shard_state.keep_cursor(STREAM.id, coverage.replace(began, backfill=None))
         assert shard_state.forget(rows.scan(b"m", b""), bounds, NOW) is not None
+
+
+async def test_the_first_page_of_a_new_stream_is_durable_also_where_it_is_empty(tmp_path: Path) -> None:
+    """Or a crash would begin the stream somewhere else."""
+    with CacheDirectory(tmp_path) as store:
+        shard_state = ShardState(store.shard(0), claim(None, group="g", shards=1), PUBLISHER)
+        poll, pages = StreamPoll(STREAM, LADDER), pages_of(shard_state, Stuut())
+
+        async def empty() -> Page:
+            pages._client.provider_clock.observe(NOW, NOW)
+            return Page([])
+
+        answering(pages, empty)
+        applied_page = await pages.page(poll, LIVE)
+        assert isinstance(applied_page, Applied)
+        assert applied_page.durable is not None
+
+
+async def test_a_sweep_is_complete_as_of_when_its_first_request_was_sent(tmp_path: Path) -> None:
+    """Not of when it was answered: what was created while the answer was under way is not in it."""
+    with CacheDirectory(tmp_path) as store:
+        shard_state = ShardState(store.shard(0), claim(None, group="g", shards=1), PUBLISHER)
+        poll, pages = StreamPoll(STREAM, LADDER), pages_of(shard_state, Stuut())
+        pages._client.provider_clock.observe(NOW, NOW)
+        pages.sweeps.begin(poll)
+
+        async def exchange(*_: Any) -> Answer:
+            return Answer(Page([]), shard_state.tick(), sent=NOW - MINUTE, received=NOW)
+
+        pages.exchange = exchange  # type: ignore[method-assign]
+        assert isinstance(await pages.page(poll, LIVE), Applied)
+        cursor = shard_state.cursor(STREAM.id)
+        assert cursor is not None
+        assert cursor.marks[0].complete == pages._client.provider_clock.earliest(NOW - MINUTE)
