@@ -21,7 +21,9 @@ from poller.model import SECOND, Gap, Instant, Row, Stream
 from poller.providers.contract import Page, Request, Response, Window
 from poller.providers.fonedynamics.provider import FoneDynamics
 from poller.providers.fonedynamics.slices import Learned
+from poller.providers.heymarket import crowd
 from poller.providers.heymarket import walk as heymarket_walk
+from poller.providers.heymarket.asking import PATH
 from poller.providers.heymarket.provider import Heymarket
 from poller.providers.registry import BUILT_IN, provider_of
 from poller.providers.stuut.provider import Stuut
@@ -124,6 +126,16 @@ def test_a_group_with_one_date_is_whole_or_flagged(group: int, cap: int, hidden:
     lost = {id_ for id_, _, date in rows if date >= NOW - 60 * SECOND} - found - hidden
     assert lost <= {id_ for id_, _, _ in tied}
     assert not lost or [gap.reason for gap in gaps] == ["tie_group"]
+
+
+@pytest.mark.parametrize("kind", [Team, Inclusive])
+@pytest.mark.parametrize("parts", [(200, 800), (1, 999), (400, 500, 600), (0, 3, 7, 12)], ids=str)
+def test_broadcasts_within_one_printed_second_are_read_one_by_one(kind: type[Team], parts: tuple[int, ...]) -> None:
+    """Dates that are stored more finely than they are printed: the cursor goes into the second, and nobody is asked for by number."""
+    second = NOW - 30 * SECOND
+    places = [second + part * SECOND // 1000 for part in parts for _ in range(28)]
+    rows = ordinary(20) + [(2000 + n, at, second) for n, at in enumerate(places)] + [(9000, second - SECOND, second - SECOND)]
+    assert walked(kind(rows, cap=30), NOW - 60 * SECOND) == ({id_ for id_, _, _ in rows}, [])
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -375,7 +387,7 @@ def test_a_number_too_large_for_one_spoils_no_page(provider: str) -> None:
     request = made.first_page(Stream(provider, "a", "s"), Window(NOW - 60 * SECOND, NOW + 60 * SECOND, NOW), None)
     page = made.read_page(request, Response(200, {}, body_of(provider, raw)))
     assert page.rows == [Row("1", page.rows[0].created, raw)]  # pyright: ignore[reportAttributeAccessIssue]
-    assert heymarket_walk._talks([Row("1", NOW, raw)]) == [["14155550100", "7"]]
+    assert crowd._talks([Row("1", NOW, raw)]) == [["14155550100", "7"]]
 
 
 AROUND = ("total_records", "next_page", "next_page_uri", "meta")
@@ -405,14 +417,14 @@ def test_whatever_a_member_holds_nothing_escapes_but_the_errors_that_are_named(p
 @pytest.mark.parametrize("body", [b'"10', b""])
 def test_a_cut_count_is_asked_again(body: bytes) -> None:
     """It is no count of another shape: the provider could not be reached whole."""
-    request = Request("POST", f"{heymarket_walk.PATH}/count", continuation={"kind": "count", "ends": []})
+    request = Request("POST", f"{PATH}/count", continuation={"kind": "count", "ends": []})
     with pytest.raises(Unreachable):
         Heymarket().read_page(request, Response(200, {}, body))
 
 
 def test_half_of_the_counts_and_conversations_of_a_group_may_fail() -> None:
     """What failed is asked again, not the whole chain from its page: the walk comes through, and nothing behind the group is missed."""
-    story, rng = Story(5, crash_s=None, seconds=120.0, settle_s=600.0, cluster=FakeCluster(1)), random.Random(5)
+    story, rng = Story(5, crash_s=None, seconds=40.0, settle_s=120.0, cluster=FakeCluster(1)), random.Random(5)
     switches = Switches(limit_max=30, ties=0.5, tie_rows=60, printed="seconds", late=0.0)
     story.world = World(5, START, switches, per_second=0.3, backlog=20, backlog_s=1800.0, providers=(HEYMARKET,))
     story.providers = type(story.providers)(story.world, 5)
@@ -432,8 +444,8 @@ def test_half_of_the_counts_and_conversations_of_a_group_may_fail() -> None:
 
 def test_conversations_that_are_read_for_a_group_leave_no_number_in_the_state() -> None:
     """The numbers that are asked for are in no record of the state topic, and the groups are found all the same."""
-    story = Story(5, crash_s=20.0, seconds=120.0, cluster=FakeCluster(1))
-    switches = Switches(limit_max=30, ties=0.5, tie_rows=60, printed="seconds", late=0.0)
+    story = Story(5, crash_s=20.0, seconds=30.0, cluster=FakeCluster(1))
+    switches = Switches(limit_max=30, ties=0.05, tie_rows=500, printed="seconds", late=0.0)
     story.world = World(5, START, switches, per_second=0.3, backlog=20, backlog_s=1800.0, providers=(HEYMARKET,))
     story.providers = type(story.providers)(story.world, 5)
     talks, answer = list[str](), story.providers.answer

@@ -38,6 +38,7 @@ from ..kit.auth import NoToken, bearer, jwt
 from ..kit.rows import count_of, decoded, read_once
 from ..kit.times import rfc3339
 from ..kit.values import words
+from . import asking, crowd
 from . import recount as heymarket_audit
 from . import walk as heymarket_walk
 from .message import COMMENTS, _message, read_rows
@@ -80,7 +81,7 @@ class Heymarket(NoToken, Struct, frozen=True):
 
     def probe(self, stream: Stream, now: Instant) -> Request:
         """The newest message, from the list that polling reads."""
-        return Request("POST", heymarket_walk.PATH, body=msgspec.json.encode({"limit": 1}))
+        return Request("POST", asking.PATH, body=msgspec.json.encode({"limit": 1}))
 
     def first_page(self, stream: Stream, window: Window, learned: Any) -> Request:
         """The newest messages, or the newest before the window's end."""
@@ -95,11 +96,11 @@ class Heymarket(NoToken, Struct, frozen=True):
             again = heymarket_walk.refused(request, response)
             if again is not None:
                 return Page([], again)
-        if response.status in REFUSED and kind in ("talk", "count"):
-            return heymarket_walk.read(request, []) if kind == "talk" else heymarket_walk.uncounted(request)
+        if response.status in REFUSED and kind in ("talk", "look", "count"):
+            return crowd.uncounted(request) if kind == "count" else heymarket_walk.read(request, [])
         body = accept(response)
         if kind == "count":
-            return heymarket_walk.counted(request, count_of(body))
+            return crowd.counted(request, count_of(body))
         rows = list(_rows(body))
         if kind == "changes":
             memo = None if request.continuation["same"] else request.continuation["memo"]
@@ -129,14 +130,14 @@ class Heymarket(NoToken, Struct, frozen=True):
         """``changes``: one page by ``updated_at``, before no date, or tomorrow's, so that it is the same in both readings of the cursor."""
         limit = before = int((view.remembered or {}).get("limit", CHANGES_MIN))
         if view.events * 2 > limit:
-            limit = min(limit * 2, int((view.learned or {}).get("limit", heymarket_walk.LIMIT)))
+            limit = min(limit * 2, int((view.learned or {}).get("limit", asking.LIMIT)))
         elif view.events * 8 < limit:
             limit = max(limit // 2, CHANGES_MIN)
         body: Json = {"order": "updated_at", "limit": limit}
-        if heymarket_walk.DATED in (view.learned or {}):
+        if asking.DATED in (view.learned or {}):
             body["created_at"] = format_rfc3339(view.now + DAY)
         step = {"kind": "changes", "memo": {"limit": limit}, "same": limit == before}
-        return Request("POST", heymarket_walk.PATH, body=msgspec.json.encode(body), continuation=step)
+        return Request("POST", asking.PATH, body=msgspec.json.encode(body), continuation=step)
 
     def read_row(self, row: Row) -> Observation | BadRow | Skipped:
         """One message in any of its three documented shapes."""

@@ -24,6 +24,7 @@ from ..contract import Json, Page, Request, Response, View, Window
 from ..kit import suspects as looks
 from ..kit.answers import accept
 from ..kit.rows import count_of
+from . import asking, crowd
 from . import page_order as heymarket_page
 from . import walk as heymarket_walk
 
@@ -66,7 +67,7 @@ def begin(view: View) -> Request | None:
 def _count(step: Json) -> Request:
     """The next count that is wanted."""
     body = msgspec.json.encode({"created_at": format_rfc3339(step["ask"][len(step["got"])])})
-    return Request("POST", f"{heymarket_walk.PATH}/count", body=body, continuation=step)
+    return Request("POST", f"{asking.PATH}/count", body=body, continuation=step)
 
 
 def read(reader: Reader, request: Request, response: Response) -> Page:
@@ -92,7 +93,7 @@ def _walked(reader: Reader, request: Request, response: Response) -> Page:
     """One page of a walk, read as always; ids and dates of what it lists are kept."""
     step = request.continuation
     page = reader.read_page(msgspec.structs.replace(request, continuation=step["inner"]), response)
-    rows = heymarket_walk.of_walk(step["inner"], page.rows)
+    rows = crowd.of_walk(step["inner"], page.rows)
     seen = {**{looks.id_of(row): row.created if isinstance(row, Row) else NEVER for row in rows}, **step[step["phase"]]}
     step = {
         **step,
