@@ -53,11 +53,11 @@ lint: .venv/ready  ## style, types, layers
 	@$(BIN)/basedpyright --level error
 	@$(BIN)/lint-imports
 
-chaos: .venv/ready  ## several workers and brokers killed and frozen on real Kafka: 200 kills and 60 pauses, or MINUTES=10
-	@exec $(BIN)/python -m tests.lab.chaos $(if $(MINUTES),--minutes $(MINUTES))
+chaos: .venv/ready  ## several workers and brokers killed and frozen on real Kafka: 200 kills and 60 pauses, or MINUTES=10; VENDORS=all polls all six
+	@exec $(BIN)/python -m tests.lab.chaos $(if $(MINUTES),--minutes $(MINUTES)) $(if $(VENDORS),--all-vendors)
 
-kills: .venv/ready  ## N kills at seeded points of a transaction (N=200)
-	@exec $(BIN)/python -m tests.lab.kills $(or $(N),200)
+kills: .venv/ready  ## N kills at seeded points of a transaction (N=200, VENDORS=all)
+	@exec $(BIN)/python -m tests.lab.kills $(or $(N),200) $(if $(VENDORS),--all-vendors)
 
 chaos-sim: .venv/ready  ## N short histories of crashing and freezing workers on virtual time (N=10000)
 	@exec $(BIN)/python -m tests.lab.chaos_sim $(or $(N),10000)

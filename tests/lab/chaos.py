@@ -1,7 +1,7 @@
 """``make chaos``: workers killed and frozen at random, caches deleted, brokers killed, for minutes; judged by an independent reader.
 
 ``--minutes M`` ends it by time; otherwise it goes on to ``--kills`` counted kills and ``--pauses``.
-A kill counts only if the worker had committed since its start.
+A kill counts only if the worker had committed since its start. ``--all-vendors`` (``VENDORS=all``): all six are polled.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import anyio.to_thread
 
 from poller.demo.kafka.broker import Cluster, Node
 from poller.demo.kafka.jars import fetch
+from poller.demo.simulator.profiles import EVERY_PROVIDER, FIRST_THREE
 from tests.lab.brokers import OVERRIDES, up
 from tests.lab.failover import Fleet
 from tests.support.trial import KAFKA, faults
@@ -119,20 +120,25 @@ async def main() -> int:
     parser.add_argument("--pauses", type=int, default=60)
     parser.add_argument("--minutes", type=float, default=0)
     parser.add_argument("--seed", type=int, default=int(time.time()))
+    parser.add_argument("--all-vendors", action="store_true")
     given = parser.parse_args()
     topics = {"messages": "messages", "status": "status", "dead_letters": "dead", "state": "state"}
+    vendors = EVERY_PROVIDER if given.all_vendors else FIRST_THREE
     with (
         tempfile.TemporaryDirectory() as folder,
         Cluster(fetch(KAFKA, progress=print), Path(folder) / "kafka", nodes=3, overrides=OVERRIDES) as cluster,
     ):
         work = Path(folder) / "work"
         work.mkdir()
-        fleet = Fleet(work, cluster.bootstrap, topics, seed=given.seed, session="2s", static=False)
+        fleet = Fleet(work, cluster.bootstrap, topics, seed=given.seed, session="2s", static=False, vendors=vendors)
         chaos = Chaos(fleet, given.seed)
         async with fleet.providers():
             await chaos.play(cluster.nodes, kills=given.kills, pauses=given.pauses, minutes=given.minutes)
             verdict = await fleet.settle("last", seconds=300)
-    print(f"Kafka {KAFKA}, seed {given.seed}: {chaos.kills} counted kills, {chaos.pauses} pauses beyond the session,", end=" ")
+    print(
+        f"Kafka {KAFKA}, seed {given.seed}, {len(vendors)} vendors: {chaos.kills} counted kills, {chaos.pauses} pauses beyond the session,",
+        end=" ",
+    )
     print(f"{chaos.brokers} brokers killed, {chaos.caches} caches deleted")
     wrong = faults(fleet.events)
     print(verdict.line)

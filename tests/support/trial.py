@@ -23,6 +23,7 @@ from poller.demo.kafka.broker import die_with_parent
 from poller.demo.kafka.jars import VERSION
 from poller.demo.kafka.reader import Reader
 from poller.demo.simulator.judge import Verdict, judge
+from poller.demo.simulator.profiles import FIRST_THREE
 from poller.demo.simulator.server import serving
 from poller.demo.simulator.switches import Switches
 from poller.demo.simulator.truth import Published
@@ -73,10 +74,11 @@ class Trial:
         switches: Switches | None = None,
         session: str = "2s",
         admin: int = 0,
+        vendors: tuple[str, ...] = FIRST_THREE,
     ) -> None:
         self.folder, self.bootstrap, self.names = folder, bootstrap, names
         self.random = random.Random(seed)
-        self.world = World(seed, now(), switches, per_second=15.0)
+        self.world = World(seed, now(), switches, per_second=15.0, providers=vendors)
         self.url = ""
         self.kills, self.start_from = 0, "24h"
         self.shards, self.session, self.admin = 4, session, admin

@@ -2,7 +2,6 @@
 
 from typing import Any, ClassVar
 
-import msgspec
 from msgspec import Struct
 
 from poller.model import DAY, BadRow, Instant, Message, Observation, Row, Stream
@@ -10,6 +9,7 @@ from poller.providers import contract
 from poller.providers.contract import Headers, Page, Request, Response, Secrets, Skipped, Token, TokenRequest, Window
 from poller.providers.kit import auth, paging
 from poller.providers.kit.answers import accept
+from poller.providers.kit.members import beside
 from poller.providers.kit.rows import listed
 from poller.times import format_rfc3339, instant
 
@@ -68,7 +68,7 @@ class Pigeonpost(Struct, frozen=True):
         if anew is not None:
             return Page([], self._ask(anew))
         rows, around = listed(accept(response), ("messages",))
-        following = paging.token(place, msgspec.json.decode(around.get("next_page_token", b"null")), self.listing)
+        following = paging.token(place, beside(around, "next_page_token", str), self.listing)
         return Page(message.read_rows(rows), following and self._ask(following))
 
     def read_row(self, row: Row) -> Observation | BadRow | Skipped:

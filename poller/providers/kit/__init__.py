@@ -4,6 +4,7 @@ Files::
 
     answers         statuses of answers, waits, the body of a usable one
     rows            an answer's rows, whole or one by one
+    members         one message, and what stands beside the rows
     usual           rows of the usual shape, read at once
     times           times as vendors print them
     values          ids, phone numbers, texts

@@ -11,7 +11,7 @@ from __future__ import annotations
 from msgspec import Struct
 from msgspec.structs import replace
 
-from ...model import Instant, Stream
+from ...model import BadRow, Instant, Row, Stream
 from ..contract import Listing, Request, Response, Window
 from .windows import newest_piece, reachable
 
@@ -58,6 +58,10 @@ class Place(Struct, frozen=True, tag="place"):
     """None = the first page of the piece."""
     begun: int = 0
     """How often the piece was begun anew."""
+    total: int | None = None
+    """How many rows the list had when the page before was read, where the vendor says that."""
+    reached: Instant | None = None
+    """When the oldest row so far was created."""
 
 
 def begin(stream: Stream, window: Window, listing: Listing) -> Place:
@@ -86,6 +90,18 @@ def number_of(place: Place, first: int) -> int:
     return place.page.number if isinstance(place.page, AtNumber) else first
 
 
+def seen(place: Place, rows: list[Row | BadRow], total: int | None = None) -> Place:
+    """The place after these rows, of a list with so many; its page is still the one that they were on."""
+    return replace(place, total=total, reached=min((row.created for row in rows if isinstance(row, Row)), default=place.reached))
+
+
+def fallen(place: Place, total: int | None) -> int:
+    """By how many rows the list has become shorter since the page before: as many have moved up, past the page that was asked for."""
+    if total is None or place.total is None or not isinstance(place.page, AtNumber):
+        return 0
+    return max(0, place.total - total)
+
+
 def token(place: Place, value: object, listing: Listing) -> Place | None:
     """The place after a page that gave this token; None, "" or another kind of value: the piece is at its end."""
     return replace(place, page=AtToken(value)) if isinstance(value, str) and _valid(value) else _older(place, listing)
@@ -99,9 +115,9 @@ def link(place: Place, value: object, listing: Listing) -> Place | None:
 def number(place: Place, value: int | None, listing: Listing) -> Place | None:
     """The place at a page number or offset; None = the piece is at its end.
 
-    New rows push old ones to later pages, where they are read again; only a list whose new rows come last, or whose
-    order moves, can be read by numbers without loss if rows vanish from it meanwhile. What such a list hides is found
-    by the overlap of later sweeps.
+    New rows push old ones to later pages, where they are read again. Rows that vanish pull old ones to earlier pages, which were
+    read: a provider whose vendor tells totals goes on by so many less (:func:`fallen`). What a list hides without a total is
+    found by the overlap of later sweeps.
     """
     return _older(place, listing) if value is None else replace(place, page=AtNumber(value))
 

@@ -13,7 +13,7 @@ import msgspec
 
 from ...errors import BadPage, Unreachable
 from ...memory import Memory
-from ...model import BadRow, Row
+from ...model import BadRow, Observation, Row
 from ...times import Time
 from .values import identity
 
@@ -193,19 +193,6 @@ def _meant(raw: bytes) -> bytes:
         return raw
 
 
-def single(body: bytes, id_name: str) -> bytes:
-    """The body of an answer that is one message: an object with an id. Raises Unreachable for what is not JSON, BadPage for anything else."""
-    try:
-        found = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
-    except msgspec.ValidationError:
-        raise BadPage("the answer is not a message") from None
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-        raise Unreachable("the answer is not whole JSON") from None
-    if id_name not in found:
-        raise BadPage("the answer is not a message")
-    return body
-
-
 def count_of(body: bytes) -> int:
     """A count, printed as a string or as a number. Raises Unreachable for what is not JSON, BadPage for what is no number."""
     try:
@@ -219,13 +206,19 @@ def count_of(body: bytes) -> int:
 
 
 def row_reader(
-    id_name: str, created_names: tuple[str, ...], time: Callable[[object], Time | None], *, no_id: tuple[object, ...] = (None, "")
+    id_name: str,
+    created_names: tuple[str, ...],
+    time: Callable[[object], Time | None],
+    *,
+    no_id: tuple[object, ...] = (None, ""),
+    older_id_name: str | None = None,
 ) -> RowsReadOnce[Row | BadRow]:
     """A reader of the cheap facts of rows: the id of each, and the first of its members that is a creation time.
 
-    ``no_id``: values of the id that mean that there is none.
+    ``no_id``: values of the id that mean that there is none; ``older_id_name``: where older rows have their id instead.
     """
-    names = {id_name: "id"} | {name: f"created{number}" for number, name in enumerate(created_names)}
+    ids = {id_name: "id"} | ({older_id_name: "older"} if older_id_name else {})
+    names = ids | {name: f"created{number}" for number, name in enumerate(created_names)}
     facts = msgspec.defstruct(
         "Facts", [(field, Any, None) for field in names.values()], rename={field: name for name, field in names.items()}
     )
@@ -236,8 +229,9 @@ def row_reader(
             found: Any = decode(raw)
         except NOT_JSON:
             return BadRow("not_an_object", "", raw)
+        id_ = found.older if older_id_name and found.id in no_id else found.id
         return row_from(
-            raw, found.id, [getattr(found, f"created{n}") for n in range(len(created_names))], (id_name, created_names[0]), time, no_id
+            raw, id_, [getattr(found, f"created{n}") for n in range(len(created_names))], (id_name, created_names[0]), time, no_id
         )
 
     return RowsReadOnce(row_of)
@@ -259,6 +253,17 @@ def row_from(
     if found is None:
         return BadRow("missing" if all(value is None for value in created) else "bad_time", names[1], raw, known)
     return Row(known, found.instant, raw)
+
+
+def observed(
+    row: Row, created_name: str, time: Callable[[object], Time | None], observation_of: Callable[[str, dict[str, Any], Time], Observation]
+) -> Observation | BadRow:
+    """A row, read tolerantly: what ``observation_of`` makes of its id, its members and its time of creation."""
+    value = decoded(row.raw)
+    if isinstance(value, BadRow):
+        return value
+    created = time(value.get(created_name))
+    return BadRow("bad_time", created_name, row.raw, row.id) if created is None else observation_of(row.id, value, created)
 
 
 def decoded(raw: bytes) -> dict[str, Any] | BadRow:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from email.utils import format_datetime, parsedate_to_datetime
+from email.utils import format_datetime
 
 from ... import times
 from ...model import DAY, SECOND, Instant
-from ...times import Time, format_rfc3339
+from ...times import Time
 
 ZERO: Instant = DAY
 """What lies before this is a zero date: year 1 (Go, .NET), 1899 (COM), epoch 0, printed in any zone. No SMS is that old."""
@@ -25,15 +25,7 @@ def epoch(value: object) -> Time | None:
 
 def rfc2822(value: object) -> Time | None:
     """``Thu, 30 Jul 2015 20:12:31 +0000`` (RFC 2822 section 3.3, and its obsolete zones); no zone, or ``-0000``, means UTC."""
-    if not isinstance(value, str):
-        return None
-    try:
-        moment = parsedate_to_datetime(value)
-        moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
-        seconds = round((moment - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds())
-    except (ValueError, TypeError, IndexError, OverflowError):
-        return None
-    return _dated(Time(seconds * SECOND, format_rfc3339(seconds * SECOND))) if seconds > 0 else None
+    return _dated(times.parse_rfc2822(value))
 
 
 def as_rfc2822(instant: Instant) -> str:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import msgspec
-
-from ...model import BadRow, Message, Observation, Problem, Row
-from ...times import Time, parse_rfc3339
+from ...model import Message, Observation, Problem
+from ...times import Time
 from ..contract import Json
-from ..kit.rows import RowsReadOnce, decoded
+from ..kit.rows import row_reader
+from ..kit.times import rfc3339
 from ..kit.values import distinct, identity, number, phone, words
 
 STATUSES = {
@@ -20,42 +19,12 @@ NO_ERROR = (None, "0", "000")
 """Codes that say that there is no error."""
 
 
-class Brief(msgspec.Struct):
-    """The cheap facts of a row."""
-
-    message_uuid: str
-    message_time: str
-
-
-_brief = msgspec.json.Decoder(Brief)
-
-
-def row_of(raw: bytes) -> Row | BadRow:
-    """A row needs an id and a time."""
-    try:
-        found = _brief.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return _bad(raw)
-    created = parse_rfc3339(found.message_time)
-    return Row(found.message_uuid, created.instant, raw) if created is not None and identity(found.message_uuid) else _bad(raw)
-
-
-read_rows = RowsReadOnce(row_of)
-
-
-def _bad(raw: bytes) -> BadRow:
-    value = decoded(raw)
-    if isinstance(value, BadRow):
-        return value
-    id_ = identity(value.get("message_uuid"))
-    if id_ is None:
-        return BadRow("missing" if value.get("message_uuid") in (None, "") else "wrong_type", "message_uuid", raw)
-    return BadRow("missing" if value.get("message_time") is None else "bad_time", "message_time", raw, id_)
+read_rows = row_reader("message_uuid", ("message_time",), rfc3339)
 
 
 def observation_of(id_: str, value: Json, created: Time) -> Observation:
     """One message; null and absent are the same."""
-    sent, updated = parse_rfc3339(value.get("message_sent_time")), parse_rfc3339(value.get("message_updated_time"))
+    sent, updated = rfc3339(value.get("message_sent_time")), rfc3339(value.get("message_updated_time"))
     word, direction = words(value.get("message_state")), (words(value.get("message_direction")) or "").lower()
     inbound = direction == "inbound"
     status = "received" if inbound else STATUSES.get((word or "").lower(), "unknown")

@@ -9,35 +9,18 @@ from __future__ import annotations
 from typing import Any, ClassVar
 from urllib.parse import parse_qs, quote, urlsplit
 
-import msgspec
 from msgspec import Struct
-from msgspec.structs import replace
 
-from ...errors import BadPage
 from ...model import DAY, SECOND, BadRow, Instant, Message, Observation, Row, Stream
-from ...times import format_rfc3339, instant, parse_rfc3339
-from ..contract import (
-    LOOKUP,
-    ByTime,
-    Fixed,
-    Headers,
-    Listing,
-    NoOptions,
-    Page,
-    Rate,
-    Request,
-    Response,
-    Secrets,
-    SideQuery,
-    Skipped,
-    Streams,
-    Token,
-    View,
-    Window,
-)
+from ...times import format_rfc3339, instant
+from .. import contract
+from ..contract import LOOKUP, Headers, Page, Request, Response, Secrets, SideQuery, Skipped, Token, View, Window
+from ..kit import paging
 from ..kit.answers import accept
 from ..kit.auth import NoToken, basic
-from ..kit.rows import decoded, listed, single
+from ..kit.members import beside, single
+from ..kit.rows import listed, observed
+from ..kit.times import rfc3339
 from .message import observation_of, read_rows
 from .usual import usual
 
@@ -47,24 +30,7 @@ LIMIT = 20
 RETENTION: Instant = 90 * DAY
 """The vendor lists messages this long."""
 
-AGAIN_MAX = 3
-"""How often a sweep begins anew because a cursor is refused."""
-
 PATH = "/v1/Account/{auth_id}/Message/"
-
-
-class Pages(Struct, frozen=True, tag="pages"):
-    """A sweep in hand."""
-
-    since: Instant
-    until: Instant | None
-    offset: int = 0
-    total: int = 0
-    """How many rows the list had when the page before was read."""
-    reached: Instant | None = None
-    """When the oldest row so far was created."""
-    again: int = 0
-    """How often it began anew."""
 
 
 class Lookup(Struct, frozen=True, tag="lookup"):
@@ -76,21 +42,18 @@ class _Meta(Struct):
     total_count: int | None = None
 
 
-_meta = msgspec.json.Decoder(_Meta | None, strict=False)
-
-
 class Plivo(NoToken, Struct, frozen=True):
     """The provider; see :class:`poller.providers.contract.Provider`."""
 
-    options: NoOptions = NoOptions()
+    options: contract.NoOptions = contract.NoOptions()
     name: ClassVar[str] = "plivo"
     base_url: ClassVar[str | None] = "https://api.plivo.com"
-    rate_limit: ClassVar[Rate] = (20, 60.0)
+    rate_limit: ClassVar[contract.Rate] = (20, 60.0)
     credentials: ClassVar[tuple[frozenset[str], ...]] = (frozenset({"auth_id", "auth_token"}),)
-    streams: ClassVar[Streams] = Fixed(("messages",))
-    listing: ClassVar[Listing] = ByTime(retention=RETENTION)
-    Options: ClassVar[type[Struct]] = NoOptions
-    Continuation: ClassVar[Any] = Pages | Lookup
+    streams: ClassVar[contract.Streams] = contract.Fixed(("messages",))
+    listing: ClassVar[contract.Listing] = contract.ByTime(retention=RETENTION)
+    Options: ClassVar[type[Struct]] = contract.NoOptions
+    Continuation: ClassVar[Any] = paging.Place | Lookup
     Learned: ClassVar[Any] = None
 
     def identity(self, secrets: Secrets) -> str:
@@ -103,27 +66,36 @@ class Plivo(NoToken, Struct, frozen=True):
 
     def probe(self, stream: Stream, now: Instant) -> Request:
         """The last second."""
-        return _asked(Pages(now - SECOND, now))
+        return self.first_page(stream, Window(now - SECOND, now, now), None)
 
     def first_page(self, stream: Stream, window: Window, learned: Any) -> Request:
         """The first page of a sweep. The lower end is always given: without one the vendor lists the last 24 hours only."""
-        return _asked(Pages(max(window.since, window.now - RETENTION), window.until))
+        return _asked(paging.begin(stream, window, self.listing))
 
     def read_page(self, request: Request, response: Response) -> Page:
         """A page of the list, or the one message of a look-up; a message that is gone is no row."""
         if isinstance(request.continuation, Lookup):
             return Page([] if response.status in (404, 410) else read_rows([single(accept(response), "message_uuid")]))
-        pages: Pages = request.continuation
-        if request.link is not None and response.status in (400, 404, 410) and pages.again < AGAIN_MAX:
-            return Page([], _asked(Pages(pages.since, pages.until, again=pages.again + 1)), oddities=("page_token_refused",))
+        place: paging.Place = request.continuation
+        anew = paging.expired(place, response)
+        if anew is not None:
+            return Page([], _asked(anew), oddities=("page_token_refused",))
         raws, around = listed(accept(response), ("objects",))
-        rows = read_rows(raws)
-        try:
-            meta = _meta.decode(around.get("meta", b"null")) or _Meta()
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            raise BadPage("meta is not what the vendor documents") from None
-        oldest = min((row.created for row in rows if isinstance(row, Row)), default=pages.reached)
-        return Page(rows, _following(replace(pages, reached=oldest), meta, len(rows)))
+        rows, meta = read_rows(raws), beside(around, "meta", _Meta) or _Meta()
+        following = self._following(place, meta, rows)
+        return Page(rows, following and _asked(following))
+
+    def _following(self, place: paging.Place, meta: _Meta, rows: list[Row | BadRow]) -> paging.Place | None:
+        """The page after this: by the link where it holds a cursor, else by an offset of our own.
+
+        Where the list has become shorter by some rows, the rows after this page have moved up by as many, so the
+        offset goes on by that much less. A list that has no total is followed to its end.
+        """
+        fallen, after = paging.fallen(place, meta.total_count), paging.seen(place, rows, meta.total_count)
+        if meta.next is not None and "cursor" in parse_qs(urlsplit(meta.next).query):
+            return paging.link(after, meta.next, self.listing)
+        more = bool(fallen) or (meta.next is not None and bool(rows))
+        return paging.number(after, max(0, paging.number_of(place, 0) + len(rows) - fallen) if more else None, self.listing)
 
     def read_row(self, row: Row) -> Observation | BadRow | Skipped:
         """One message."""
@@ -131,13 +103,7 @@ class Plivo(NoToken, Struct, frozen=True):
 
     def read_any(self, row: Row) -> Observation | BadRow | Skipped:
         """As :meth:`read_row`, tolerantly."""
-        value = decoded(row.raw)
-        if isinstance(value, BadRow):
-            return value
-        created = parse_rfc3339(value.get("message_time"))
-        if created is None:
-            return BadRow("bad_time", "message_time", row.raw, row.id)
-        return observation_of(row.id, value, created)
+        return observed(row, "message_time", rfc3339, observation_of)
 
     def change_stamp(self, message: Message) -> Instant | None:
         """The latest of its stamps."""
@@ -146,7 +112,7 @@ class Plivo(NoToken, Struct, frozen=True):
 
     def reached(self, request: Request) -> Instant | None:
         """When the oldest row so far was created."""
-        return request.continuation.reached if isinstance(request.continuation, Pages) else None
+        return request.continuation.reached if isinstance(request.continuation, paging.Place) else None
 
     @property
     def side_queries(self) -> tuple[SideQuery, ...]:
@@ -160,30 +126,14 @@ class Plivo(NoToken, Struct, frozen=True):
         return Request("GET", f"{PATH}{quote(view.message_id, safe='')}/", continuation=Lookup())
 
 
-def _asked(pages: Pages) -> Request:
-    """A page by its offset: operators are part of the key, times are UTC without a zone."""
-    query = [("message_time__gte", _time(pages.since))]
-    if pages.until is not None:
-        query.append(("message_time__lt", _time(pages.until)))
-    return Request("GET", PATH, (*query, ("limit", str(LIMIT)), ("offset", str(pages.offset))), continuation=pages)
+def _asked(place: paging.Place) -> Request:
+    """A page by its offset, or by the vendor's link: operators are part of the key, times are UTC without a zone."""
+    query = [("message_time__gte", _time(place.since))]
+    if place.until is not None:
+        query.append(("message_time__lt", _time(place.until)))
+    query += [("limit", str(LIMIT)), ("offset", str(paging.number_of(place, 0)))]
+    return paging.asked(place, Request("GET", PATH, tuple(query)))
 
 
 def _time(at: Instant) -> str:
     return format_rfc3339(at).removesuffix("Z").replace("T", " ")
-
-
-def _following(pages: Pages, meta: _Meta, count: int) -> Request | None:
-    """The page after this: by the link where it holds a cursor, else by an offset of our own.
-
-    Where the list has become shorter by some rows, the rows after this page have moved up by as many, so the
-    offset goes on by that much less. A list that has no total is followed to its end.
-    """
-    total = meta.total_count or 0
-    fallen = max(0, pages.total - total) if pages.offset else 0
-    if meta.next is None and not fallen:
-        return None
-    if meta.next is not None and "cursor" in parse_qs(urlsplit(meta.next).query):
-        return Request("GET", PATH, continuation=pages, resumable=False, link=meta.next)
-    if not count and not fallen:
-        return None
-    return _asked(replace(pages, offset=max(0, pages.offset + count - fallen), total=total))

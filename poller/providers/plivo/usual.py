@@ -5,8 +5,8 @@ from __future__ import annotations
 from msgspec import Struct
 
 from ...model import Message, Observation, Row
-from ...times import parse_rfc3339
 from ..contract import Json
+from ..kit.times import rfc3339
 from ..kit.usual import international, usual_rows
 from ..kit.values import identity, number
 from .message import CHANNELS, FINAL, NO_ERROR, STATUSES
@@ -33,13 +33,13 @@ class Usual(Struct, gc=False):
 
 def _observed(row: Row, value: Usual) -> Observation | None:
     """As the tolerant reader sees it."""
-    created, inbound = parse_rfc3339(value.message_time), value.message_direction == "inbound"
+    created, inbound = rfc3339(value.message_time), value.message_direction == "inbound"
     status = "received" if inbound else STATUSES.get(value.message_state.lower())
     channel, receiver = CHANNELS.get(value.message_type.lower()), international(value.to_number)
     unusual = value.error_message or value.error_code not in NO_ERROR or not (inbound or value.message_direction == "outbound")
     if created is None or status is None or channel is None or receiver is None or unusual:
         return None
-    times = (created, parse_rfc3339(value.message_sent_time), parse_rfc3339(value.message_updated_time))
+    times = (created, rfc3339(value.message_sent_time), rfc3339(value.message_updated_time))
     _, sent, updated = times
     message = Message(
         message_id=row.id,

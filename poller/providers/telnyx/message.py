@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import msgspec
-
-from ...model import BadRow, Message, Observation, Problem, Row
-from ...times import Time, parse_rfc3339
+from ...model import Message, Observation, Problem
+from ...times import Time
 from ..contract import Json
-from ..kit.rows import RowsReadOnce, decoded
-from ..kit.values import distinct, identity, number, phone, words
+from ..kit.rows import row_reader
+from ..kit.times import rfc3339
+from ..kit.values import distinct, number, phone, words
 
 STATUSES = {
     "delivered": "delivered", "received": "received", "dlr_unconfirmed": "sent", "dlr_timeout": "sent",
@@ -24,45 +23,12 @@ NOT_FINAL = frozenset({"queued", "sending", "sent"})
 CHANNELS = {"sms": "sms", "mms": "mms", "rcs": "rcs"}
 
 
-class Brief(msgspec.Struct):
-    """The cheap facts of a record."""
-
-    uuid: str
-    created_at: str
-
-
-_brief = msgspec.json.Decoder(Brief)
-
-
-def row_of(raw: bytes) -> Row | BadRow:
-    """A record needs a uuid (older ones: an id) and a time of creation."""
-    try:
-        found = _brief.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return _slowly(raw)
-    created = parse_rfc3339(found.created_at)
-    return Row(found.uuid, created.instant, raw) if created is not None and identity(found.uuid) else _slowly(raw)
-
-
-read_rows = RowsReadOnce(row_of)
-
-
-def _slowly(raw: bytes) -> Row | BadRow:
-    value = decoded(raw)
-    if isinstance(value, BadRow):
-        return value
-    id_ = identity(value.get("uuid")) or identity(value.get("id"))
-    if id_ is None:
-        return BadRow("missing" if value.get("uuid") in (None, "") else "wrong_type", "uuid", raw)
-    created = parse_rfc3339(value.get("created_at"))
-    if created is None:
-        return BadRow("missing" if value.get("created_at") is None else "bad_time", "created_at", raw, id_)
-    return Row(id_, created.instant, raw)
+read_rows = row_reader("uuid", ("created_at",), rfc3339, older_id_name="id")
 
 
 def observation_of(id_: str, value: Json, created: Time) -> Observation:
     """One record; null and absent are the same."""
-    times = {name: parse_rfc3339(value.get(name)) for name in ("sent_at", "completed_at", "updated_at")}
+    times = {name: rfc3339(value.get(name)) for name in ("sent_at", "completed_at", "updated_at")}
     sent, completed, updated = times["sent_at"], times["completed_at"], times["updated_at"]
     word, direction = words(value.get("status")), (words(value.get("direction")) or "").lower()
     outbound = direction == "outbound"

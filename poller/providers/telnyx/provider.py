@@ -7,33 +7,18 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-import msgspec
 from msgspec import Struct
-from msgspec.structs import replace
 
-from ...errors import BadPage
 from ...model import SECOND, BadRow, Instant, Message, Observation, Row, Stream
-from ...times import format_rfc3339, instant, parse_rfc3339
-from ..contract import (
-    ByTime,
-    Fixed,
-    Headers,
-    Listing,
-    NoOptions,
-    Page,
-    Rate,
-    Request,
-    Response,
-    Secrets,
-    SideQuery,
-    Skipped,
-    Streams,
-    Token,
-    Window,
-)
+from ...times import format_rfc3339, instant
+from .. import contract
+from ..contract import Headers, Page, Request, Response, Secrets, Skipped, Token, Window
+from ..kit import paging
 from ..kit.answers import accept
 from ..kit.auth import NoToken, bearer
-from ..kit.rows import decoded, listed
+from ..kit.members import beside
+from ..kit.rows import listed, observed
+from ..kit.times import rfc3339
 from .message import observation_of, read_rows
 from .usual import usual
 
@@ -43,40 +28,24 @@ PAGE_SIZE = 50
 PATH = "/v2/detail_records"
 
 
-class Pages(Struct, frozen=True):
-    """A sweep in hand."""
-
-    since: Instant
-    until: Instant | None
-    number: int = 1
-    total: int = 0
-    """How many rows the list had when the page before was read."""
-    reached: Instant | None = None
-    """When the oldest row so far was created."""
-
-
 class _Meta(Struct):
     total_pages: int | None = None
     total_results: int | None = None
-    page_number: int | None = None
-
-
-_meta = msgspec.json.Decoder(_Meta | None, strict=False)
 
 
 class Telnyx(NoToken, Struct, frozen=True):
     """The provider; see :class:`poller.providers.contract.Provider`."""
 
-    options: NoOptions = NoOptions()
+    options: contract.NoOptions = contract.NoOptions()
     name: ClassVar[str] = "telnyx"
     base_url: ClassVar[str | None] = "https://api.telnyx.com"
-    rate_limit: ClassVar[Rate] = (60, 60.0)
+    rate_limit: ClassVar[contract.Rate] = (60, 60.0)
     credentials: ClassVar[tuple[frozenset[str], ...]] = (frozenset({"api_key"}),)
-    streams: ClassVar[Streams] = Fixed(("messaging",))
-    listing: ClassVar[Listing] = ByTime()
-    side_queries: ClassVar[tuple[SideQuery, ...]] = ()
-    Options: ClassVar[type[Struct]] = NoOptions
-    Continuation: ClassVar[Any] = Pages
+    streams: ClassVar[contract.Streams] = contract.Fixed(("messaging",))
+    listing: ClassVar[contract.Listing] = contract.ByTime()
+    side_queries: ClassVar[tuple[contract.SideQuery, ...]] = ()
+    Options: ClassVar[type[Struct]] = contract.NoOptions
+    Continuation: ClassVar[Any] = paging.Place
     Learned: ClassVar[Any] = None
 
     def identity(self, secrets: Secrets) -> str:
@@ -89,27 +58,22 @@ class Telnyx(NoToken, Struct, frozen=True):
 
     def probe(self, stream: Stream, now: Instant) -> Request:
         """The last second."""
-        return _asked(Pages(now - SECOND, now))
+        return self.first_page(stream, Window(now - SECOND, now, now), None)
 
     def first_page(self, stream: Stream, window: Window, learned: Any) -> Request:
         """The first page of a sweep."""
-        return _asked(Pages(window.since, window.until))
+        return _request(paging.begin(stream, window, self.listing))
 
     def read_page(self, request: Request, response: Response) -> Page:
         """One page. Where the list has become shorter, rows have moved up a page: the same number is read once more."""
-        pages: Pages = request.continuation
+        place: paging.Place = request.continuation
         raws, around = listed(accept(response), ("data",))
-        rows = read_rows(raws)
-        try:
-            meta = _meta.decode(around.get("meta", b"null")) or _Meta()
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            raise BadPage("meta is not what the vendor documents") from None
-        total = meta.total_results or 0
-        oldest = min((row.created for row in rows if isinstance(row, Row)), default=pages.reached)
-        shorter = pages.number > 1 and total < pages.total
-        following = replace(pages, number=pages.number + (0 if shorter else 1), total=total, reached=oldest)
-        more = shorter or (bool(rows) and (meta.total_pages is None or pages.number < meta.total_pages))
-        return Page(rows, _asked(following) if more else None)
+        rows, meta = read_rows(raws), beside(around, "meta", _Meta) or _Meta()
+        number = paging.number_of(place, 1)
+        shorter = paging.fallen(place, meta.total_results) > 0
+        more = shorter or (bool(rows) and (meta.total_pages is None or number < meta.total_pages))
+        following = number + (not shorter) if more else None
+        return Page(rows, _asked(paging.number(paging.seen(place, rows, meta.total_results), following, self.listing)))
 
     def read_row(self, row: Row) -> Observation | BadRow | Skipped:
         """One record."""
@@ -117,13 +81,7 @@ class Telnyx(NoToken, Struct, frozen=True):
 
     def read_any(self, row: Row) -> Observation | BadRow | Skipped:
         """As :meth:`read_row`, tolerantly."""
-        value = decoded(row.raw)
-        if isinstance(value, BadRow):
-            return value
-        created = parse_rfc3339(value.get("created_at"))
-        if created is None:
-            return BadRow("bad_time", "created_at", row.raw, row.id)
-        return observation_of(row.id, value, created)
+        return observed(row, "created_at", rfc3339, observation_of)
 
     def change_stamp(self, message: Message) -> Instant | None:
         """The latest of its stamps."""
@@ -135,14 +93,18 @@ class Telnyx(NoToken, Struct, frozen=True):
         return request.continuation.reached
 
 
-def _asked(pages: Pages) -> Request:
+def _asked(place: paging.Place | None) -> Request | None:
+    return place and _request(place)
+
+
+def _request(place: paging.Place) -> Request:
     """One page: operators are part of the key, and both ends of the window are given to the microsecond."""
     query = [
         ("filter[record_type]", "messaging"),
-        ("filter[created_at][gte]", format_rfc3339(pages.since)),
-        *([("filter[created_at][lt]", format_rfc3339(pages.until))] if pages.until is not None else []),
+        ("filter[created_at][gte]", format_rfc3339(place.since)),
+        *([("filter[created_at][lt]", format_rfc3339(place.until))] if place.until is not None else []),
         ("sort", "-created_at"),
-        ("page[number]", str(pages.number)),
+        ("page[number]", str(paging.number_of(place, 1))),
         ("page[size]", str(PAGE_SIZE)),
     ]
-    return Request("GET", PATH, tuple(query), continuation=pages)
+    return paging.asked(place, Request("GET", PATH, tuple(query)))

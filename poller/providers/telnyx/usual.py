@@ -5,8 +5,8 @@ from __future__ import annotations
 from msgspec import Struct
 
 from ...model import Message, Observation, Row
-from ...times import parse_rfc3339
 from ..contract import Json
+from ..kit.times import rfc3339
 from ..kit.usual import usual_rows
 from ..kit.values import number, phone
 from .message import CHANNELS, NOT_FINAL, STATUSES
@@ -35,12 +35,12 @@ class Usual(Struct, gc=False):
 
 def _observed(row: Row, value: Usual) -> Observation | None:
     """As the tolerant reader sees it."""
-    created, word = parse_rfc3339(value.created_at), value.status.lower()
+    created, word = rfc3339(value.created_at), value.status.lower()
     status, channel, receiver = STATUSES.get(word), CHANNELS.get(value.message_type.lower()), phone(value.cld)
     outbound = value.direction == "outbound"
     if created is None or status is None or channel is None or receiver is None or not (outbound or value.direction == "inbound"):
         return None
-    times = (created, parse_rfc3339(value.sent_at), parse_rfc3339(value.completed_at), parse_rfc3339(value.updated_at))
+    times = (created, rfc3339(value.sent_at), rfc3339(value.completed_at), rfc3339(value.updated_at))
     _, sent, completed, updated = times
     message = Message(
         message_id=row.id,

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from ...model import DAY, BadRow, Instant, Message, Observation, Problem, Row
-from ...times import Time, parse_rfc2822, parse_rfc3339
+from ...times import Time
 from ..contract import Json
-from ..kit.rows import RowsReadOnce, decoded
-from ..kit.values import distinct, identity, phone, words
+from ..kit.rows import NOT_JSON, RowsReadOnce, row_from
+from ..kit.times import rfc2822, rfc3339
+from ..kit.values import distinct, phone, words
 
 STATUSES = {
     "accepted": "queued", "scheduled": "scheduled", "queued": "queued", "sending": "queued", "sent": "sent",
@@ -28,11 +31,11 @@ CHANNELS = {"whatsapp": "whatsapp", "rcs": "rcs"}
 
 
 class Brief(msgspec.Struct):
-    """The cheap facts of a row."""
+    """The cheap facts of a row, whatever they hold."""
 
-    sid: str
-    date_created: str
-    date_sent: str | None = None
+    sid: Any = None
+    date_created: Any = None
+    date_sent: Any = None
 
 
 _brief = msgspec.json.Decoder(Brief)
@@ -40,34 +43,20 @@ _brief = msgspec.json.Decoder(Brief)
 
 def time(value: object) -> Time | None:
     """RFC 2822, whose zone ``-0000`` means UTC; RFC 3339 is read too."""
-    return parse_rfc2822(value) or parse_rfc3339(value)
+    return rfc2822(value) or rfc3339(value)
 
 
 def row_of(raw: bytes) -> tuple[Row | BadRow, Instant | None]:
     """A row, and when it was sent: None where it says nothing of it."""
     try:
         found = _brief.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return _bad(raw), None
-    created, sent = time(found.date_created), time(found.date_sent)
-    if created is None or identity(found.sid) is None:
-        return _bad(raw), None
-    return Row(found.sid, created.instant, raw), sent and sent.instant
+    except NOT_JSON:
+        return BadRow("not_an_object", "", raw), None
+    sent = time(found.date_sent)
+    return row_from(raw, found.sid, [found.date_created], ("sid", "date_created"), time), sent and sent.instant
 
 
 read_rows = RowsReadOnce(row_of)
-
-
-def _bad(raw: bytes) -> BadRow:
-    """What is wrong with a row that has no id or no time of creation."""
-    value = decoded(raw)
-    if isinstance(value, BadRow):
-        return value
-    id_ = identity(value.get("sid"))
-    if id_ is None:
-        return BadRow("missing" if value.get("sid") in (None, "") else "wrong_type", "sid", raw)
-    created = value.get("date_created")
-    return BadRow("missing" if created is None else "bad_time", "date_created", raw, id_)
 
 
 def observation_of(id_: str, value: Json, created: Time) -> Observation:

@@ -13,28 +13,12 @@ from msgspec.structs import replace
 
 from ...model import HOUR, MINUTE, BadRow, Instant, Message, Observation, Row, Stream
 from ...times import instant
-from ..contract import (
-    LOOKUP,
-    ByTime,
-    Headers,
-    Listing,
-    Named,
-    NoOptions,
-    Page,
-    Rate,
-    Request,
-    Response,
-    Secrets,
-    SideQuery,
-    Skipped,
-    Streams,
-    Token,
-    View,
-    Window,
-)
+from .. import contract
+from ..contract import LOOKUP, Headers, Page, Request, Response, Secrets, SideQuery, Skipped, Token, View, Window
 from ..kit.answers import accept
 from ..kit.auth import NoToken, basic
-from ..kit.rows import decoded, single
+from ..kit.members import single
+from ..kit.rows import observed
 from . import walk
 from .message import observation_of, read_rows, time
 from .usual import usual
@@ -53,17 +37,17 @@ class Reread(Struct, frozen=True):
 class Twilio(NoToken, Struct, frozen=True):
     """The provider; see :class:`poller.providers.contract.Provider`."""
 
-    options: NoOptions = NoOptions()
+    options: contract.NoOptions = contract.NoOptions()
     name: ClassVar[str] = "twilio"
     base_url: ClassVar[str | None] = "https://api.twilio.com"
-    rate_limit: ClassVar[Rate] = (60, 60.0)
+    rate_limit: ClassVar[contract.Rate] = (60, 60.0)
     credentials: ClassVar[tuple[frozenset[str], ...]] = (
         frozenset({"account_sid", "auth_token"}),
         frozenset({"account_sid", "api_key", "api_secret"}),
     )
-    streams: ClassVar[Streams] = Named("subaccounts", default=(OWN,))
-    listing: ClassVar[Listing] = ByTime(retention=RETENTION)
-    Options: ClassVar[type[Struct]] = NoOptions
+    streams: ClassVar[contract.Streams] = contract.Named("subaccounts", default=(OWN,))
+    listing: ClassVar[contract.Listing] = contract.ByTime(retention=RETENTION)
+    Options: ClassVar[type[Struct]] = contract.NoOptions
     Continuation: ClassVar[Any] = Continuation
     Learned: ClassVar[Any] = Learned
 
@@ -100,13 +84,7 @@ class Twilio(NoToken, Struct, frozen=True):
 
     def read_any(self, row: Row) -> Observation | BadRow | Skipped:
         """As :meth:`read_row`, tolerantly."""
-        value = decoded(row.raw)
-        if isinstance(value, BadRow):
-            return value
-        created = time(value.get("date_created"))
-        if created is None:
-            return BadRow("bad_time", "date_created", row.raw, row.id)
-        return observation_of(row.id, value, created)
+        return observed(row, "date_created", time, observation_of)
 
     def change_stamp(self, message: Message) -> Instant | None:
         """``date_updated``."""

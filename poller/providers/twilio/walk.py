@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -22,7 +21,9 @@ from ...errors import BadPage, CursorIgnored
 from ...model import DAY, SECOND, BadRow, Instant, Row, Stream
 from ...times import format_rfc3339
 from ..contract import Page, Request, Response, Window
+from ..kit import paging
 from ..kit.answers import accept
+from ..kit.members import beside
 from ..kit.rows import listed
 from .message import read_rows
 
@@ -37,9 +38,6 @@ MARGIN: Instant = DAY
 
 EMPTY_MAX = 20
 """Empty pages in a row with a next link, after which the answer is called wrong."""
-
-AGAIN_MAX = 3
-"""How often a sweep begins anew because a page token is refused, as when its row was deleted."""
 
 
 class Learned(Struct, frozen=True, omit_defaults=True):
@@ -123,7 +121,7 @@ class _Listed(NamedTuple):
 def read(request: Request, response: Response) -> Page:
     """One page of a sweep. A refused token begins the sweep anew at once: rows are read again, none is left out."""
     walk: Walk = request.continuation
-    if request.link is not None and response.status in (400, 404, 410) and walk.again < AGAIN_MAX:
+    if request.link is not None and response.status in paging.EXPIRED and walk.again < paging.BEGUN_MAX:
         return Page([], _asked(request.path, replace(walk, again=walk.again + 1, empty=0)), oddities=("page_token_refused",))
     return _followed(request.path, walk, _listed(response))
 
@@ -131,14 +129,7 @@ def read(request: Request, response: Response) -> Page:
 def _listed(response: Response) -> _Listed:
     raws, around = listed(accept(response), ("messages",))
     rows, sent = zip(*read_rows(raws), strict=True) if raws else ((), ())
-    return _Listed(list(rows), list(sent), _link(bytes(around.get("next_page_uri", b"null"))))
-
-
-def _link(raw: bytes) -> str | None:
-    try:
-        return msgspec.json.decode(raw, type=str | None)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise BadPage("the next link is no text") from None
+    return _Listed(list(rows), list(sent), beside(around, "next_page_uri", str))
 
 
 def _followed(where: str, walk: Walk, page: _Listed) -> Page:
