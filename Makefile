@@ -94,9 +94,19 @@ deploy: .venv/ready  ## write anew what follows from the chart, the alerts and t
 docs: .venv/ready  ## write anew what follows from the code: schemas, references
 	@$(BIN)/python docs/generate.py
 
+build/registry/schema-registry:
+	@mkdir -p build/registry && cd build/registry && printf 'module registry\n\ngo 1.24\n\nrequire github.com/axonops/axonops-schema-registry v0.2.1\n' > go.mod
+	@cd build/registry && go build -mod=mod -o schema-registry github.com/axonops/axonops-schema-registry/cmd/schema-registry
+
+registry: .venv/ready build/registry/schema-registry  ## schemas in a real schema registry that is away, comes and goes, with kills (needs go)
+	@exec $(BIN)/python -m tests.lab.registry build/registry/schema-registry
+
 flink: .venv/ready  ## the Flink SQL example on a real Flink (about 145 MB of jars, once)
 	@$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt JPype1
 	@exec $(BIN)/python -m tests.lab.flink
+
+streams: .venv/ready  ## the Kafka Streams example over a real Kafka (about 75 MB of jars, once; needs a JDK)
+	@exec $(BIN)/python -m tests.lab.streams
 
 build/node/ready: tests/support/package.json
 	@mkdir -p build/node && cp tests/support/package.json build/node/ && cd build/node && npm install --no-audit --no-fund --no-package-lock --silent
@@ -104,6 +114,9 @@ build/node/ready: tests/support/package.json
 
 asyncapi: build/node/ready  ## schemas/asyncapi.yaml by the official parser: no error, no warning (needs node and npm)
 	@cp tests/support/asyncapi.mjs build/node/ && node build/node/asyncapi.mjs schemas/asyncapi.yaml
+
+types: .venv/ready build/node/ready  ## classes for TypeScript and Java made of the schemas, compiled, and tried on the examples (needs node, npm and a JDK)
+	@exec $(BIN)/python -m tests.lab.types build/node/node_modules/.bin build/types
 
 lock: build/supply/ready  ## the image's dependencies with their hashes, from pyproject.toml and constraints.txt
 	@build/supply/bin/uv pip compile -q --generate-hashes --universal --python-version 3.12 -c constraints.txt --extra fast pyproject.toml --no-header -o deploy/requirements.lock

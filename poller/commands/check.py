@@ -17,6 +17,7 @@ from ..kafka.client import Kafka
 from ..kafka.connect import connection_of
 from ..kafka.connection import silence_fenced_futures
 from ..kafka.port import STATE
+from ..kafka.schema_registry import register
 from ..model import MINUTE, SECOND, Instant, Stream
 from ..polling.client.credentials import Credentials
 from ..polling.client.http import Fetcher
@@ -25,6 +26,7 @@ from ..polling.client.vendor import VendorClient
 from ..polling.demand import round_s
 from ..providers.kit.answers import accept
 from ..providers.registry import provider_of
+from ..publishing.framing import frames, subjects
 from ..times import http_date
 from .arguments import ConfigPath, Flag
 from .exit_codes import ExitCode, code_of
@@ -72,6 +74,7 @@ async def check(config: Config) -> int:
     with anyio.move_on_after(ANSWER_S - 1) as scope:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_kafka, config, found)
+            tasks.start_soon(_registry, config, found)
             for account in config.accounts:
                 if account.enabled:
                     tasks.start_soon(_account, account, found)
@@ -100,6 +103,22 @@ async def _kafka(config: Config, found: list[tuple[int, str]]) -> None:
     except KafkaError as error:
         code = code_of(error)
         found.append((code, f"kafka: {error}; fix: {error.fix or 'see the broker log'}"))
+
+
+async def _registry(config: Config, found: list[tuple[int, str]]) -> None:
+    """The schema registry, where there is one; nothing is registered by asking."""
+    registry = config.kafka.schema_registry
+    if registry is None:
+        return
+    try:
+        known = await register(registry, subjects(), write=False)
+        frames(known, registry.framing)
+        found.extend(
+            (0, f"schema registry: {subject} is not registered; run registers it") for subject in subjects() if subject not in known
+        )
+        found.append((0, "schema registry: good"))
+    except KafkaError as error:
+        found.append((code_of(error), f"schema registry: {error}; fix: {error.fix}"))
 
 
 def _group_line(config: Config, group: topics.Group) -> list[tuple[int, str]]:

@@ -13,13 +13,12 @@ from ..model import Instant
 from ..providers.contract import Provider
 from ..providers.registry import provider_of
 from .file import AccountFile, Defaults
-from .forms import StartFrom
+from .forms import LOOPBACK, StartFrom
 from .provider_keys import options, streams, unknown_keys
 from .report import Errors
 from .secrets import SecretRef
 from .yaml_document import Place
 
-LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 """Hosts that plain http may go to."""
 
 

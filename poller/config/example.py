@@ -14,6 +14,7 @@ kafka:
   #   latest: sms.messages-latest.v1     # the newest full message of each key, compacted; without a name there is none
   #   state: sms.poller-state.v1
   #   requests: sms.poller-requests.v1   # what commands ask of workers
+  # schema_registry: {url: https://registry.example.com, framing: prefix}   # or header; username, password: {file: ...}, ca_file
   # partitions: 16              # of each public topic, at creation
   # shards: 16                  # of the state topic; fixed once it is created
   # replication_factor: auto    # the broker's default, never more than the live brokers

@@ -22,6 +22,7 @@ from .forms import (
     Overlap,
     ProviderName,
     Rate,
+    RegistryUrl,
     Replication,
     Secret,
     Server,
@@ -112,6 +113,37 @@ class Topics(_Model):
         return {role: name for role, name in self if name is not None}
 
 
+class SchemaRegistry(_Model):
+    """A schema registry that speaks Confluent's API. Asked at the start only; a start waits for it."""
+
+    url: RegistryUrl
+    """Where it answers."""
+    framing: Literal["prefix", "header"] = "prefix"
+    """How a record names its schema: five bytes before the value, or the header `__value_schema_id` beside plain JSON."""
+    username: str | None = None
+    """For basic authentication."""
+    password: Secret = None
+    """For basic authentication."""
+    ca_file: str | None = None
+    """Authorities that its certificate is checked against, in PEM form; default: the system's."""
+
+    @model_validator(mode="after")
+    def _complete(self) -> SchemaRegistry:
+        if (self.username is None) != (self.password is None):
+            raise wrong("a username or a password alone; expected both or none; fix: set kafka.schema_registry.username and .password")
+        return self
+
+    @property
+    def authorities(self) -> Path | None:
+        """The file of authorities."""
+        return None if self.ca_file is None else Path(self.ca_file)
+
+    def within(self, folder: Path) -> SchemaRegistry:
+        """The same; relative paths are relative to a folder."""
+        password = self.password and self.password.within(folder)
+        return self.model_copy(update={"password": password, "ca_file": self.ca_file and str(folder / self.ca_file)})
+
+
 class Kafka(_Model):
     """Kafka, its topics and the group."""
 
@@ -121,6 +153,8 @@ class Kafka(_Model):
     """How to connect."""
     topics: Topics = Topics()
     """The names of the topics."""
+    schema_registry: SchemaRegistry | None = None
+    """A registry of schemas; without it, schemas are only named."""
     partitions: Annotated[int, Field(ge=1, le=10_000)] = 16
     """Partitions of each public topic, at creation."""
     shards: Annotated[int, Field(ge=1, le=10_000)] = 16
@@ -138,7 +172,8 @@ class Kafka(_Model):
 
     def within(self, folder: Path) -> Kafka:
         """The same; relative paths of its secrets are relative to a folder."""
-        return self.model_copy(update={"security": self.security.within(folder)})
+        registry = self.schema_registry and self.schema_registry.within(folder)
+        return self.model_copy(update={"security": self.security.within(folder), "schema_registry": registry})
 
 
 class State(_Model):

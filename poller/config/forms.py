@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Struct
@@ -17,6 +18,9 @@ from ..model import Instant, addressable
 from ..providers import registry
 from .secrets import SecretRef
 from .units import duration, moment, rate
+
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+"""Hosts to which plain HTTP leads over no network."""
 
 
 class Shape(Struct, frozen=True):
@@ -179,6 +183,23 @@ def _listen(value: object) -> str:
 
 
 Listen = Annotated[str, _said(_listen), _text(r".+:\d{1,5}", "HOST:PORT")]
+
+
+def _registry_url(value: object) -> str:
+    """An HTTP URL without credentials; plain HTTP only to this host."""
+    try:
+        parts = urlsplit(value if isinstance(value, str) else "")
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        host, parts = None, urlsplit("")
+    if not host or parts.scheme not in ("http", "https") or parts.query or parts.username:
+        raise ValueError("not a URL; expected https://HOST[:PORT][/PREFIX]; fix: correct it")
+    if parts.scheme == "http" and host not in LOOPBACK:
+        raise ValueError("plain http would show the credentials to everybody; expected https; fix: write https://")
+    return str(value)
+
+
+RegistryUrl = Annotated[str, _said(_registry_url), _text(None, "https://HOST[:PORT][/PREFIX]")]
 
 
 def stream_ids(value: object) -> tuple[str, ...] | Path:

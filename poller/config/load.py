@@ -52,7 +52,7 @@ def load(path: Path | str, *, referenced: bool = False) -> Config:
     accounts = resolve_all(errors, written, defaults, path)
     for place, what in missing(document.value, path.parent) if referenced else ():
         errors.add(place, what)
-    for place, what in unusable(accounts, file and file.kafka.security, path.parent) if referenced else ():
+    for place, what in unusable(accounts, file and file.kafka, path.parent) if referenced else ():
         errors.add(place, what)
     errors.raise_any()
     assert file is not None, "a validation error names what is wrong"

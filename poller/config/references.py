@@ -17,7 +17,7 @@ from ..errors import ConfigError
 from ..providers.registry import provider_of
 from .accounts import Account
 from .certificates import tls_context
-from .file import Security
+from .file import Kafka
 from .file_watch import FileWatch, Unreadable
 from .forms import secret_at
 from .provider_keys import all_own_keys, streams_key
@@ -27,6 +27,7 @@ from .stream_names import names_in
 from .yaml_document import Place
 
 SECURITY_SECRETS = ("password", "token", "key_password")
+REGISTRY = ("kafka", "schema_registry")
 SECURITY_FILES = ("ca_file", "cert_file", "key_file")
 
 
@@ -56,7 +57,7 @@ def _of_names(file: Path) -> str | None:
     return problem if names else None
 
 
-def unusable(accounts: dict[int, Account], security: Security | None, folder: Path) -> Iterator[tuple[Place, str]]:
+def unusable(accounts: dict[int, Account], kafka: Kafka | None, folder: Path) -> Iterator[tuple[Place, str]]:
     """What is there and cannot be used, and where it is named."""
     for number, account in accounts.items():
         place: Place = ("accounts", number)
@@ -68,8 +69,10 @@ def unusable(accounts: dict[int, Account], security: Security | None, folder: Pa
                 (*place, "credentials"),
                 lambda account=account, values=values: signed(provider_of(account.provider, account.options), values, None, 0),
             )
-    if security is not None:
-        yield from _tried(("kafka", "security"), lambda: security.context(folder))
+    if kafka is not None:
+        yield from _tried(("kafka", "security"), lambda: kafka.security.context(folder))
+    if kafka is not None and (registry := kafka.schema_registry) is not None:
+        yield from _tried(REGISTRY, lambda: (tls_context(registry.within(folder).authorities), proxy_of(None, registry.url)))
 
 
 def _tried(place: Place, use: Callable[[], object]) -> Iterator[tuple[Place, str]]:
@@ -98,6 +101,7 @@ def _secrets(document: dict[str, Any]) -> Iterator[tuple[Place, Any]]:
             yield (*place, "credentials", name), written
     for name in SECURITY_SECRETS:
         yield ("kafka", "security", name), _inside(document, "kafka", "security", name)
+    yield (*REGISTRY, "password"), _inside(document, *REGISTRY, "password")
     yield ("privacy", "key"), _inside(document, "privacy", "key")
 
 
@@ -106,6 +110,7 @@ def _files(document: dict[str, Any]) -> Iterator[tuple[Place, Any]]:
         yield (*place, "ca_file"), _inside(account, "ca_file")
     for name in SECURITY_FILES:
         yield ("kafka", "security", name), _inside(document, "kafka", "security", name)
+    yield (*REGISTRY, "ca_file"), _inside(document, *REGISTRY, "ca_file")
 
 
 def _names(document: dict[str, Any]) -> Iterator[tuple[Place, Any]]:

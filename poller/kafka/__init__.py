@@ -13,6 +13,7 @@ Files::
     connect         the security settings
     topics          what the topics must be
     public_topics   the public topics, read back
+    schema_registry the schemas' numbers, asked for at the start
     translate       the client's errors as ours
     partitioner     a key's partition, an account's shard
 """

@@ -30,6 +30,9 @@ ALIVE_S = 10.0
 SHARD = "ce_pollershard"
 """The header that says which shard published a record."""
 
+FRAME_BYTES = 5
+"""What stands before a value where schemas are registered: a zero, which no JSON begins with, and the schema's number."""
+
 NOTHING_KEPT: Instant = 1 << 62
 """The edge where nobody knows what was lost: no record is young enough to be judged."""
 
@@ -249,4 +252,7 @@ async def places_of(kafka: Clients, role: str) -> list[Any]:
 def _published(role: str, record: Any) -> Published:
     headers = {name: (value or b"").decode("utf-8", "replace") for name, value in record.headers}
     key = (record.key or b"").decode("utf-8", "replace")
-    return Published(role, key, headers, record.value or b"", record.timestamp * MILLISECOND)
+    value = record.value or b""
+    if role != DEAD_LETTERS and value[:1] == b"\0":
+        value = value[FRAME_BYTES:]
+    return Published(role, key, headers, value, record.timestamp * MILLISECOND)

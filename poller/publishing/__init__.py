@@ -10,6 +10,7 @@ Files::
     privacy         what may be published
     events          a change as Kafka records
     event_schemas   what the public topics hold, described
+    framing         how a record names its registered schema
     state_records   state as Kafka records
     changes         what pages add, waiting for its transaction
     shard_state     one shard's state, with what is queued

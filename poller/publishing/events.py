@@ -6,8 +6,9 @@ become a dead letter; a transaction adds only its own three headers.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
+from types import MappingProxyType
 from typing import NamedTuple
 
 import msgspec
@@ -20,6 +21,7 @@ from ..telemetry import event_types
 from ..telemetry.event_types import dataschema
 from ..times import format_rfc3339, parse_rfc3339
 from .diff import Created, DeadLetter, MessageChange, MessageEvent, StatusChanged
+from .framing import NO_FRAME, Frame
 from .message_state import message_key
 from .privacy import Privacy
 
@@ -171,9 +173,20 @@ def own_stamp(event: MessageEvent) -> Instant | None:
 class Publisher:
     """Events to the bytes of public records. Pure: the same event gives the same bytes."""
 
-    def __init__(self, *, partitions: int, privacy: Privacy, record_bytes_max: int = RECORD_BYTES_MAX, latest: bool = False) -> None:
-        """``record_bytes_max``: what the topics take, should it be less than our own limit. ``latest``: whether they have one for latest messages."""
-        self._latest = latest
+    def __init__(
+        self,
+        *,
+        partitions: int,
+        privacy: Privacy,
+        record_bytes_max: int = RECORD_BYTES_MAX,
+        latest: bool = False,
+        frames: Mapping[str, Frame] = MappingProxyType({}),
+    ) -> None:
+        """``record_bytes_max``: what the topics take, should it be less than our own limit.
+
+        ``latest``: whether there is a topic for latest messages. ``frames``: what is put to a record of each kind, where schemas are registered.
+        """
+        self._latest, self._frames = latest, frames
         self._partitions, self._privacy, self._plain = partitions, privacy, privacy.plain
         self._bytes_max = min(record_bytes_max, RECORD_BYTES_MAX)
         self._dead_bytes_max = min(DEAD_BYTES_MAX, self._bytes_max // 2)
@@ -200,9 +213,10 @@ class Publisher:
         return Records(encoded, self._encoded("latest", partition, key, _full(last, whole, source), headers))
 
     def _encoded(self, kind: str, partition: int, key: bytes, value: bytes, headers: tuple[tuple[str, bytes], ...]) -> Encoded:
-        if len(value) + 3 * len(key) + HEADERS_BYTES > self._bytes_max:
+        frame = self._frames.get(kind, NO_FRAME)
+        if len(frame.prefix) + len(value) + 3 * len(key) + HEADERS_BYTES > self._bytes_max:
             raise Unpublishable("too_large")
-        return Encoded(kind, _TOPICS[kind], partition, key, value, headers)
+        return Encoded(kind, _TOPICS[kind], partition, key, frame.prefix + value, headers + frame.headers)
 
     def dead_letter(self, event: DeadLetter) -> Encoded:
         """A row that cannot be published as a message. Never raises, for any bytes."""

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from .. import __version__
 from ..clock import SystemClock
-from ..config.accounts import LOOPBACK
+from ..config.forms import LOOPBACK
 from ..config.load import Config
 from ..errors import ConfigError, Denied, Refused, Unavailable, WrongState
 from ..kafka import topics
@@ -21,7 +21,9 @@ from ..kafka.connect import connection_of
 from ..kafka.connection import Connection, silence_fenced_futures
 from ..kafka.partitioner import shard_of
 from ..kafka.port import STATE, Log
+from ..kafka.schema_registry import register
 from ..publishing.cache import CacheDirectory
+from ..publishing.framing import Frame, frames, subjects
 from ..publishing.restore import newest_meta
 from ..publishing.shard_state import claim
 from ..signals import ending_signals
@@ -68,6 +70,7 @@ class _Daemon:
         self._started = self._clock.now()
         self._worker: Worker | None = None
         self._problem: Trouble | None = None
+        self._frames: dict[str, Frame] = {}
         self._attempt_began = math.inf
         self._stop, self._finished = anyio.Event(), anyio.Event()
 
@@ -118,6 +121,7 @@ class _Daemon:
             name=self._link.worker,
             retention=topics.retention(found, names),
             record_bytes_max=topics.record_bytes_max(names, found),
+            frames=self._frames,
         )
         await self._worker.run(self._stop)
         if self._stop.is_set():
@@ -131,6 +135,8 @@ class _Daemon:
                 self._attempt_began = self._clock.monotonic()
                 found = await self._audit(kafka)
                 await self._whose(kafka)
+                self._attempt_began = math.inf  # Kafka has answered
+                self._frames = await self._registered()
             except (Unavailable, Denied) as error:
                 since = self._problem.since if self._problem is not None and self._problem.kind == error.kind else self._clock.now()
                 self._problem = Trouble(kind=error.kind, text=str(error), since=since, next_try_s=RETRY_S)
@@ -160,6 +166,11 @@ class _Daemon:
         for warning in plan.warnings:
             self._telemetry.topics_warning(warning)
         return found
+
+    async def _registered(self) -> dict[str, Frame]:
+        """What records say of their schemas, once the registry knows all of them; nothing without a registry."""
+        registry = self._config.kafka.schema_registry
+        return {} if registry is None else frames(await register(registry, subjects()), registry.framing)
 
     async def _whose(self, kafka: Log) -> None:
         """Look whose state this is before anything is fenced: another installation must not be disturbed.

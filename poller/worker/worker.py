@@ -6,8 +6,9 @@ what runs, so repeats and rebalances that change nothing are harmless.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import partial
+from types import MappingProxyType
 
 import anyio
 from anyio.abc import TaskGroup
@@ -27,6 +28,7 @@ from ..polling.pictures import no_state
 from ..publishing.cache import CacheDirectory
 from ..publishing.commit import Committer
 from ..publishing.events import RECORD_BYTES_MAX, Publisher
+from ..publishing.framing import Frame
 from ..publishing.privacy import Privacy
 from ..publishing.state_records import decode_state
 from ..telemetry.facts import Telemetry
@@ -66,6 +68,7 @@ class Worker:
         record_bytes_max: int = RECORD_BYTES_MAX,
         transport: Transport | None = None,
         name: str = "",
+        frames: Mapping[str, Frame] = MappingProxyType({}),
     ) -> None:
         self.name = name
         self.config, self._log, self._store, self._transport = config, log, store, transport
@@ -85,6 +88,7 @@ class Worker:
             privacy=self._privacy,
             record_bytes_max=record_bytes_max,
             latest=config.kafka.topics.latest is not None,
+            frames=frames,
         )
         self._settings = Settings(
             log=log,

@@ -23,7 +23,7 @@ LONGER_FUNCTIONS = {"judge": 51}
 TIERS = {"unit", "providers", "house", "simulation", "sockets", "kafka"}
 NO_TESTS = {"lab", "support"}
 PLACES = {
-    "httpx": {"polling/client/http.py", "polling/client/transport.py"},
+    "httpx": {"polling/client/http.py", "polling/client/transport.py", "kafka/schema_registry.py"},
     "httpx_aiohttp": {"polling/client/transport.py"},
     "aiokafka": {
         "kafka/client.py",

@@ -42,7 +42,7 @@ KILL_WITHIN_S = 60.0
 CONFIG = """\
 kafka:
   bootstrap_servers: ["{bootstrap}"]
-  topics: {{{topics}}}
+  topics: {{{topics}}}{kafka}
   session_timeout: {session}
   instance_id: {instance}
   partitions: 4
@@ -83,6 +83,8 @@ class Trial:
         self.kills, self.start_from = 0, "24h"
         self.shards, self.session, self.admin = 4, session, admin
         self.events: list[Published] = []
+        self.kafka: tuple[str, ...] = ()
+        """More lines of the configuration of Kafka."""
         self.latest: list[Published] = []
         """Latest messages, where a topic is named for them."""
 
@@ -107,6 +109,7 @@ class Trial:
                 start_from=self.start_from,
                 admin=self.admin,
                 state=self.names["state"],
+                kafka="".join(f"\n  {line}" for line in self.kafka),
                 topics=", ".join(f"{role}: {name}" for role, name in self.names.items()),
             )
         )

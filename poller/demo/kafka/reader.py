@@ -44,6 +44,7 @@ class Reader:
             if message.error() is None:
                 headers = _texts(message.headers())
                 value = message.value() or b"null"
+                value = value[5:] if value[:1] == b"\0" else value  # what names a registered schema
                 kind = headers.get("ce_type", "")
                 parsed = {} if "dead-letter" in kind else json.loads(value)
                 key = (message.key() or b"").decode()

@@ -1,0 +1,109 @@
+"""Schemas are registered before anything is published, by a registry's HTTP API; whatever it answers, the start knows what to do."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+
+import pytest
+
+from poller.config.file import SchemaRegistry
+from poller.config.secrets import SecretRef
+from poller.errors import Denied, Refused, Unavailable
+from poller.kafka import schema_registry
+from poller.kafka.schema_registry import register
+from poller.publishing.framing import frames, subjects
+from poller.telemetry.event_types import DEAD_LETTER
+from tests.support.schema_registry import Registry, serving
+
+pytestmark = pytest.mark.anyio
+SCHEMAS = subjects()
+
+
+@pytest.fixture
+def registry() -> Iterator[Registry]:
+    """One that answers."""
+    with serving() as found:
+        yield found
+
+
+def link(registry: Registry) -> SchemaRegistry:
+    """As the configuration has it."""
+    return SchemaRegistry(url=registry.url)
+
+
+async def test_each_type_is_registered_once_and_looked_up_ever_after(registry: Registry) -> None:
+    """The first start registers under FORWARD_TRANSITIVE, the next one writes nothing and gets the same."""
+    first = await register(link(registry), SCHEMAS)
+    assert set(first) == set(registry.schemas) == set(SCHEMAS)
+    assert DEAD_LETTER not in SCHEMAS
+    assert set(registry.levels.values()) == {"FORWARD_TRANSITIVE"}
+    registry.asked.clear()
+    assert await register(link(registry), SCHEMAS) == first
+    assert registry.asked == [("POST", f"/subjects/{subject}") for subject in SCHEMAS]
+
+
+async def test_an_operators_own_level_is_kept(registry: Registry) -> None:
+    """A subject that has a level keeps it."""
+    registry.levels = dict.fromkeys(SCHEMAS, "NONE")
+    await register(link(registry), SCHEMAS)
+    assert set(registry.levels.values()) == {"NONE"}
+
+
+async def test_looking_on_writes_nothing(registry: Registry) -> None:
+    """What `check --online` does: it tells what is known, and leaves the registry as it is."""
+    assert await register(link(registry), SCHEMAS, write=False) == {}
+    assert (registry.schemas, registry.levels) == ({}, {})
+
+
+@pytest.mark.parametrize("write", [True, False])
+async def test_a_schema_that_is_not_compatible_is_refused(registry: Registry, write: bool) -> None:
+    """With the subject and what the registry says; nothing is registered."""
+    held = {subject: ["another"] for subject in SCHEMAS}
+    registry.schemas, registry.compatible = dict(held), False
+    with pytest.raises(Refused, match=r"sms\.message\.created\.v1 is not compatible.*Type changed"):
+        await register(link(registry), SCHEMAS, write=write)
+    assert registry.schemas == held
+
+
+@pytest.mark.parametrize(
+    ("status", "error"), [(401, Denied), (403, Denied), (429, Unavailable), (500, Unavailable), (301, Refused), (200, Refused)]
+)
+async def test_every_trouble_has_its_error(registry: Registry, status: int, error: type[Exception]) -> None:
+    """Credentials, load, a server in trouble, and what is no registry at all."""
+    registry.status = status
+    with pytest.raises(error) as raised:
+        await register(link(registry), SCHEMAS)
+    assert type(raised.value) is error
+
+
+async def test_silence_has_an_end(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A registry that takes connections and never answers is left after a bounded time; so is one that is not there."""
+    monkeypatch.setattr(schema_registry, "ALL_S", 0.2)
+    registry.silence.clear()
+    with pytest.raises(Unavailable, match="does not answer"):
+        await register(link(registry), SCHEMAS)
+    with pytest.raises(Unavailable, match="does not answer"):
+        await register(SchemaRegistry(url="http://127.0.0.1:9"), SCHEMAS)
+
+
+async def test_the_password_comes_from_its_file_each_time(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Basic authentication, with a secret that is read when it is needed; a wrong one is said, and never shown."""
+    registry.password = "Basic " + base64.b64encode(b"poller:right").decode()
+    one = SchemaRegistry(url=registry.url, username="poller", password=SecretRef(env="REGISTRY_PASSWORD"))
+    monkeypatch.setenv("REGISTRY_PASSWORD", "wrong-one")
+    with pytest.raises(Denied) as raised:
+        await register(one, SCHEMAS)
+    assert "wrong-one" not in str(raised.value)
+    monkeypatch.setenv("REGISTRY_PASSWORD", "right")
+    assert await register(one, SCHEMAS)
+
+
+async def test_a_header_needs_guids(registry: Registry) -> None:
+    """Where a registry gives numbers only, the header is refused with its fix, and the prefix can be used."""
+    registry.guids = False
+    found = await register(link(registry), SCHEMAS)
+    assert frames(found, "prefix")["created"].prefix == b"\0" + found["sms.message.created.v1"].id.to_bytes(4, "big")
+    with pytest.raises(Refused, match="GUID") as raised:
+        frames(found, "header")
+    assert "prefix" in raised.value.fix
