@@ -81,9 +81,17 @@ def _events() -> str:
     )
 
 
+def _ambiguities() -> str:
+    sys.path.insert(0, str(Path(__file__).parent))
+    from ambiguities import page
+
+    return page()
+
+
 FILES: dict[str, Callable[[], str]] = {
     **{f"schemas/{event_type}.json": _schema(event_type) for event_type in json_schemas()},
     "schemas/asyncapi.yaml": _asyncapi,
+    "docs/ambiguities.md": _ambiguities,
     "docs/configuration.md": page,
     "docs/errors.md": _errors,
     "docs/events.md": _events,

@@ -38,7 +38,7 @@ accounts:
 - name: main
   provider: heymarket
   credentials: {secret_id: {env: HEYMARKET_ID}, secret_key: {file: /run/secrets/heymarket-key}}   # or {api_key: ...}
-  # rate_limit: 400/min         # others 60/min
+  # rate_limit: 400/min         # plivo 20/min, others 60/min
 - name: sydney
   provider: fonedynamics
   credentials: {account_sid: {env: FD_SID}, token: {file: /run/secrets/fd-token}}
@@ -48,4 +48,14 @@ accounts:
   base_url: https://api.stuut.ai
   credentials: {token: {file: /run/secrets/stuut}}
   threads: [thr_1, thr_2]       # or {file: threads.txt}, one id a line, re-read when it changes
+- name: us
+  provider: twilio              # SignalWire and others that speak its API: base_url, a path prefix included
+  credentials: {account_sid: {env: TWILIO_SID}, auth_token: {file: /run/secrets/twilio}}   # or api_key and api_secret
+  # subaccounts: [AC1, AC2]     # the account itself where it is absent
+- name: chicago
+  provider: telnyx
+  credentials: {api_key: {file: /run/secrets/telnyx}}
+- name: austin
+  provider: plivo
+  credentials: {auth_id: {env: PLIVO_ID}, auth_token: {file: /run/secrets/plivo}}
 """

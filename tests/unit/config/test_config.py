@@ -120,7 +120,7 @@ def test_missing_references_come_at_once(tmp_path: Path, monkeypatch: pytest.Mon
     (tmp_path / "p.yaml").write_text(EXAMPLE)
     with pytest.raises(ConfigError) as caught:
         config.load(tmp_path / "p.yaml", referenced=True)
-    assert len(caught.value.lines) == 5
+    assert len(caught.value.lines) == 10
     assert all("accounts[" in line and "fix:" in line for line in caught.value.lines)
 
 
