@@ -1,8 +1,8 @@
 -- Questions to a dump:
 --
---   poller tail --config poller.yaml --topic messages --from-beginning --json > messages.jsonl
---   poller tail --config poller.yaml --topic status --from-beginning --json > status.jsonl
---   duckdb < messages.sql
+--   poller tail --config poller.yaml --topic messages --once --json > messages.jsonl
+--   poller tail --config poller.yaml --topic status --once --json > status.jsonl
+--   duckdb < messages.sql                      (pip install duckdb-cli)
 --
 -- Each line is {"key": ..., "headers": {...}, "value": {...}}; `revision` says what is newer, times only when it was.
 

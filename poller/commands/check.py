@@ -10,7 +10,7 @@ from ..clock import SystemClock
 from ..config.accounts import Account
 from ..config.load import Config, load
 from ..config.stream_names import stream_names
-from ..errors import KafkaError, ProviderError, Unauthorized
+from ..errors import Denied, KafkaError, ProviderError, Refused, Unauthorized, Unavailable
 from ..kafka import topics
 from ..kafka.assignor import Rendezvous
 from ..kafka.client import Kafka
@@ -117,8 +117,10 @@ async def _registry(config: Config, found: list[tuple[int, str]]) -> None:
             (0, f"schema registry: {subject} is not registered; run registers it") for subject in subjects() if subject not in known
         )
         found.append((0, "schema registry: good"))
-    except KafkaError as error:
+    except (Unavailable, Denied) as error:
         found.append((code_of(error), f"schema registry: {error}; fix: {error.fix}"))
+    except Refused as error:
+        found.append((ExitCode.CONFIG, f"schema registry: {error}; fix: {error.fix}"))
 
 
 def _group_line(config: Config, group: topics.Group) -> list[tuple[int, str]]:

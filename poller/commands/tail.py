@@ -13,7 +13,7 @@ from ..errors import Misused
 from ..kafka.client import Kafka
 from ..kafka.connect import connection_of
 from ..kafka.connection import silence_fenced_futures
-from ..kafka.public_topics import Published, follow
+from ..kafka.public_topics import Published, follow, stored
 from ..model import Instant
 from .arguments import ConfigPath, Flag, Moment
 from .event_lines import json_of, line_of, type_of
@@ -31,6 +31,7 @@ def command(
     key: str | None = None,
     kind: Annotated[Kind | None, Parameter(name="--type")] = None,
     json: Flag = False,
+    once: Flag = False,
 ) -> int:
     """Show events as they are published, numbers masked and texts left out; --json shows them whole.
 
@@ -38,6 +39,7 @@ def command(
     Ends with 69 when Kafka cannot be reached, with 77 when Kafka refuses the credentials, with 130 on a signal.
     Example: poller tail --config poller.yaml --topic status --since 1h
     Example: poller tail --config poller.yaml --from-beginning --json | jq .value.status
+    Example: poller tail --config poller.yaml --once --json | sort
 
     Parameters
     ----------
@@ -53,12 +55,14 @@ def command(
         Only events of this type.
     json
         Whole events, one a line, with texts and numbers; for pipes.
+    once
+        Show what is there, from the beginning or --since a time, and end; for dumps.
 
     """
     if since is not None and from_beginning:
         raise Misused("--since and --from-beginning exclude each other", fix="give one of them")
     wanted = _Wanted(topic.replace("-", "_"), 0 if from_beginning else since, key, kind)
-    return complete(tail(load(config), wanted, json=json))
+    return complete(tail(load(config), wanted, json=json, once=once))
 
 
 class _Wanted:
@@ -71,10 +75,12 @@ class _Wanted:
         return (self._kind is None or type_of(event) == self._kind) and (self._key is None or event.key.startswith(self._key))
 
 
-async def tail(config: Config, wanted: _Wanted, *, json: bool) -> None:
-    """Print events on and on. Raises Unavailable, Refused, Denied."""
+async def tail(config: Config, wanted: _Wanted, *, json: bool, once: bool) -> None:
+    """Print events on and on, or ``once`` those that are there. Raises Unavailable, Refused, Denied."""
     silence_fenced_futures()
     colours = sys.stdout.isatty() and "NO_COLOR" not in os.environ
-    async for event in follow(Kafka(connection_of(config)), wanted.role, since=wanted.since):
+    kafka = Kafka(connection_of(config))
+    events = stored(kafka, wanted.role, since=wanted.since or 0) if once else follow(kafka, wanted.role, since=wanted.since)
+    async for event in events:
         if event in wanted:
             print(json_of(event) if json else line_of(event, colours=colours), flush=True)

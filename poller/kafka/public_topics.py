@@ -90,6 +90,15 @@ async def follow(kafka: Clients, role: str, *, since: Instant | None = None) -> 
                 heard = anyio.current_time()
 
 
+async def stored(kafka: Clients, role: str, *, since: Instant) -> AsyncIterator[Published]:
+    """A topic's committed records that are there now, since a time, each partition in its order. Raises Unavailable, Refused."""
+    places = await places_of(kafka, role)
+    async with kafka.consumer() as consumer:
+        starts, ends = await _offsets_at(consumer, places, since), await consumer.end_offsets(places)
+    async for _, record in _records(kafka, {place: (starts[place], ends[place]) for place in places}):
+        yield _published(role, record)
+
+
 async def events_of(kafka: Clients, role: str, key: str) -> AsyncIterator[Published]:
     """Every committed record with a key, from the one partition that has it. Raises Unavailable, Refused."""
     places = sorted(await places_of(kafka, role), key=lambda place: place.partition)

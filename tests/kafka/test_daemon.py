@@ -194,7 +194,7 @@ def test_a_port_in_use_is_a_configuration_error(installation: Installation) -> N
 
 
 def test_tail_follows_and_check_online_tells(installation: Installation) -> None:
-    """tail prints events without texts; check --online says what is wrong with an account."""
+    """tail prints events without texts, on and on, or once what is there; check --online says what is wrong with an account."""
     process = subprocess.Popen(
         [sys.executable, "-m", "poller", "tail", "--config", str(installation.config("tail")), "--from-beginning"],
         stdout=subprocess.PIPE,
@@ -206,6 +206,9 @@ def test_tail_follows_and_check_online_tells(installation: Installation) -> None
     process.wait(10)
     assert "created stuut/c/" in line
     assert hostile_http.TEXT not in line
+    dump = installation.run("tail", "--config", str(installation.config("tail")), "--once", "--json")
+    assert (dump.returncode, dump.stderr) == (0, "")
+    assert {json.loads(each)["value"]["message_id"] for each in dump.stdout.splitlines()} >= {"good-1", "good-2"}
     done = installation.run("check", "--online", "--config", str(installation.config("online")))
     assert done.returncode == 69
     assert "kafka: good" in done.stdout

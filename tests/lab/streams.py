@@ -58,7 +58,8 @@ def main(folder: Path) -> int:
     right = {key: tuple(value.get(name) for name in COMPARED) for key, value in newest(events).items()}
     with Cluster(fetch(progress=print), folder / "kafka") as kafka:
         create(kafka.bootstrap)
-        AdminClient({"bootstrap.servers": kafka.bootstrap}).create_topics([NewTopic(OUTPUT, 4, 1)])[OUTPUT].result(30)
+        admin = AdminClient({"bootstrap.servers": kafka.bootstrap})
+        admin.create_topics([NewTopic(OUTPUT, 4, 1)])[OUTPUT].result(30)
         publish(Producer({"bootstrap.servers": kafka.bootstrap, "transactional.id": "streams"}), events)
         command = ["java", "-Xmx400m", "-Djava.io.tmpdir=" + str(folder), "-cp", jars(), str(SOURCE), kafka.bootstrap, OUTPUT]
         with subprocess.Popen(command, preexec_fn=die_with_parent) as example:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from poller.commands.check import _registry
 from poller.config.file import SchemaRegistry
+from poller.config.load import load
 from poller.config.secrets import SecretRef
 from poller.errors import Denied, Refused, Unavailable
 from poller.kafka import schema_registry
@@ -107,3 +110,30 @@ async def test_a_header_needs_guids(registry: Registry) -> None:
     with pytest.raises(Refused, match="GUID") as raised:
         frames(found, "header")
     assert "prefix" in raised.value.fix
+
+
+CONFIG = """\
+kafka:
+  bootstrap_servers: ["127.0.0.1:9"]
+  schema_registry: {{url: "{url}"}}
+accounts:
+- {{name: a, provider: stuut, base_url: "http://127.0.0.1:9", credentials: {{token: {{env: HOME}}}}, threads: [t]}}
+"""
+
+
+async def test_check_online_says_what_run_would_meet(registry: Registry, tmp_path: Path) -> None:
+    """What would be registered, what is good, and what would end or delay the start, with the exit code of each; and writes nothing."""
+    (tmp_path / "poller.yaml").write_text(CONFIG.format(url=registry.url))
+    config, told = load(tmp_path / "poller.yaml"), list[tuple[int, str]]()
+    await _registry(config, told)
+    assert told == [
+        *((0, f"schema registry: {each} is not registered; run registers it") for each in SCHEMAS),
+        (0, "schema registry: good"),
+    ]
+    assert registry.schemas == {}
+    for status, code in ((503, 69), (401, 77), (301, 78)):
+        registry.status = status
+        told.clear()
+        await _registry(config, told)
+        assert [each for each, _ in told] == [code], told
+        assert all("; fix: " in line for _, line in told)
