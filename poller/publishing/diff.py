@@ -44,6 +44,8 @@ class StatusChanged(Struct, frozen=True):
     message: Message
     revision: int
     previous_status: str | None = None
+    stamp_moved: bool = True
+    """Whether the provider's stamp of change moved with the status; if not, it says nothing of when the status came about."""
 
 
 class Updated(Struct, frozen=True):
@@ -181,7 +183,9 @@ def _again(old: MessageState, copy: Copy, context: PageContext, prints: Fingerpr
         changed += ["provider_status"] * (message.provider_status != old.raw_status) + ["final"] * (message.final != old.final)
     events: list[MessageEvent] = []
     if moved:
-        events.append(StatusChanged(context.stream, context.observed, message, old.revision + 1, old.status))
+        events.append(
+            StatusChanged(context.stream, context.observed, message, old.revision + 1, old.status, copy.observation.stamp != old.stamp)
+        )
     if changed:
         revision = old.revision + 1 + len(events)
         events.append(Updated(context.stream, context.observed, message, revision, tuple(sorted(changed))))

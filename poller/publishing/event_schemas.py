@@ -51,7 +51,7 @@ FIELDS: dict[str, tuple[dict[str, Any], str]] = {
     "delivered_at": (_TIME, f"When the carrier reported delivery. {_CLOCKS}"),
     "received_at": (_TIME, f"When an inbound message came in. {_CLOCKS}"),
     "scheduled_at": (_TIME, f"When it is or was to be sent, where it was scheduled. {_CLOCKS}"),
-    "occurred_at": (_TIME, f"When the status came about: its own stamp, else updated_at; absent where the provider does not say. {_CLOCKS}"),
+    "occurred_at": (_TIME, f"When the status came about: its own stamp, else updated_at where that moved with the status; absent where the provider does not say. {_CLOCKS}"),
     "observed_at": (_TIME, "When poller read it: poller's clock, not the provider's."),
     "error": (
         {"type": "object", "properties": {"code": _TEXT, "message": _TEXT}},

@@ -155,12 +155,17 @@ def in_transaction(events: list[Encoded], latest: Iterable[Encoded] = (), *, sha
 
 
 def occurred(event: MessageEvent) -> str | None:
-    """``ce_time``: created_at for created; else the status's own stamp, else updated_at; None where the provider does not say."""
+    """``ce_time``: created_at for created; else the status's own stamp, else updated_at; None where the provider does not say.
+
+    An updated_at that did not move with the status is that of something before it.
+    """
     message = event.message
     if isinstance(event, Created):
         return message.created_at
-    own = _OWN_STAMP.get(message.status) if isinstance(event, StatusChanged) else None
-    return (own and getattr(message, own)) or message.updated_at
+    if not isinstance(event, StatusChanged):
+        return message.updated_at
+    own = _OWN_STAMP.get(message.status)
+    return (own and getattr(message, own)) or (message.updated_at if event.stamp_moved else None)
 
 
 def own_stamp(event: MessageEvent) -> Instant | None:

@@ -37,7 +37,13 @@ OBSERVED = st.integers(0, 1 << 53)
 EVENTS = (
     st.builds(Created, stream=STREAMS, observed=OBSERVED, message=MESSAGES)
     | st.builds(
-        StatusChanged, stream=STREAMS, observed=OBSERVED, message=MESSAGES, revision=st.integers(1, 99), previous_status=st.none() | TEXT
+        StatusChanged,
+        stream=STREAMS,
+        observed=OBSERVED,
+        message=MESSAGES,
+        revision=st.integers(1, 99),
+        previous_status=st.none() | TEXT,
+        stamp_moved=st.booleans(),
     )
     | st.builds(Updated, stream=STREAMS, observed=OBSERVED, message=MESSAGES, revision=st.integers(2, 99), changed=st.just(("text", "to")))
 )
@@ -52,7 +58,7 @@ def by_the_book(event: MessageEvent) -> bytes:
     observed = {"observed_at": format_rfc3339(event.observed)}
     if isinstance(event, StatusChanged):
         own = {"sent": message.sent_at, "delivered": message.delivered_at, "received": message.received_at}.get(message.status)
-        told |= {"occurred_at": own or message.updated_at}
+        told |= {"occurred_at": own or (message.updated_at if event.stamp_moved else None)}
         value = envelope | {"message_id": message.message_id, "revision": event.revision, "direction": message.direction}
         value |= {"status": message.status} | observed
         value |= {"conversation_id": message.conversation_id, "previous_status": event.previous_status}

@@ -18,7 +18,7 @@ from poller.publishing.diff import Created, DeadLetter, StatusChanged
 from poller.publishing.events import RECORD_BYTES_MAX, Publisher, Unpublishable, in_transaction
 from poller.publishing.privacy import Privacy
 from poller.times import format_rfc3339
-from tests.support.rows import change
+from tests.support.rows import change, compared, observation, scope
 from tests.support.sample_event import MESSAGE, OBSERVED, STREAM, created, published
 
 
@@ -60,6 +60,17 @@ def test_a_status_event_says_when_it_happened() -> None:
     assert "ce_time" not in headers
     assert isinstance(value, dict)
     assert "occurred_at" not in value
+
+
+@pytest.mark.parametrize(("stamp", "said"), [(0, None), (5, "2026-09-21T14:13:22Z")])
+def test_a_stamp_that_did_not_move_with_the_status_says_nothing_of_when_it_came(stamp: int, said: str | None) -> None:
+    """A message that is read: its updated_at is the time only where it is another one than that of the status before."""
+    before = observation(status="sent", updated_at="2026-09-21T14:13:20Z")
+    after = observation(status="read", stamp=stamp, updated_at=said or "2026-09-21T14:13:20Z")
+    known = compared({}, [before], scope()).states
+    [event] = compared(known, [after], scope(1)).events
+    assert isinstance(event, StatusChanged)
+    assert events.occurred(event) == said
 
 
 def test_a_dead_letter_carries_the_rows_bytes_and_why() -> None:
