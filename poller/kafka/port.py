@@ -24,7 +24,7 @@ PUBLIC = (*EVENTS, LATEST)
 """The topics for consumers. That of latest messages is compacted, and only there where the configuration names it."""
 
 
-class Record(NamedTuple):
+class Record(Struct, frozen=True, gc=False):
     """One record to be written. ``value`` None is a tombstone (state topic only)."""
 
     topic: str

@@ -24,6 +24,9 @@ from .settings import AccountSettings
 from .side_queries import FRUITLESS_MAX, OFF_S
 from .streams import StreamPoll
 
+HINT_PERIODS_MAX = 8
+"""Intervals that a hint waits on a stream that has been quiet for long: two minutes of the usual fifteen seconds."""
+
 RESTS_FAILURES_MAX = 3
 """Failures in a row after which the rest of an edge sweep is left to the live sweep."""
 
@@ -65,7 +68,7 @@ class Planner:
             due[Edge()] = now
         if backfill.running(cursor):
             due[Backfill()] = now
-        due |= {job: now + self._side_period_s(job) for job in self._pages.side_queries.declared}
+        due |= {job: now + self._side_period_s(poll, job) for job in self._pages.side_queries.declared}
         plans = {job: Plan(at, jobs.rank(job, poll.rungs, cursor, long=held is not None)) for job, at in due.items()}
         trouble = self._backoffs.of(stream_id)
         self._tuner.demand.forget(stream_id)
@@ -81,7 +84,7 @@ class Planner:
         """Whether a job that is due has anything to ask; a side query that has not is looked at again after its period, and costs no request."""
         now = self._clock.monotonic()
         if isinstance(job, SideQuery) and self._pages.side_queries.begin(poll, job) is None:
-            self._plan(poll, job, now + self._side_period_s(job))
+            self._plan(poll, job, now + self._side_period_s(poll, job))
             return False
         if job == poll.live and self._begins_with_the_newest(poll):
             self._plan(poll, Edge(), now + self._settings.interval_s)
@@ -100,6 +103,8 @@ class Planner:
         run.took_s += max(self._client.spacing_s, took_s)
         if isinstance(job, SideQuery):
             return self._side_query(poll, job, ended=ended)
+        if run.events:
+            self._hurry_hints(poll)
         self._backoffs.over(poll.stream.id)
         self._facts.well(poll.stream.id)
         progress.failures = 0
@@ -171,7 +176,7 @@ class Planner:
         if ended:
             run, progress.run, progress.failures = progress.under_way(now), None, 0
             lookup = poll.lookups is not None and job.name == LOOKUP
-            due = due if lookup else max(due, run.began + self._side_period_s(job))
+            due = due if lookup else max(due, run.began + self._side_period_s(poll, job))
         if progress.fruitless >= FRUITLESS_MAX:
             due = now + OFF_S
         self._plan(poll, job, due)
@@ -236,7 +241,7 @@ class Planner:
         """A side query or a backfill failed: the stream goes on."""
         progress = poll.of(job)
         if isinstance(job, SideQuery):
-            wait = progress.failed_alone(self._side_period_s(job), well=not poll.live_failures)
+            wait = progress.failed_alone(self._side_period_s(poll, job), well=not poll.live_failures)
             wait = OFF_S if progress.fruitless >= FRUITLESS_MAX else wait
         else:
             wait = progress.failed_beside()
@@ -259,8 +264,22 @@ class Planner:
         long = poll.long(self._clock.monotonic(), self._settings.interval_s) and self._client.by_time
         return jobs.rank(job, poll.rungs, self._shard_state.cursor(poll.stream.id), long=long)
 
-    def _side_period_s(self, job: SideQuery) -> float:
-        return self._pages.side_queries.period_s(job)
+    def _side_period_s(self, poll: StreamPoll, job: SideQuery) -> float:
+        """Seconds from one run of a side query to the next: a hint on a quiet stream waits longer, until something changes again."""
+        side_queries, cursor = self._pages.side_queries, self._shard_state.cursor(poll.stream.id)
+        period_s = side_queries.period_s(job)
+        if not side_queries.hints(job) or poll.of(job).events or cursor is None:
+            return period_s
+        quiet_s = (self._client.now_earliest() - cursor.changed) / SECOND
+        return min(max(period_s, quiet_s / self._settings.quietness), HINT_PERIODS_MAX * period_s)
+
+    def _hurry_hints(self, poll: StreamPoll) -> None:
+        """The stream is quiet no more: its hints are asked for at every interval again, but for those that fail."""
+        soon = self._clock.monotonic() + self._settings.interval_s
+        for job in filter(self._pages.side_queries.hints, self._pages.side_queries.declared):
+            progress = poll.of(job)
+            if not (progress.failures or progress.tries or progress.fruitless >= FRUITLESS_MAX):
+                self.schedule.hurry(poll.stream.id, job, soon, Rank.SIDE)
 
     def _period_s(self, poll: StreamPoll, rung: int) -> float:
         """Seconds between two sweeps; a provider without filters is spaced by the age of its last change."""

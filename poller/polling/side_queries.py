@@ -40,6 +40,10 @@ class SideQueries:
         """Seconds from one run to the next."""
         return (self.declared[job].period or self._settings.interval) / SECOND
 
+    def hints(self, job: SideQuery) -> bool:
+        """Whether it looks at every interval for what is new; look-ups have times of their own."""
+        return not self.declared[job].period and job.name != LOOKUP
+
     def lookups(self, stream: Stream) -> Lookups | None:
         """Where single messages can be asked for: those of a stream that are not final, as the state has them."""
         if SideQuery(LOOKUP) not in self.declared:
@@ -65,6 +69,7 @@ class SideQueries:
             remembered=recalled(declared.Learned, self._shard_state.learned(poll.stream.id, job.name)),
             learned=recalled(self._client.provider.Learned, cursor.learned),
             events=progress.events,
+            quiet=max(0, now - cursor.changed),
             message_id=poll.lookups.due(now) if job.name == LOOKUP and poll.lookups is not None else None,
         )
         progress.request = declared.begin(poll.stream, view)

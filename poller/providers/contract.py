@@ -185,6 +185,8 @@ class View(Struct, frozen=True):
     """How many events its last run gave."""
     message_id: str | None = None
     """Which message a look-up is due for."""
+    quiet: Instant = 0
+    """How long ago the sweeps of the stream found the last change."""
 
 
 class SideQuery(Struct, frozen=True):
@@ -202,7 +204,7 @@ class SideQuery(Struct, frozen=True):
     read: Callable[[Request, Response], Page]
     """Reads one answer of a run; raises as :meth:`Provider.read_page`. ``Page.learned`` is its own ``Learned``."""
     period: Instant = 0
-    """Microseconds from one run to the next; 0 = the account's interval."""
+    """Microseconds from one run to the next; 0 = a hint: at every interval of the account, more seldom while the stream is quiet."""
     Learned: Any = None
     """The Struct type that it remembers between two runs; None = it remembers nothing."""
 

@@ -9,7 +9,7 @@ can set it back, and a hand-over, a restart and a reshard keep it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 from msgspec import Struct
 
@@ -74,7 +74,7 @@ MessageEvent = Created | StatusChanged | Updated
 Event = MessageEvent | DeadLetter
 
 
-class Copy(NamedTuple):
+class Copy(Struct, frozen=True, gc=False):
     """One listed copy of a message, with what the comparison needs of it."""
 
     observation: Observation
@@ -82,9 +82,16 @@ class Copy(NamedTuple):
     """The key of the message's public records."""
     present: int
     prints: bytes
+    rank: int = 0
+    """Of its status."""
+
+    @property
+    def version(self) -> tuple[int, int, int, bytes]:
+        """What orders the copies of one page."""
+        return self.observation.stamp, self.rank, self.present, self.prints
 
 
-class MessageChange(NamedTuple):
+class MessageChange(Struct, frozen=True, gc=False):
     """What one copy adds: events in their order, and what is remembered of the message from then on."""
 
     digest: bytes
@@ -133,22 +140,21 @@ def newest_copies(
 
     With the observations that cannot be compared, because what they hold cannot be written down.
     """
-    best: dict[bytes, tuple[tuple[int, int, bytes], Copy]] = {}
+    best: dict[bytes, Copy] = {}
     unreadable: list[Observation] = []
     for observation in observations:
         message = observation.message
         try:
             key = message_key(account_key, message.message_id)
-            present, marks = prints(message)
-            rank = (observation.stamp, STATUS_RANK[message.status], present.to_bytes(2, "big") + marks)
+            copy = Copy(observation, key, *prints(message), STATUS_RANK[message.status])
         except Exception:
             unreadable.append(observation)
             continue
         under = digest(key)
         held = best.get(under)
-        if held is None or rank > held[0]:
-            best[under] = rank, Copy(observation, key, present, marks)
-    return {under: copy for under, (_, copy) in best.items()}, unreadable
+        if held is None or copy.version > held.version:
+            best[under] = copy
+    return best, unreadable
 
 
 def diff(known: Mapping[bytes, MessageState], copies: Mapping[bytes, Copy], context: PageContext, prints: Fingerprints) -> Difference:

@@ -116,7 +116,7 @@ class Unpublishable(Exception):
         self.reason = reason
 
 
-class Encoded(NamedTuple):
+class Encoded(Struct, frozen=True, gc=False):
     """One event, or a latest message, as bytes: a public record without the headers of its transaction."""
 
     kind: str

@@ -38,8 +38,16 @@ def _as_it_is(value: Any) -> Any:
 def _unordered(value: Any) -> Any:
     """Lists sorted, at any depth: what a vendor lists in another order is the same."""
     if isinstance(value, dict):
-        return {name: _unordered(leaf) for name, leaf in value.items()}
-    return sorted(map(_unordered, value), key=_encode) if isinstance(value, list) else value
+        return value if _NESTED.isdisjoint(map(type, value.values())) else {name: _unordered(leaf) for name, leaf in value.items()}
+    return sorted(map(_unordered, value), key=_encode) if isinstance(value, list) and not _single(value) else value
+
+
+_NESTED = frozenset({dict, list})
+
+
+def _single(value: list[Any]) -> bool:
+    """Whether a list has no order to speak of."""
+    return len(value) < 2 and _NESTED.isdisjoint(map(type, value))
 
 
 def _unsigned(media: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -18,7 +18,7 @@ from typing import Protocol
 
 import msgspec
 
-from ...model import HOUR, Instant, Row
+from ...model import HOUR, MINUTE, Instant, Row
 from ...times import format_rfc3339
 from ..contract import Json, Page, Request, Response, View, Window
 from ..kit import suspects as looks
@@ -33,6 +33,13 @@ TRIES_MAX = 5
 IDS_MAX = 100_000
 LOWER_PAGES_MAX = 20
 NEVER: Instant = 1 << 62
+
+QUIET: Instant = HOUR
+"""A stream on which nothing changed for so long is quiet."""
+
+QUIET_MINUTES = 8
+"""The counts around what was walked are asked for in each minute; of a quiet stream in one of so many."""
+
 REASON = "counted_not_listed"
 
 
@@ -59,6 +66,8 @@ def begin(view: View) -> Request | None:
     if span is None and not memo["blocks"]:
         return None
     step: Json = {"kind": "audit", "now": view.now, "memo": memo, "got": []}
+    if span is None and view.quiet > QUIET and view.now // MINUTE % QUIET_MINUTES:
+        return None
     if span is not None:
         return _count({**step, "span": span, "ask": [span[1], span[0]], "phase": "before"})
     return _count({**step, "ask": [memo["blocks"][-1][1], memo["blocks"][0][0]], "phase": "watch"})

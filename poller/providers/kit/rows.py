@@ -226,13 +226,11 @@ def row_reader(
 
     def row_of(raw: bytes) -> Row | BadRow:
         try:
-            found: Any = decode(raw)
+            found = msgspec.structs.astuple(decode(raw))
         except NOT_JSON:
             return BadRow("not_an_object", "", raw)
-        id_ = found.older if older_id_name and found.id in no_id else found.id
-        return row_from(
-            raw, id_, [getattr(found, f"created{n}") for n in range(len(created_names))], (id_name, created_names[0]), time, no_id
-        )
+        id_ = found[1] if older_id_name and found[0] in no_id else found[0]
+        return row_from(raw, id_, list(found[len(ids) :]), (id_name, created_names[0]), time, no_id)
 
     return RowsReadOnce(row_of)
 
@@ -249,10 +247,11 @@ def row_from(
     known = identity(id_)
     if known is None or id_ in no_id:
         return BadRow("missing" if id_ in no_id else "wrong_type", names[0], raw)
-    found = next((stamp for value in created if (stamp := time(value)) is not None), None)
-    if found is None:
-        return BadRow("missing" if all(value is None for value in created) else "bad_time", names[1], raw, known)
-    return Row(known, found.instant, raw)
+    for value in created:
+        found = time(value)
+        if found is not None:
+            return Row(known, found.instant, raw)
+    return BadRow("missing" if all(value is None for value in created) else "bad_time", names[1], raw, known)
 
 
 def observed(
