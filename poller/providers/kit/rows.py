@@ -56,7 +56,10 @@ def read_once(read: Callable[[bytes], T]) -> Callable[[bytes], T]:
 
 
 class RowsReadOnce(Generic[T]):
-    """A reader of rows that depends on their bytes alone: a row that is listed again, byte for byte, is not read again, but looked up."""
+    """A reader of rows that depends on their bytes alone: a row that is listed again, byte for byte, is not read again, but looked up.
+
+    Long answers are read by threads of their own; which of them keeps a row does not matter.
+    """
 
     def __init__(self, read: Callable[[bytes], T]) -> None:
         self._read = read

@@ -115,13 +115,13 @@ class Bench:
             return found
 
     def product(self, page: int, *, interval: str, overlap: str, before: int = 0) -> Product:
-        """poller beside a provider that lists ``before`` messages from the start."""
+        """poller beside a provider that lists ``before`` old messages from the start."""
         self._number += 1
         folder = self._folder / f"product-{self._number}"
         folder.mkdir()
         provider = Child("tests.lab.bench.provider", str(page))
         if before:
-            provider.ask(f"reveal {before}")
+            provider.ask(f"past {before}")
         return Product(folder, self._kafka.bootstrap, provider, f"bench{self._number}", interval=interval, overlap=overlap)
 
 
@@ -154,9 +154,12 @@ def steady(bench: Bench) -> dict[str, float]:
 
 
 def idle(bench: Bench) -> tuple[float, float, float]:
-    """Requests an interval of a quiet stream, CPU microseconds of each, and of a bare call."""
+    """Requests an interval of a quiet stream, CPU microseconds of each, and of a bare call.
+
+    Nothing happened for longer than the overlap, and for so many intervals that hints are asked for as seldom as they ever are.
+    """
     with bench.product(100, interval="200ms", overlap="1m", before=50) as poller:
-        quiet = poller.over_time(20.0, flow=0.0, warm_s=10.0)
+        quiet = poller.over_time(20.0, flow=0.0, warm_s=50.0)
     bare = bench.peer("bare", 100, [("reveal 50", "walk 50 500")])["walk0"]
     return quiet.requests / (20.0 / 0.2), quiet.cpu / max(1, quiet.requests) * 1e6, bare.cpu / bare.requests * 1e6
 

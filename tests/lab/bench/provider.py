@@ -1,7 +1,8 @@
 """A quick Heymarket stand-in for measurements: invented messages, newest first, paged by the documented cursor.
 
 Runs as a process of its own (``python -m tests.lab.bench.provider CAP``), prints its port, and ends when its standard
-input is closed. Each line there is a command: ``reveal N`` lists N messages that are as old as need be, one every 10 ms;
+input is closed. Each line there is a command: ``reveal N`` lists N messages that are as old as need be, one every 10 ms; ``past N`` N that are
+an hour old and more;
 ``flow R`` adds R messages a second from now on; ``restless 0|1``: whether an unknown field of one row in each page
 changes with every answer, so that no page is the one before byte for byte. It compares instants, not texts.
 """
@@ -16,6 +17,7 @@ from bisect import bisect_left
 from datetime import UTC, datetime, timedelta
 
 STEP = timedelta(milliseconds=10)
+PAST = timedelta(hours=1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -57,8 +59,8 @@ class Provider:
     def command(self, line: str) -> None:
         """One line of standard input."""
         name, _, value = line.partition(" ")
-        if name == "reveal":
-            newest = datetime.now(UTC) - timedelta(seconds=5)
+        if name in ("reveal", "past"):
+            newest = datetime.now(UTC) - (PAST if name == "past" else timedelta(seconds=5))
             for number in range(int(value)):
                 self._add(newest - STEP * (int(value) - number))
         elif name == "flow":

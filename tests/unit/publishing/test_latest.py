@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from poller.clock import SystemClock
 from poller.coverage.cursor import Cursor
@@ -59,7 +60,7 @@ def test_a_latest_message_is_the_whole_message_at_its_newest_revision(revisions:
 def test_without_a_topic_or_an_event_there_is_none() -> None:
     """It is made only where it is asked for, and only with an event."""
     assert publisher(latest=False).records(change(*of(LISTED, 1))).latest is None
-    assert publisher().records(change(*of(LISTED, 1))._replace(events=())).latest is None
+    assert publisher().records(replace(change(*of(LISTED, 1)), events=())).latest is None
 
 
 @pytest.mark.parametrize("mode", ["mask", "hash", "drop"])
