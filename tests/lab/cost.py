@@ -23,8 +23,8 @@ from poller.demo.simulator.world import World
 from poller.model import SECOND, BadRow, Instant, Row
 from poller.polling import account as polling
 from poller.providers.contract import Page, Request, Response
-from poller.providers.heymarket import recount as heymarket_audit
-from poller.providers.heymarket import walk as heymarket_walk
+from poller.providers.heymarket import recount, walk
+from poller.providers.heymarket.asking import Walk
 from poller.telemetry.account_facts import AccountFacts, SweepFacts
 from poller.telemetry.facts import Telemetry
 from tests.support.fake_kafka import FakeCluster
@@ -192,7 +192,7 @@ def measured(provider: str, rate: float, depth: int, periods: int, stuck: int, o
     story.tally = dict.fromkeys(("requests", "rows", "hint rows"), 0)
     story.inside, story.sweeps = {}, {}
     rungs = rungs_of(OVERLAP_S, depth)
-    answer, read, audit = story.providers.answer, heymarket_walk.read, heymarket_audit.read
+    answer, read, audit = story.providers.answer, walk.read, recount.read
     auditing = False
 
     def counted(method, target, headers, body, now):
@@ -204,15 +204,15 @@ def measured(provider: str, rate: float, depth: int, periods: int, stuck: int, o
         story.tally["hint rows"] += rows * (b"updated_at" in body)
         return found
 
-    def inside(request: Request, rows: list[Row | BadRow], now: Instant | None = None) -> Page:
-        if request.continuation["kind"] == "walk" and not auditing:
-            since = request.continuation["since"]
-            name = ladder.name([rung for rung in rungs if rung.reach <= request.continuation["now"] - since][-1])
+    def inside(at: Walk, rows: list[Row | BadRow], now: Instant | None = None) -> Page:
+        if not auditing:
+            since = at.since
+            name = ladder.name([rung for rung in rungs if rung.reach <= at.now - since][-1])
             within = sum(isinstance(row, Row) and row.created >= since for row in rows)
             story.inside[name] = story.inside.get(name, 0) + within
-        return read(request, rows, now)
+        return read(at, rows, now)
 
-    def audited(reader: heymarket_audit.Reader, request: Request, response: Response) -> Page:
+    def audited(reader: recount.Reader, request: Request, response: Response) -> Page:
         nonlocal auditing
         auditing = True
         try:
@@ -220,8 +220,8 @@ def measured(provider: str, rate: float, depth: int, periods: int, stuck: int, o
         finally:
             auditing = False
 
-    heymarket_audit.read = audited
-    story.providers.answer, heymarket_walk.read = counted, inside  # type: ignore[method-assign]
+    recount.read = audited
+    story.providers.answer, walk.read = counted, inside  # type: ignore[method-assign]
     story.play(story.measure)  # type: ignore[arg-type]
     spent = {name: story.tally[name] - story.before[name] for name in story.tally}
     hours, messages, reads = seconds / 3600, rate * seconds, story.a_second("rows") / rate

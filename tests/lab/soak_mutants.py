@@ -21,8 +21,8 @@ from poller.polling.planning import Planner
 from poller.polling.schedule import Schedule
 from poller.polling.sweep import Sweeps
 from poller.providers.contract import Page, Request
-from poller.providers.heymarket import page_order as heymarket_page
-from poller.providers.heymarket import walk as heymarket_walk
+from poller.providers.heymarket import page_order, walk
+from poller.providers.heymarket.asking import Walk
 from poller.providers.heymarket.provider import Heymarket
 from poller.publishing import diff
 from poller.publishing.changes import Bound
@@ -45,7 +45,7 @@ def first_known_id() -> None:
 
 def tie_group_skipped() -> None:
     """The next cursor is the last date itself, so the rest of its group is never listed."""
-    heymarket_page._cursor = lambda good, keep, unit: min(row.created for row in good[-keep:])
+    page_order._cursor = lambda good, keep, unit: min(row.created for row in good[-keep:])
 
 
 def from_now() -> None:
@@ -119,13 +119,13 @@ def floor_not_raised() -> None:
 
 def short_page_is_last() -> None:
     """A page that is shorter than was asked for ends the walk."""
-    read = heymarket_walk.read
+    read = walk.read
 
-    def ends(request: Request, rows: list[Row | BadRow], now: Instant | None = None) -> Page:
-        page = read(request, rows, now)
-        return replace(page, next=None) if len(rows) < request.continuation.get("length", 0) else page
+    def ends(at: Walk, rows: list[Row | BadRow], now: Instant | None = None) -> Page:
+        page = read(at, rows, now)
+        return replace(page, next=None) if len(rows) < at.length else page
 
-    heymarket_walk.read = ends
+    walk.read = ends
 
 
 def older_adopted() -> None:

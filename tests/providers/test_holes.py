@@ -18,7 +18,7 @@ from poller.model import DAY, HOUR, MINUTE, Stream
 from poller.providers.contract import View
 from poller.providers.fonedynamics.provider import FoneDynamics
 from poller.providers.fonedynamics.slices import Learned
-from poller.providers.heymarket import recount as heymarket_audit
+from poller.providers.heymarket import recount
 from poller.providers.kit import suspects as looks
 from poller.times import parse_rfc3339
 from tests.lab import holes
@@ -80,8 +80,8 @@ def test_old_dated_rows_between_the_bounds_are_not_taken_for_a_group_below() -> 
     """Lists may go by another stamp than the date they print: only a group that the lower walk shows excuses what it does not list."""
     bound, group = 100, {f"g{n}": 50 for n in range(10)}
     inside = {"a": 120, "b": 130}
-    assert heymarket_audit._between({**inside, "import": 70}, {"c": 70, "d": 60}, bound) == 3
-    assert heymarket_audit._between({**inside, "of the group": 50}, group, bound) == 2
+    assert recount._between({**inside, "import": 70}, {"c": 70, "d": 60}, bound) == 3
+    assert recount._between({**inside, "of the group": 50}, group, bound) == 2
 
 
 def test_ordinary_misbehaviour_raises_nothing() -> None:
@@ -120,7 +120,7 @@ def test_a_hole_that_is_met_before_any_count_agreed_waits_for_one() -> None:
         nonlocal memo
         got = [counted, 0]
         step = {"memo": memo, "span": span, "now": 10 * DAY, "got": got, "before": got, "upper": {"a": span[0]}, "lower": {}}
-        memo = heymarket_audit._verdict(step).learned or {}
+        memo = recount._verdict(step).learned or {}
 
     hole, other = [0, HOUR], [HOUR, 2 * HOUR]
     for _ in range(10):

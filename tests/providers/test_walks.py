@@ -18,12 +18,12 @@ from poller.demo.simulator.vendors.answers import Answer
 from poller.demo.simulator.world import World
 from poller.errors import ProviderError, Unreachable
 from poller.model import SECOND, Gap, Instant, Row, Stream
-from poller.providers.contract import Page, Request, Response, Window
+from poller.providers.contract import Page, Request, Response, Window, recalled
+from poller.providers.fonedynamics import slices
 from poller.providers.fonedynamics.provider import FoneDynamics
-from poller.providers.fonedynamics.slices import Learned
-from poller.providers.heymarket import crowd
-from poller.providers.heymarket import walk as heymarket_walk
-from poller.providers.heymarket.asking import PATH
+from poller.providers.heymarket import crowd, walk
+from poller.providers.heymarket.asking import PATH, Learned, Walk
+from poller.providers.heymarket.crowd import Count, Crowd
 from poller.providers.heymarket.provider import Heymarket
 from poller.providers.registry import BUILT_IN, provider_of
 from poller.providers.stuut.provider import Stuut
@@ -84,7 +84,7 @@ class Inclusive(Team):
 
 def walked(team: Team, since: Instant) -> tuple[set[int], list[Gap]]:
     """A walk to its end: the ids that were listed, and what was flagged."""
-    provider, request = Heymarket(), heymarket_walk.begin(Window(since, None, NOW), {})
+    provider, request = Heymarket(), walk.begin(Window(since, None, NOW), Learned())
     found, gaps = set[int](), list[Gap]()
     while request is not None:
         assert team.requests < REQUESTS_MAX
@@ -300,7 +300,7 @@ def test_a_cap_that_shrinks_is_noticed() -> None:
     """Fone Dynamics: an answer as long as a lower limit is not taken for whole because longer ones were seen before."""
     provider, rows = FoneDynamics(), [{"MessageSid": f"M{n}", "Created": NOW // SECOND - n, "Status": "Received"} for n in range(1, 180)]
     window = Window(NOW - 200 * SECOND, NOW, NOW)
-    request: Request | None = provider.first_page(Stream("fonedynamics", "a", "PR1"), window, Learned(most=200))
+    request: Request | None = provider.first_page(Stream("fonedynamics", "a", "PR1"), window, slices.Learned(most=200))
     found, requests = set[str](), 0
     while request is not None:
         asked, requests = dict(request.query), requests + 1
@@ -387,7 +387,7 @@ def test_a_number_too_large_for_one_spoils_no_page(provider: str) -> None:
     request = made.first_page(Stream(provider, "a", "s"), Window(NOW - 60 * SECOND, NOW + 60 * SECOND, NOW), None)
     page = made.read_page(request, Response(200, {}, body_of(provider, raw)))
     assert page.rows == [Row("1", page.rows[0].created, raw)]  # pyright: ignore[reportAttributeAccessIssue]
-    assert crowd._talks([Row("1", NOW, raw)]) == [["14155550100", "7"]]
+    assert crowd.conversations_of([Row("1", NOW, raw)]) == (("14155550100", "7"),)
 
 
 AROUND = ("total_records", "next_page", "next_page_uri", "meta")
@@ -417,9 +417,31 @@ def test_whatever_a_member_holds_nothing_escapes_but_the_errors_that_are_named(p
 @pytest.mark.parametrize("body", [b'"10', b""])
 def test_a_cut_count_is_asked_again(body: bytes) -> None:
     """It is no count of another shape: the provider could not be reached whole."""
-    request = Request("POST", f"{PATH}/count", continuation={"kind": "count", "ends": []})
+    request = Request("POST", f"{PATH}/count", continuation=Count(Crowd(Walk(0, NOW))))
     with pytest.raises(Unreachable):
         Heymarket().read_page(request, Response(200, {}, body))
+
+
+def test_what_the_first_release_kept_of_a_walk_is_read() -> None:
+    """Its continuation and what it had learned, as it wrote them; half of one, and one of a kind that is not known, are None, so that the sweep begins anew."""
+    kept = {
+        "kind": "walk",
+        "since": 1,
+        "now": 9,
+        "limit": 60,
+        "usual": 30,
+        "unit": 1,
+        "most": 30,
+        "memo": {"limit": 30, "rate": 0.2, "dated": True},
+    }
+    kept |= {"cursor": 5, "live": True, "total": 4, "length": 60, "asked": True, "tail": ["1"], "group": ["1", "2"], "edge": 4, "got": 2}
+    learned = Learned(30, 0.2, dated=True)
+    assert recalled(Heymarket.Learned, kept["memo"]) == learned
+    assert recalled(Heymarket.Continuation, kept) == Walk(
+        1, 9, 5, live=True, learned=learned, usual=30, limit=60, length=60, most=30, total=4, asked=True, tail=("1",), group=("1", "2"), edge=4, got=2
+    )  # fmt: skip
+    assert recalled(Heymarket.Continuation, {"kind": "walk", "now": 9}) is None
+    assert recalled(Heymarket.Continuation, {**kept, "kind": "drift"}) is None
 
 
 def test_half_of_the_counts_and_conversations_of_a_group_may_fail() -> None:

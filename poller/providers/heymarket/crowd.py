@@ -1,4 +1,4 @@
-"""More rows with one printed date than a page holds: a group, which is counted, and looked for by every way that the vendor documents.
+"""More rows with one printed date than a page holds: a crowd, which is counted, and looked for in every way that the vendor documents.
 
 Longer pages come first; then both ends of the printed unit are counted. What is short is asked for between the two, where dates are
 stored more finely than they are printed; then once more, in each order; then by the conversations that were seen there. What is still
@@ -7,7 +7,11 @@ short is a possible gap. Requests of conversations hold phone numbers, so none o
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
 
 from ...errors import CursorIgnored
 from ...model import HOUR, SECOND, BadRow, Gap, Instant, Row
@@ -15,167 +19,221 @@ from ...times import format_rfc3339
 from ..contract import Json, Page, Request
 from ..kit.rows import decoded
 from ..kit.values import optional_id, words
-from . import page_order as heymarket_page
-from .asking import DATED, LIMIT_MAX, PATH, ask, bound, usual
+from . import page_order
+from .asking import LIMIT_MAX, PATH, Walk, ask
 
-TALKS_MAX = 20
+CONVERSATIONS_MAX = 20
+"""Conversations that are asked for one crowd at most."""
+
 ORDERS = ("created_at", "created_at", "updated_at")
-"""In which a page that holds only a part of a group is asked for again: equal dates need not come in one order, and rows change at other times."""
+"""In which the page of a crowd is asked for again: equal dates need not come in one order, and rows change at other times."""
 
 LOOKS_MAX = 30
-"""Pages that are asked for one group at most, before its conversations are."""
+"""Pages that are asked for one crowd at most, before its conversations are."""
 
 FINER = 1_000
 """Dates may be stored so many times finer than they are printed."""
 
 GROUP_MAX = 5_000
+"""Ids of one crowd that are kept, in memory."""
 
 LAGS: Instant = HOUR
 """Counts of what is older are taken to be up to date."""
 
+REASON = "tie_group"
+"""Of a possible gap: more rows of one printed date than could be listed."""
 
-def stuck(step: Json, rows: list[Row | BadRow], good: list[Row], oddities: tuple[str, ...]) -> Page:
+
+class Crowd(Struct, frozen=True, omit_defaults=True):
+    """What is known of the crowd that a walk stands at."""
+
+    walk: Walk
+    conversations: tuple[tuple[str, str], ...] = ()
+    """Those that were seen there and are not asked yet: phone number and inbox."""
+    ends: tuple[int, ...] = ()
+    """Counts before the crowd's end and before its beginning, in turns."""
+    pieces: tuple[tuple[Instant, Instant], ...] = ()
+    """Parts of the printed unit that are still to be halved."""
+    orders: tuple[str, ...] = ORDERS
+    """Orders in which the page is still to be asked for."""
+    looks: int = 0
+
+    @property
+    def sizes(self) -> list[int]:
+        """How many rows the crowd has, by each pair of counts."""
+        return [end - beginning for end, beginning in zip(self.ends[::2], self.ends[1::2], strict=False)]
+
+
+class Count(Struct, frozen=True, tag_field="kind", tag="count"):
+    """A count is asked for; never kept."""
+
+    crowd: Crowd
+    within: bool = False
+    """It asks whether the whole crowd lies at the very beginning of its printed unit."""
+
+
+class Look(Struct, frozen=True, tag_field="kind", tag="look"):
+    """A page that may hold other rows of the crowd is asked for; never kept."""
+
+    crowd: Crowd
+
+
+class Conversation(Struct, frozen=True, tag_field="kind", tag="talk"):
+    """A conversation is asked for; never kept, because the request holds a phone number."""
+
+    crowd: Crowd
+
+
+def stuck(walk: Walk, rows: list[Row | BadRow], good: list[Row], oddities: tuple[str, ...]) -> Page:
     """The walk does not get past one date, as far as it is printed: ask for more of it, else count it."""
-    edge = max(row.created for row in good) // step["unit"] * step["unit"]
-    group = _group(step, [row for row in good if edge <= row.created < edge + step["unit"]])
-    step = {**{name: value for name, value in step.items() if name != "page"}, "group": group}
-    full = len(rows) > heymarket_page.LAST_ROWS and 2 * len(rows) >= min(step["most"], step.get("length", LIMIT_MAX))
+    walk = replace(walk, edge=max(row.created for row in good) // walk.unit * walk.unit, page=None)
+    walk = _grown(walk, good)
+    full = len(rows) > page_order.LAST_ROWS and 2 * len(rows) >= min(walk.most, walk.length)
     # a page that lacks rows which we may not see is not the list's end; and older rows at its end say that a few of one date are no crowd
-    over = not full or min(row.created for row in good[-heymarket_page.LAST_ROWS :]) < edge
-    if over and len(group) <= heymarket_page.LAST_ROWS:
-        return Page(rows, _leave(step, edge), oddities=oddities)
-    if len(group) > step.get("got", 0) and step["limit"] < LIMIT_MAX:
-        step |= {"edge": edge, "got": len(group), "limit": min(LIMIT_MAX, step["limit"] * 2)}
-        return Page(rows, ask(step), oddities=oddities)
-    step |= {"edge": edge, "talks": _talks(good)}
-    return Page(rows, ask_count({**step, "ends": []}), oddities=oddities)
+    over = not full or min(row.created for row in good[-page_order.LAST_ROWS :]) < walk.edge
+    if over and len(walk.group) <= page_order.LAST_ROWS:
+        return Page(rows, _leave(walk), oddities=oddities)
+    if len(walk.group) > walk.got and walk.limit < LIMIT_MAX:
+        return Page(rows, ask(replace(walk, got=len(walk.group), limit=min(LIMIT_MAX, walk.limit * 2))), oddities=oddities)
+    return Page(rows, ask_count(Crowd(walk, conversations_of(good))), oddities=oddities)
 
 
-def _group(step: Json, good: list[Row]) -> list[str]:
-    """The distinct ids of the group so far."""
-    return sorted({*step.get("group", ()), *(row.id for row in good)})[:GROUP_MAX]
+def no_longer_page(walk: Walk) -> Request:
+    """A longer page of the crowd was refused: what follows is asked in the length that was accepted."""
+    return ask_count(Crowd(replace(walk, limit=max(1, walk.limit // 2))))
 
 
-def _leave(step: Json, edge: Instant) -> Request:
-    """The page before ``edge``; just below it where the cursor was there already and includes its own date."""
-    cursor = edge if edge < bound(step) else edge - 1
-    if cursor >= bound(step):
+def _of_crowd(walk: Walk, rows: list[Any]) -> list[Row]:
+    """The rows that print the crowd's date."""
+    return [row for row in rows if isinstance(row, Row) and walk.edge <= row.created < walk.end]
+
+
+def _grown(walk: Walk, rows: list[Any]) -> Walk:
+    """The walk with the distinct ids of the crowd so far."""
+    return replace(walk, group=tuple(sorted({*walk.group, *(row.id for row in _of_crowd(walk, rows))})[:GROUP_MAX]))
+
+
+def _leave(walk: Walk) -> Request:
+    """The page before the crowd; just below its edge where the cursor was there already and includes its own date."""
+    cursor = walk.edge if walk.edge < walk.bound else walk.edge - 1
+    if cursor >= walk.bound:
         raise CursorIgnored("the walk does not get below one date")
-    kept = {
-        name: step[name]
-        for name in ("kind", "since", "now", "unit", "most", "asked", "memo", "live", "total", "usual", "tail", DATED)
-        if name in step
-    }
-    return ask({**kept, "kind": "walk", "cursor": cursor, "moved": True, "limit": usual(step)})
+    return ask(replace(walk, cursor=cursor, moved=True, limit=walk.usual, less=0, page=None, same=0, group=(), edge=0, got=0))
 
 
-def ask_count(step: Json) -> Request:
-    """Ask for the count before the group's end, then before its beginning; then both a microsecond earlier, where cursors may include their date; at once where they do."""
-    asked = len(step["ends"])
-    at = step["edge"] + 1 if step.get("within") else step["edge"] + (0 if asked % 2 else step["unit"]) - (step.get("less") or asked // 2)
-    body = msgspec.json.encode({"created_at": format_rfc3339(at)})
-    return Request("POST", f"{PATH}/count", body=body, continuation={**step, "kind": "count"}, resumable=False)
+def ask_count(crowd: Crowd) -> Request:
+    """Ask for the count before the crowd's end, then before its beginning.
+
+    Then both a microsecond earlier, where cursors may include their date; at once where they do.
+    """
+    walk, asked = crowd.walk, len(crowd.ends)
+    return _count(crowd, (walk.edge if asked % 2 else walk.end) - (walk.less or asked // 2))
 
 
-def counted(request: Request, count: int) -> Page:
-    """Both ends counted: the group is whole, or more of it is asked for."""
-    step = request.continuation
-    if step.get("within"):  # nothing lies between the unit's beginning and its end: its rows are not stored more finely
-        finer = count not in step["ends"][::2]
-        return _settled({**step, "pieces": [[step["edge"], step["edge"] + step["unit"]]] if finer else []}, [])
-    step = {**step, "ends": [*step["ends"], count]}
-    listed = len(step["group"])
-    both = len(step["ends"]) >= 4 or "less" in step
-    if len(step["ends"]) % 2 or (not both and listed not in _expected(step)):
-        return Page([], ask_count(step))
-    return _settled(step, [])
+def _count(crowd: Crowd, before: Instant, *, within: bool = False) -> Request:
+    body = msgspec.json.encode({"created_at": format_rfc3339(before)})
+    return Request("POST", f"{PATH}/count", body=body, continuation=Count(crowd, within), resumable=False)
 
 
-def _expected(step: Json) -> list[int]:
-    """The size of the group, by each pair of counts."""
-    return [step["ends"][n] - step["ends"][n + 1] for n in range(0, len(step["ends"]), 2)]
+def counted(asked: Count, count: int) -> Page:
+    """Both ends counted: the crowd is whole, or more of it is asked for."""
+    crowd, walk = asked.crowd, asked.crowd.walk
+    if asked.within:
+        finer = count not in crowd.ends[::2]  # else nothing lies between the unit's beginning and its end
+        return _looked(replace(crowd, pieces=((walk.edge, walk.end),) if finer else ()), [])
+    crowd = replace(crowd, ends=(*crowd.ends, count))
+    both = len(crowd.ends) == 4 or walk.less
+    if len(crowd.ends) % 2 or (not both and len(walk.group) not in crowd.sizes):
+        return Page([], ask_count(crowd))
+    return Page([], _leave(walk)) if _whole(crowd) else Page([], _count(crowd, walk.edge + 1, within=True))
 
 
-def uncounted(request: Request) -> Page:
-    """The provider will not count: nobody can say whether the group is whole."""
-    edge, unit = request.continuation["edge"], request.continuation["unit"]
-    return Page([], _leave(request.continuation, edge), gaps=(Gap("tie_group", edge, edge + unit),))
+def uncounted(asked: Count) -> Page:
+    """The provider will not count: nobody can say whether the crowd is whole."""
+    return _short(asked.crowd.walk, [])
 
 
-def _settled(step: Json, rows: list[Row | BadRow]) -> Page:
-    """Go on below the group when it is whole or nothing is left to try; what is short is a possible gap."""
-    expected, edge = _expected(step), step["edge"]
-    past = _leave(step, edge)
-    listed, settled = len(step["group"]), edge < step["now"] - LAGS
-    if listed in expected or (settled and 0 < max(expected) < listed):  # a young count that is too low lags: it proves nothing
-        return Page(rows, past)
-    if "pieces" not in step:
-        return Page(rows, ask_count({**step, "within": True}))
-    if (step["pieces"] or step.get("orders", ORDERS)) and step.get("looks", 0) < LOOKS_MAX:
-        return Page(rows, _look(step))
-    if step["talks"]:
-        phone, inbox = step["talks"][0]
-        until = -(-(edge + step["unit"]) // SECOND) + 1
-        query = (("phoneNumber", phone), ("inboxID", inbox), ("timestamp", str(until)))
-        return Page(
-            rows, Request("GET", "/v1/messages", query, continuation={**step, "kind": "talk", "talks": step["talks"][1:]}, resumable=False)
-        )
-    return Page(rows, past, gaps=(Gap("tie_group", edge, edge + step["unit"]),))
+def _short(walk: Walk, rows: list[Row | BadRow]) -> Page:
+    """On below the crowd, which may lack rows."""
+    return Page(rows, _leave(walk), gaps=(Gap(REASON, walk.edge, walk.end),))
 
 
-def _look(step: Json) -> Request:
-    """A page from within the printed unit, where dates are stored more finely; else the group's page once more, in the next order."""
-    body: Json = {"limit": step["limit"]}
-    if step["pieces"]:
-        until = sum(step["pieces"][-1]) // 2
+def _whole(crowd: Crowd) -> bool:
+    """Whether all that was counted was listed; a young count that is too low lags, and proves nothing."""
+    listed, settled = len(crowd.walk.group), crowd.walk.edge < crowd.walk.now - LAGS
+    return listed in crowd.sizes or (settled and 0 < max(crowd.sizes) < listed)
+
+
+def _looked(crowd: Crowd, rows: list[Row | BadRow]) -> Page:
+    """Go on below the crowd when it is whole, or nothing is left to try."""
+    if _whole(crowd):
+        return Page(rows, _leave(crowd.walk))
+    if (crowd.pieces or crowd.orders) and crowd.looks < LOOKS_MAX:
+        return Page(rows, _look(crowd))
+    if crowd.conversations:
+        return Page(rows, _conversation(crowd))
+    return _short(crowd.walk, rows)
+
+
+def _look(crowd: Crowd) -> Request:
+    """A page from within the printed unit, where dates are stored more finely; else the crowd's page once more, in the next order."""
+    walk = crowd.walk
+    body: Json = {"limit": walk.limit, "created_at": format_rfc3339(walk.end - walk.less)}
+    if crowd.pieces:
+        body["created_at"] = format_rfc3339(sum(crowd.pieces[-1]) // 2)
     else:
-        until = step["edge"] + step["unit"] - step.get("less", 0)
-        body["order"] = step.get("orders", ORDERS)[0]
-    body["created_at"] = format_rfc3339(until)
-    step = {**step, "kind": "look", "looks": step.get("looks", 0) + 1}
-    return Request("POST", PATH, body=msgspec.json.encode(body), continuation=step, resumable=False)
+        body["order"] = crowd.orders[0]
+    found = Look(replace(crowd, looks=crowd.looks + 1))
+    return Request("POST", PATH, body=msgspec.json.encode(body), continuation=found, resumable=False)
 
 
-def after_look(step: Json, rows: list[Row | BadRow]) -> Page:
-    """What the page adds to the group, and what is left to look at.
+def after_look(asked: Look, rows: list[Row | BadRow]) -> Page:
+    """What the page adds to the crowd, and what is left to look at.
 
-    A page from within the unit that holds rows of the group only may hide more of them below; what lies above it is
+    A page from within the unit that holds rows of the crowd only may hide more of them below; what lies above it is
     looked at in any case. An order that gave rows which were not listed yet is asked for again.
     """
-    mine = [row for row in of_walk(step, rows) if isinstance(row, Row)]
-    group = _group(step, mine)
-    if not step["pieces"]:
-        orders = step.get("orders", ORDERS)
-        return _settled({**step, "group": group, "orders": orders if len(group) > len(step["group"]) else orders[1:]}, rows)
-    *pieces, (low, high) = step["pieces"]
+    crowd, walk = asked.crowd, _grown(asked.crowd.walk, rows)
+    if not crowd.pieces:
+        orders = crowd.orders if len(walk.group) > len(crowd.walk.group) else crowd.orders[1:]
+        return _looked(replace(crowd, walk=walk, orders=orders), rows)
+    *pieces, (low, high) = crowd.pieces
     middle = (low + high) // 2
-    halves = [[middle, high], [low, middle]] if rows and len(mine) == len(rows) else [[middle, high]]
-    pieces += [half for half in halves if half[1] - half[0] > max(1, step["unit"] // FINER)]
-    return _settled({**step, "group": group, "pieces": pieces}, rows)
+    hidden = rows and len(_of_crowd(walk, rows)) == len(rows)
+    halves = [(middle, high), (low, middle)] if hidden else [(middle, high)]
+    pieces += [half for half in halves if half[1] - half[0] > max(1, walk.unit // FINER)]
+    return _looked(replace(crowd, walk=walk, pieces=tuple(pieces)), rows)
 
 
-def after_talk(step: Json, rows: list[Row | BadRow]) -> Page:
-    """One conversation's messages up to the end of the group."""
-    return _settled({**step, "group": _group(step, [row for row in of_walk(step, rows) if isinstance(row, Row)])}, rows)
+def _conversation(crowd: Crowd) -> Request:
+    """The next conversation's messages up to the end of the crowd: a page of fifty, newest first."""
+    (phone, inbox), *left = crowd.conversations
+    until = -(-crowd.walk.end // SECOND) + 1
+    query = (("phoneNumber", phone), ("inboxID", inbox), ("timestamp", str(until)))
+    found = Conversation(replace(crowd, conversations=tuple(left)))
+    return Request("GET", "/v1/messages", query, continuation=found, resumable=False)
 
 
-def of_walk(step: Json, rows: list[Row | BadRow]) -> list[Row | BadRow]:
-    """The rows that belong to a walk: of what is asked for a group, only those of the group."""
-    if step["kind"] not in ("talk", "look"):
-        return rows
-    return [row for row in rows if isinstance(row, Row) and step["edge"] <= row.created < step["edge"] + step["unit"]]
+def after_conversation(asked: Conversation, rows: list[Row | BadRow]) -> Page:
+    """What one conversation adds to the crowd."""
+    return _looked(replace(asked.crowd, walk=_grown(asked.crowd.walk, rows)), rows)
 
 
-def _talks(good: list[Row]) -> list[list[str]]:
-    """The conversations seen in the group, as phone number and inbox."""
-    talks: dict[tuple[str, str], None] = {}
+def of_walk(at: Any, rows: list[Row | BadRow]) -> list[Row | BadRow]:
+    """The rows that belong to a walk: of what is asked for a crowd, only those of the crowd."""
+    return [*_of_crowd(at.crowd.walk, rows)] if isinstance(at, Look | Conversation) else rows
+
+
+def conversations_of(good: list[Row]) -> tuple[tuple[str, str], ...]:
+    """The conversations seen in the crowd, as phone number and inbox."""
+    found: dict[tuple[str, str], None] = {}
     for row in good:
         value = decoded(row.raw)
         if isinstance(value, BadRow):
             continue
-        talk = value.get("conversation")
-        inbox = optional_id(talk.get("inbox")) if isinstance(talk, dict) else None
+        said = value.get("conversation")
+        inbox = optional_id(said.get("inbox")) if isinstance(said, dict) else None
         number = words(value.get("phone")) or words(value.get("target"))
         if inbox and number:
-            talks[(number.lstrip("+"), inbox)] = None
-    return [list(pair) for pair in list(talks)[:TALKS_MAX]]
+            found[number.lstrip("+"), inbox] = None
+    return tuple(found)[:CONVERSATIONS_MAX]

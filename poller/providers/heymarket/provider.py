@@ -38,9 +38,9 @@ from ..kit.auth import NoToken, bearer, jwt
 from ..kit.rows import count_of, decoded, read_once
 from ..kit.times import rfc3339
 from ..kit.values import words
-from . import asking, crowd
-from . import recount as heymarket_audit
-from . import walk as heymarket_walk
+from . import crowd, recount, walk
+from .asking import LIMIT, PATH, Learned, Walk
+from .crowd import Conversation, Count, Look
 from .message import COMMENTS, _message, read_rows
 from .usual import usual
 
@@ -65,8 +65,8 @@ class Heymarket(NoToken, Struct, frozen=True):
     streams: ClassVar[Streams] = Fixed(("team",))
     listing: ClassVar[Listing] = ByTime()
     Options: ClassVar[type[Struct]] = NoOptions
-    Continuation: ClassVar[Any] = None
-    Learned: ClassVar[Any] = None
+    Continuation: ClassVar[Any] = Walk | Count | Look | Conversation
+    Learned: ClassVar[Any] = Learned
 
     def identity(self, secrets: Secrets) -> str:
         """The Secret ID, or the API key."""
@@ -81,42 +81,43 @@ class Heymarket(NoToken, Struct, frozen=True):
 
     def probe(self, stream: Stream, now: Instant) -> Request:
         """The newest message, from the list that polling reads."""
-        return Request("POST", asking.PATH, body=msgspec.json.encode({"limit": 1}))
+        return Request("POST", PATH, body=msgspec.json.encode({"limit": 1}))
 
     def first_page(self, stream: Stream, window: Window, learned: Any) -> Request:
         """The newest messages, or the newest before the window's end."""
-        return heymarket_walk.begin(window, learned or {})
+        return walk.begin(window, learned or Learned())
 
     def read_page(self, request: Request, response: Response) -> Page:
-        """One answer of a walk, a look at the newest changes, or the audit."""
-        kind = request.continuation.get("kind")
-        if kind == "audit":
-            return heymarket_audit.read(self, request, response)
-        if kind == "walk":
-            again = heymarket_walk.refused(request, response)
-            if again is not None:
-                return Page([], again)
-        if response.status in REFUSED and kind in ("talk", "look", "count"):
-            return crowd.uncounted(request) if kind == "count" else heymarket_walk.read(request, [])
-        body = accept(response)
-        if kind == "count":
-            return crowd.counted(request, count_of(body))
+        """One answer of a walk."""
+        at = request.continuation
+        if isinstance(at, Walk) and (instead := walk.refused(at, response)) is not None:
+            return Page([], instead)
+        if response.status in REFUSED and isinstance(at, Count):
+            return crowd.uncounted(at)
+        nothing = response.status in REFUSED and not isinstance(at, Walk)
+        body = b"[]" if nothing else accept(response)
+        if isinstance(at, Count):
+            return crowd.counted(at, count_of(body))
         rows = list(_rows(body))
-        if kind == "changes":
-            memo = None if request.continuation["same"] else request.continuation["memo"]
-            return Page(rows, learned=memo, oddities=("changes_not_in_order",) * (not _by_update(body)))
-        return heymarket_walk.read(request, rows, http_date(response.headers.get("date")))
+        if isinstance(at, Look):
+            return crowd.after_look(at, rows)
+        if isinstance(at, Conversation):
+            return crowd.after_conversation(at, rows)
+        return walk.read(at, rows, http_date(response.headers.get("date")))
 
     @property
     def side_queries(self) -> tuple[SideQuery, ...]:
         """The newest changes at every interval; and the recount, which also notices what turns up late."""
         return (
-            SideQuery("changes", share=0.1, begin=self._changes, read=self.read_page),
-            SideQuery("audit", share=0.05, period=MINUTE, begin=self._recount, read=self.read_page),
+            SideQuery("changes", share=0.1, begin=self._changes, read=_read_changes, Learned=Changes),
+            SideQuery("audit", share=0.05, period=MINUTE, begin=self._recount, read=self._read_recount),
         )
 
     def _recount(self, stream: Stream, view: View) -> Request | None:
-        return heymarket_audit.begin(view)
+        return recount.begin(view)
+
+    def _read_recount(self, request: Request, response: Response) -> Page:
+        return recount.read(self, request, response)
 
     def change_stamp(self, message: Message) -> Instant | None:
         """``updated``."""
@@ -124,20 +125,23 @@ class Heymarket(NoToken, Struct, frozen=True):
 
     def reached(self, request: Request) -> Instant | None:
         """The cursor."""
-        return request.continuation.get("cursor")
+        at = request.continuation
+        return at.cursor if isinstance(at, Walk) else None
 
     def _changes(self, stream: Stream, view: View) -> Request | None:
         """``changes``: one page by ``updated_at``, before no date, or tomorrow's, so that it is the same in both readings of the cursor."""
-        limit = before = int((view.remembered or {}).get("limit", CHANGES_MIN))
+        changes: Changes = view.remembered or Changes()
+        learned: Learned = view.learned or Learned()
+        limit = changes.limit
         if view.events * 2 > limit:
-            limit = min(limit * 2, int((view.learned or {}).get("limit", asking.LIMIT)))
+            limit = min(limit * 2, learned.limit or LIMIT)
         elif view.events * 8 < limit:
             limit = max(limit // 2, CHANGES_MIN)
         body: Json = {"order": "updated_at", "limit": limit}
-        if asking.DATED in (view.learned or {}):
+        if learned.dated:
             body["created_at"] = format_rfc3339(view.now + DAY)
-        step = {"kind": "changes", "memo": {"limit": limit}, "same": limit == before}
-        return Request("POST", asking.PATH, body=msgspec.json.encode(body), continuation=step)
+        found = None if limit == changes.limit else Changes(limit)
+        return Request("POST", PATH, body=msgspec.json.encode(body), continuation=found)
 
     def read_row(self, row: Row) -> Observation | BadRow | Skipped:
         """One message in any of its three documented shapes."""
@@ -164,10 +168,23 @@ class Heymarket(NoToken, Struct, frozen=True):
         )
 
 
+class Changes(Struct, frozen=True):
+    """What the look at the newest changes remembers."""
+
+    limit: int = CHANGES_MIN
+    """Rows of its page."""
+
+
+def _read_changes(request: Request, response: Response) -> Page:
+    """One page of the newest changes; it is a hint only where it is in their order."""
+    body = accept(response)
+    return Page(list(_rows(body)), learned=request.continuation, oddities=() if _by_update(body) else ("changes_not_in_order",))
+
+
 @read_once
 def _rows(body: bytes) -> tuple[Row | BadRow, ...]:
     """The rows of a page of any kind."""
-    return tuple(read_rows(heymarket_walk.rows_of(body)))
+    return tuple(read_rows(walk.rows_of(body)))
 
 
 class _Updated(Struct):

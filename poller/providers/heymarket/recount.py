@@ -24,9 +24,8 @@ from ..contract import Json, Page, Request, Response, View, Window
 from ..kit import suspects as looks
 from ..kit.answers import accept
 from ..kit.rows import count_of
-from . import asking, crowd
-from . import page_order as heymarket_page
-from . import walk as heymarket_walk
+from . import crowd, page_order, walk
+from .asking import PATH, Learned, Walk
 
 BLOCK: Instant = HOUR
 TRIES_MAX = 5
@@ -76,7 +75,7 @@ def begin(view: View) -> Request | None:
 def _count(step: Json) -> Request:
     """The next count that is wanted."""
     body = msgspec.json.encode({"created_at": format_rfc3339(step["ask"][len(step["got"])])})
-    return Request("POST", f"{asking.PATH}/count", body=body, continuation=step)
+    return Request("POST", f"{PATH}/count", body=body, continuation=step)
 
 
 def read(reader: Reader, request: Request, response: Response) -> Page:
@@ -94,7 +93,7 @@ def read(reader: Reader, request: Request, response: Response) -> Page:
 
 def _walk(step: Json, span: list[Instant]) -> Request:
     """The first page of a walk over a span, from its upper end."""
-    inner = heymarket_walk.begin(Window(span[0], span[1], step["now"]), {})
+    inner = walk.begin(Window(span[0], span[1], step["now"]), Learned())
     return msgspec.structs.replace(inner, continuation={**step, "inner": inner.continuation})
 
 
@@ -107,7 +106,7 @@ def _walked(reader: Reader, request: Request, response: Response) -> Page:
     step = {
         **step,
         step["phase"]: dict(itertools.islice(seen.items(), IDS_MAX)),
-        "pages": step["pages"] + (step["inner"]["kind"] == "walk"),
+        "pages": step["pages"] + (isinstance(step["inner"], Walk)),
     }
     if page.next is not None and not (step["phase"] == "lower" and _found(step)):
         following = msgspec.structs.replace(page.next, continuation={**step, "inner": page.next.continuation})
@@ -153,7 +152,7 @@ def _between(upper: dict[str, Instant], lower: dict[str, Instant], bound: Instan
 
     An older row is below the bound too where a group with its date is: of one longer than a page, each walk may list others.
     """
-    dates = {date for date, rows in Counter(lower.values()).items() if rows > heymarket_page.LAST_ROWS}
+    dates = {date for date, rows in Counter(lower.values()).items() if rows > page_order.LAST_ROWS}
     return sum(id_ not in lower and not (date < bound and date in dates) for id_, date in upper.items())
 
 
