@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Collection
 
 import anyio
 
@@ -16,7 +17,7 @@ from ..kafka.assignor import Rendezvous
 from ..kafka.client import Kafka
 from ..kafka.connect import connection_of
 from ..kafka.connection import silence_fenced_futures
-from ..kafka.port import STATE
+from ..kafka.port import REQUESTS, STATE
 from ..kafka.schema_registry import register
 from ..model import MINUTE, SECOND, Instant, Stream
 from ..polling.client.credentials import Credentials
@@ -95,7 +96,8 @@ async def _kafka(config: Config, found: list[tuple[int, str]]) -> None:
         found.extend((0, f"kafka: note: {warning}") for warning in plan.warnings)
         found.extend((0, f"kafka: {names[role]} is missing; run creates it") for role in plan.create)
         found.extend(_group_line(config, await topics.group(kafka)))
-        await (await kafka.open_and_fence(NO_SHARD)).close()
+        await topics.create(kafka, plan.create, partitions=file.partitions, replication_factor=file.replication_factor, rehearse=True)
+        await _rehearse(kafka, there)
         if not plan.problems and names["state"] in there:
             found.extend(await _state_lines(kafka))
             await _forgotten(config, kafka, found)
@@ -123,8 +125,21 @@ async def _registry(config: Config, found: list[tuple[int, str]]) -> None:
         found.append((ExitCode.CONFIG, f"schema registry: {error}; fix: {error.fix}"))
 
 
+async def _rehearse(kafka: Kafka, there: Collection[str]) -> None:
+    """A transaction as workers make them, with no shard's id, aborted. Raises Refused, Unavailable."""
+    writer = await kafka.open_and_fence(NO_SHARD)
+    try:
+        await writer.rehearse(
+            [name for role, name in kafka.connection.topics.items() if name in there and role != REQUESTS], timeout_s=ANSWER_S / 2
+        )
+    finally:
+        await writer.close()
+
+
 def _group_line(config: Config, group: topics.Group) -> list[tuple[int, str]]:
     """A group whose members are no workers: ``run`` could not join it, or would share its partitions."""
+    if not group.may_join:
+        return [(ExitCode.CONFIG, f"kafka: the user may not join the group {config.kafka.group}; fix: allow Read on the group")]
     if not group.members or (group.protocol_type, group.protocol) in (("consumer", Rendezvous.name), ("consumer", "")):
         return []
     other = f"{group.members} members with the protocol {group.protocol_type}/{group.protocol}"

@@ -6,9 +6,10 @@ from typing import Any
 
 import anyio
 from aiokafka import errors as ak
-from aiokafka.admin import NewTopic
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import NoError, TopicAlreadyExistsError, for_code
+from aiokafka.protocol.group import HeartbeatRequest
 from msgspec import Struct
 
 from ..errors import Refused, Unavailable
@@ -194,20 +195,28 @@ async def _settings(admin: Any, names: list[str]) -> dict[str, dict[str, str]]:
 
 
 async def create(
-    kafka: Kafka, roles: tuple[str, ...], *, partitions: int, replication_factor: int | None, retention: Instant | None = None
+    kafka: Kafka,
+    roles: tuple[str, ...],
+    *,
+    partitions: int,
+    replication_factor: int | None,
+    retention: Instant | None = None,
+    rehearse: bool = False,
 ) -> None:
-    """Create the topics of these roles, and wait until they are there. Raises Unavailable, Refused."""
+    """Create the topics of these roles, and wait until they are there; with ``rehearse`` only ask whether Kafka would. Raises Unavailable, Refused."""
     link = kafka.connection
     async with kafka.admin() as admin:
         replicas = replication_factor or await _default_replicas(admin)
         all_ = wanted(link.topics, partitions=partitions, shards=link.shards, replicas=replicas, retention=retention)
         new = [NewTopic(each.name, each.partitions, replicas, topic_configs=each.settings) for each in all_ if each.role in roles]
-        answer = await admin.create_topics(new)
+        answer = await admin.create_topics(new, validate_only=rehearse)
         for name, code, *_ in answer.topic_errors:  # pyright: ignore[reportAttributeAccessIssue]
             if for_code(code) not in (NoError, TopicAlreadyExistsError):
                 raise Refused(
                     f"topic {name} could not be created ({for_code(code).__name__})", fix="allow Create on it, or create it by hand"
                 )
+        if rehearse:
+            return
         with anyio.move_on_after(APPEAR_S):
             while not {link.topics[role] for role in roles} <= set(await admin.list_topics()):
                 await anyio.sleep(0.1)
@@ -249,6 +258,10 @@ async def replace_state(kafka: Kafka, replication_factor: int | None) -> None:
     await create(kafka, (STATE,), partitions=kafka.connection.shards, replication_factor=replication_factor)
 
 
+NOBODY = "nobody"
+"""No member's id."""
+
+
 class Group(Struct, frozen=True):
     """Who is in the consumer group."""
 
@@ -257,6 +270,8 @@ class Group(Struct, frozen=True):
     """``consumer``, or that of another kind of program; empty without members."""
     protocol: str
     """The name of the assignor; empty without members."""
+    may_join: bool = True
+    """Whether our user has Read on it."""
 
 
 async def members(kafka: Kafka) -> int:
@@ -280,7 +295,14 @@ async def group(kafka: Kafka) -> Group:
                 await anyio.sleep(0.2)
             else:
                 [found] = answers[0].groups  # pyright: ignore[reportAttributeAccessIssue]
-                return Group(len(found[5]), found[3], found[4])
+                return Group(len(found[5]), found[3], found[4], await _may_join(admin, kafka.connection.group))
+
+
+async def _may_join(admin: AIOKafkaAdminClient, group: str) -> bool:
+    """Whether our user has Read on the group: a heartbeat of nobody needs it, and changes nothing."""
+    coordinator = await admin.find_coordinator(group)
+    answer = await admin._send_request_to_node(coordinator, HeartbeatRequest(group, -1, NOBODY))
+    return for_code(answer.error_code) is not ak.GroupAuthorizationFailedError  # pyright: ignore[reportAttributeAccessIssue]
 
 
 async def default_replicas(kafka: Kafka) -> int:

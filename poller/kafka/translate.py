@@ -79,7 +79,10 @@ def mapped(
                 f"Kafka refused the credentials ({type(cause).__name__})", fix="check kafka.security: mechanism, username, password"
             )
         if isinstance(cause, ak.TopicAuthorizationFailedError):
-            return Refused("the user lacks a right on the topics", fix=f"allow {right} on the topics of kafka.topics")
+            named = cause.args[0] if cause.args and isinstance(cause.args[0], set | frozenset) else ()
+            return Refused(
+                "the user lacks a right on the topics", fix=f"allow {right} on the topics {', '.join(sorted(named)) or 'of kafka.topics'}"
+            )
         if isinstance(cause, ssl.SSLError):
             return Denied(f"the TLS handshake with Kafka failed ({cause.reason})", fix="check kafka.security: ca_file, cert_file, key_file")
         if isinstance(cause, ak.OffsetOutOfRangeError | ak.NoOffsetForPartitionError):

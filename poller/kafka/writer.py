@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import anyio
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaProducer, TopicPartition
 
 from .connection import _end_producer, _looked_at
 from .port import STATE, Record
 from .translate import mapped
+
+TICK_S = 0.02
 
 
 class KafkaWriter:
@@ -65,6 +67,29 @@ class KafkaWriter:
         await asyncio.gather(*sent)
         await self._producer.commit_transaction()
         return max(future.result().offset + count for future, count in state)
+
+    async def rehearse(self, topics: Collection[str], *, timeout_s: float) -> None:
+        """Try what a transaction needs, and leave nothing that anybody reads: every topic joins one, the state topic gets a record, and it is aborted.
+
+        Raises Refused where a right is missing or this host's clock is not Kafka's, Unavailable.
+        """
+        manager, state = self._producer._txn_manager, self._topics[STATE]
+        assert manager is not None, "the producer is transactional"
+        try:
+            with anyio.fail_after(timeout_s):
+                await self._producer.begin_transaction()
+                for topic in topics:
+                    manager.maybe_add_partition_to_txn(TopicPartition(topic, 0))
+                sent = await self._producer.send(state, b"", b"?", partition=0) if state in topics else None
+                while manager.partitions_to_add():
+                    await anyio.sleep(TICK_S)
+                if manager.is_in_transaction() and sent is not None:
+                    await sent
+                if not manager.is_in_transaction():
+                    await manager.wait_for_transaction_end()
+                await self._producer.abort_transaction()
+        except Exception as error:
+            raise mapped(_behind(self._producer) or error, None, right="Write") from None
 
     async def close(self) -> None:
         """End it in bounded time; nothing of it keeps running."""

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Callable
+from functools import partialmethod
 from typing import Any
 
 import anyio
 import pytest
-from aiokafka import AIOKafkaConsumer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from poller.demo.kafka.broker import Cluster
@@ -119,6 +121,21 @@ async def test_a_clock_that_is_ahead_is_a_refusal_with_its_fix(
         await producer.commit([Record("state", 1, b"k", b"v"), Record("messages", 0, b"k", b"v")], timeout_s=20)
     assert "NTP" in caught.value.fix
     await producer.close()
+
+
+async def test_check_finds_a_clock_that_kafka_would_refuse(kafka: Cluster, names: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a record that it takes back: nothing of it is ever read."""
+    ours = await installation(kafka, names)
+    send = AIOKafkaProducer.send
+    for ahead_s, fine in ((0, True), (7200, False)):
+        monkeypatch.setattr(AIOKafkaProducer, "send", partialmethod(send, timestamp_ms=round((time.time() + ahead_s) * 1000)))
+        producer = await ours.open_and_fence(-1)
+        with contextlib.nullcontext() if fine else pytest.raises(Refused, match="clock"):
+            await producer.rehearse(list(names.values()), timeout_s=20)
+        await producer.close()
+    for shard in range(4):
+        end = await ours.ends(shard)
+        assert [record async for chunk in ours.read(shard, 0, end.end) for record in chunk.records] == []
 
 
 async def test_topics_that_take_little_are_warned_of_and_written_all_the_same(kafka: Cluster, names: dict[str, str]) -> None:

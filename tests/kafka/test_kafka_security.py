@@ -10,6 +10,7 @@ import anyio
 import pytest
 from confluent_kafka.admin import AclOperation, ResourceType
 
+from poller.commands import check
 from poller.config import load as configuration
 from poller.errors import KafkaError, Refused, first
 from poller.kafka import topics
@@ -113,6 +114,33 @@ async def test_a_missing_right_is_named(door: Secured, right: str, named: str) -
     with pytest.raises(Refused) as refused:
         await visitor.work()
     assert named in refused.value.fix, (str(refused.value), refused.value.fix)
+
+
+MORE = [("status Write", "Write on the topics status-"), ("dead_letters Write", "Write on the topics dead_letters-")]
+
+
+@pytest.mark.parametrize(("right", "named"), [("", ""), *MISSING, *MORE])
+async def test_check_finds_the_right_that_run_would_miss(door: Secured, right: str, named: str) -> None:
+    """Create only where topics are missing, all others where they are there; with all rights it finds nothing."""
+    door.forbid_all()
+    visitor = Visitor(door, "PLAIN")
+    kafka, least = Kafka(connection_of(visitor.config)), visitor.rights()
+    for name, (kind, resource, operation) in least.items():
+        door.allow(kind, resource, operation, prefix=name == "ids Write")
+    if not right.endswith("Create"):
+        await topics.create(kafka, tuple(visitor.names), partitions=1, replication_factor=None)
+    if right:
+        door.forbid_all()
+        for name, (kind, resource, operation) in least.items():
+            if name != right:
+                door.allow(kind, resource, operation, prefix=name == "ids Write")
+            elif kind is TOPIC:
+                door.allow(kind, resource, AclOperation.DESCRIBE)
+    found: list[tuple[int, str]] = []
+    await check._kafka(visitor.config, found)
+    faults = [line for code, line in found if code]
+    assert len(faults) == bool(right), faults
+    assert all(named in fault for fault in faults), faults
 
 
 @pytest.mark.parametrize(

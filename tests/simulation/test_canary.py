@@ -20,7 +20,7 @@ from tests.support.fake_kafka import FakeCluster
 from tests.support.story import START, Story
 
 MARK = "cANaRy"
-NUMBER = re.compile(r"1999555\d{4}")
+TRACE = re.compile(rf"{MARK}|1999555\d{{4}}")
 PLANTED = 5_000
 """Messages of the backlog, each with a text and a number."""
 
@@ -91,7 +91,7 @@ class Canary(Story):
 
 def traces(text: str) -> list[str]:
     """What of the planted things a text holds."""
-    return [found[0] for found in re.finditer(f"{MARK}.{{0,20}}|.{{0,20}}{NUMBER.pattern}", text)]
+    return [text[max(0, found.start() - 20) : found.end() + 20] for found in TRACE.finditer(text)]
 
 
 @pytest.fixture

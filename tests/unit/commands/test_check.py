@@ -26,13 +26,14 @@ NOW = instant("2026-11-25T08:00:00Z") or 0
         (Group(2, "consumer", ""), False),  # a rebalance is under way
         (Group(1, "consumer", "range"), True),
         (Group(2, "connect", "sessioned"), True),
+        (Group(0, "", "", may_join=False), True),
     ],
 )
 def test_a_group_that_another_program_uses_is_found(group: Group, wrong: bool, tmp_path: Path) -> None:
     """78 with the fix: a worker could not join it."""
     lines = _group_line(load(good(tmp_path)), group)
     assert [code for code, _ in lines] == [78] * wrong
-    assert all("fix: set kafka.group" in line for _, line in lines)
+    assert all("fix: set kafka.group" in line or "fix: allow Read on the group" in line for _, line in lines)
 
 
 @pytest.mark.parametrize(

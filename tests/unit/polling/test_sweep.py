@@ -205,7 +205,7 @@ async def test_the_first_page_of_a_new_stream_is_durable_also_where_it_is_empty(
         answering(pages, empty)
         applied_page = await pages.page(poll, LIVE)
         assert isinstance(applied_page, Applied)
-        assert applied_page.durable is not None
+        assert not applied_page.durable.is_set()
 
 
 async def test_a_sweep_is_complete_as_of_when_its_first_request_was_sent(tmp_path: Path) -> None:
