@@ -200,22 +200,20 @@ def _by_owner(elsewhere: tuple[Elsewhere, ...]) -> list[tuple[str, list[str]]]:
 def _render(template: str, picture: WorkerSnapshot, refresh: int, **values: Any) -> str:
     found = verdict(picture)
     icon = ICONS.get(found.level, BAD_ICON)
-    filters = {"ago": lambda instant: duration(max(0, picture.now - instant) / SECOND)}
-    environment = _templates().overlay()
-    environment.filters = {**environment.filters, **filters}
     shown = {"worker": picture, "level": found.level, "icon": icon, "refresh": refresh, "TROUBLE": TROUBLE, **values}
-    return environment.get_template(template).render(shown)
+    return _templates().get_template(template).render(shown)
 
 
 @lru_cache(maxsize=1)
 def _templates() -> Any:
-    """The template engine, loaded with the first page: a worker that nobody looks at does without."""
+    """The template engine, loaded with the first page: a worker that nobody looks at does without. It keeps what it compiled."""
     import jinja2
 
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("poller.telemetry"), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
     )
     environment.filters |= {
+        "ago": jinja2.pass_context(lambda page, instant: duration(max(0, page["worker"].now - instant) / SECOND)),
         "time": lambda instant: format_rfc3339(instant // SECOND * SECOND).replace("T", " "),
         "length_of": duration,
         "words": words,

@@ -10,7 +10,7 @@ import pytest
 
 from poller.errors import ClientUnusable
 from poller.model import DAY, HOUR, SECOND, Instant
-from tests.simulation.test_isolation import SECONDS, Sick, counted, longest, story
+from tests.simulation.test_isolation import SECONDS, Sick, counted, healthy_run, longest
 from tests.support.fake_kafka import FakeCluster
 from tests.support.story import START, Story
 
@@ -53,7 +53,7 @@ def test_a_client_that_cannot_be_used_delays_no_other_account() -> None:
                 raise ClientUnusable("the file ca.pem cannot be used: it holds no whole certificates")
             return await super()._answer(request, name)
 
-    healthy, one = story().played(), Unusable(11, crash_s=None, seconds=SECONDS, cluster=FakeCluster(1))
+    healthy, one = healthy_run(), Unusable(11, crash_s=None, seconds=SECONDS, cluster=FakeCluster(1))
     ill = one.played("/heymarket/", "")
     others = [path for path in healthy if "/heymarket/" not in path and "/v2/Messages/" not in path]
     assert len(others) >= 3

@@ -121,3 +121,10 @@ def test_a_long_page_is_bounded() -> None:
 def test_the_time_of_the_page_is_the_workers() -> None:
     """What is shown as ago is reckoned from the picture's own now."""
     assert "1 min ago" not in page.status_page(worker(account(0, last_success=NOW)), refresh=0)
+
+
+def test_templates_are_compiled_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page that refreshes itself costs its rows, not the reading of its templates: that would hold every stream of the worker."""
+    pages(next(iter(PICTURES)))
+    monkeypatch.setattr("jinja2.Environment.compile", None)
+    pages(next(iter(PICTURES)))
