@@ -6,6 +6,7 @@ A command is one file in ``commands``, with what it takes and what it does; it i
 
 from __future__ import annotations
 
+import logging
 import sys
 from typing import Annotated, Any
 
@@ -102,6 +103,7 @@ def main(arguments: list[str] | None = None) -> None:
     debug = DEBUG in given
     given = [argument for argument in given if argument != DEBUG]
     interrupt_on_signals()
+    logging.getLogger().addHandler(logging.NullHandler())  # what libraries say is not said between our lines
     try:
         code = _called(given, debug=debug)
         sys.stdout.flush()

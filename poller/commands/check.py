@@ -60,7 +60,7 @@ def command(*, config: ConfigPath, online: Flag = False) -> int:
     """
     loaded = load(config, referenced=True)
     connection_of(loaded)
-    for note in too_slow(loaded):
+    for note in (*without_streams(loaded), *too_slow(loaded)):
         print(f"note: {note}", file=sys.stderr)
     if online:
         return complete(check(loaded))
@@ -214,6 +214,12 @@ def _clock_note(account: Account, date: str | None, now: Instant) -> list[tuple[
     return [
         (0, f"{account.key}: note: the provider's clock is {abs(told - now) / SECOND:.0f} s {ahead} this host's; fix: see which is right")
     ]
+
+
+def without_streams(config: Config) -> list[str]:
+    """Accounts that poll nothing, because the list or the file of their streams is empty."""
+    empty = (account for account in config.accounts if account.enabled and next(iter(stream_names(account)()), None) is None)
+    return [f"{account.key}: it names no stream, so nothing is polled; fix: name some, or set enabled: false" for account in empty]
 
 
 def too_slow(config: Config) -> list[str]:

@@ -268,6 +268,25 @@ def test_kafka_that_is_away_is_69(tmp_path: Path) -> None:
         assert "fix" in done.stderr
 
 
+def test_only_our_own_words_are_on_stderr(tmp_path: Path) -> None:
+    """What a library logs about a broker that is away is not among them."""
+    done = poller("topics", "plan", "--config", str(good(tmp_path)))
+    assert done.returncode == 69
+    assert done.stderr.splitlines() == [
+        "poller: Kafka cannot be reached (ConnectionRefusedError); fix: check kafka.bootstrap_servers, and kafka.security"
+    ]
+
+
+def test_check_says_where_nothing_would_be_polled(tmp_path: Path) -> None:
+    """An empty file of names is valid, and noted with its fix."""
+    path = good(tmp_path)
+    (tmp_path / "names.txt").write_text("\n# none yet\n")
+    path.write_text(path.read_text().replace("threads: [t]", "threads: {file: names.txt}"))
+    done = called("check", "--config", str(path))
+    assert done.returncode == 0
+    assert "stuut/c: it names no stream" in done.stderr
+
+
 def test_check_says_what_a_rate_limit_cannot_give(tmp_path: Path) -> None:
     """A hundred threads every 15 s under 60 requests a minute: a note with the numbers; still valid."""
     (tmp_path / "s").write_text("x")
