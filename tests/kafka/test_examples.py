@@ -48,6 +48,7 @@ def publish(producer: Producer, events: list[Published]) -> None:
                 topic = "sms.status-changes.v1" if "status" in event.type else "sms.messages.v1"
                 value = event.value if committed else event.value | {"status": "read", "revision": 99}
                 producer.produce(topic, json.dumps(value), event.key, headers=list(event.headers.items()))
+            assert producer.flush(30) == 0, "what is aborted lies on the topic, too"
             (producer.commit_transaction if committed else producer.abort_transaction)(30)
 
 
