@@ -118,9 +118,9 @@ def test_a_hole_that_is_met_before_any_count_agreed_waits_for_one() -> None:
 
     def look(span: looks.Span, counted: int) -> None:
         nonlocal memo
-        got = [counted, 0]
-        step = {"memo": memo, "span": span, "now": 10 * DAY, "got": got, "before": got, "upper": {"a": span[0]}, "lower": {}}
-        memo = recount._verdict(step).learned or {}
+        counts = counted, 0
+        at = recount.Compared(memo, 10 * DAY, span, counts, before=counts, upper={"a": span[0]}, lower={})
+        memo = recount._verdict(at).learned or {}
 
     hole, other = [0, HOUR], [HOUR, 2 * HOUR]
     for _ in range(10):

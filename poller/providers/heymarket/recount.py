@@ -14,9 +14,11 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
 
 from ...model import HOUR, MINUTE, Instant, Row
 from ...times import format_rfc3339
@@ -42,6 +44,38 @@ QUIET_MINUTES = 8
 REASON = "counted_not_listed"
 
 
+class Compared(Struct, frozen=True):
+    """A range whose rows are counted, listed, and counted again; in memory only."""
+
+    memory: Json
+    """What the next run must know; see :mod:`..kit.suspects`."""
+    now: Instant
+    span: looks.Span
+    counts: tuple[int, ...] = ()
+    """Before the range's end and before its beginning, as far as they are asked for."""
+    before: tuple[int, ...] = ()
+    """Those that were asked for before the walks."""
+    upper: dict[str, Instant] = {}
+    """What the walk from the range's end lists: ids and dates."""
+    lower: dict[str, Instant] | None = None
+    """What the walk from its beginning lists; None = that walk has not begun."""
+    pages: int = 0
+    """Pages of the walk in hand."""
+    at: Any = None
+    """Where the walk in hand is; None = counts are asked for."""
+
+
+class Watched(Struct, frozen=True):
+    """The counts around all that was walked, and within it where they changed; in memory only."""
+
+    memory: Json
+    bounds: tuple[Instant, ...]
+    """Before which is to be counted."""
+    counts: tuple[int, ...] = ()
+    parts: tuple[tuple[int, int, int, int], ...] = ()
+    """Parts that changed: the first block, the one behind the last, and the counts before each; none = not halved yet."""
+
+
 class Reader(Protocol):
     """The provider's own reading of a walk's page."""
 
@@ -64,79 +98,76 @@ def begin(view: View) -> Request | None:
         span = [upto, upto + BLOCK]
     if span is None and not memo["blocks"]:
         return None
-    step: Json = {"kind": "audit", "now": view.now, "memo": memo, "got": []}
     if span is None and view.quiet > QUIET and view.now // MINUTE % QUIET_MINUTES:
         return None
     if span is not None:
-        return _count({**step, "span": span, "ask": [span[1], span[0]], "phase": "before"})
-    return _count({**step, "ask": [memo["blocks"][-1][1], memo["blocks"][0][0]], "phase": "watch"})
+        return _count(Compared(memo, view.now, span))
+    return _count(Watched(memo, (memo["blocks"][-1][1], memo["blocks"][0][0])))
 
 
-def _count(step: Json) -> Request:
+def _count(at: Compared | Watched) -> Request:
     """The next count that is wanted."""
-    body = msgspec.json.encode({"created_at": format_rfc3339(step["ask"][len(step["got"])])})
-    return Request("POST", f"{PATH}/count", body=body, continuation=step)
+    bounds = at.bounds if isinstance(at, Watched) else (at.span[1], at.span[0])
+    body = msgspec.json.encode({"created_at": format_rfc3339(bounds[len(at.counts)])})
+    return Request("POST", f"{PATH}/count", body=body, continuation=at)
 
 
 def read(reader: Reader, request: Request, response: Response) -> Page:
-    """One answer of the audit."""
-    step = request.continuation
-    if step["phase"] in ("upper", "lower"):
-        return _walked(reader, request, response)
-    step = {**step, "got": [*step["got"], count_of(accept(response))]}
-    if len(step["got"]) < len(step["ask"]):
-        return Page([], _count(step))
-    if step["phase"] == "before":
-        return Page([], _walk({**step, "phase": "upper", "upper": {}, "pages": 0}, step["span"]))
-    return _verdict(step) if step["phase"] == "after" else _watched(step)
+    """One answer of the recount."""
+    at: Compared | Watched = request.continuation
+    if isinstance(at, Compared) and at.at is not None:
+        return _walked(reader, at, request, response)
+    at = replace(at, counts=(*at.counts, count_of(accept(response))))
+    if isinstance(at, Watched):
+        return _watched(at) if len(at.counts) == len(at.bounds) else Page([], _count(at))
+    if len(at.counts) < 2:
+        return Page([], _count(at))
+    return _verdict(at) if at.before else Page([], _walk(replace(at, before=at.counts, counts=()), at.span))
 
 
-def _walk(step: Json, span: list[Instant]) -> Request:
+def _walk(at: Compared, span: list[Instant]) -> Request:
     """The first page of a walk over a span, from its upper end."""
-    inner = walk.begin(Window(span[0], span[1], step["now"]), Learned())
-    return msgspec.structs.replace(inner, continuation={**step, "inner": inner.continuation})
+    first = walk.begin(Window(span[0], span[1], at.now), Learned())
+    return replace(first, continuation=replace(at, at=first.continuation, pages=0))
 
 
-def _walked(reader: Reader, request: Request, response: Response) -> Page:
+def _walked(reader: Reader, at: Compared, request: Request, response: Response) -> Page:
     """One page of a walk, read as always; ids and dates of what it lists are kept."""
-    step = request.continuation
-    page = reader.read_page(msgspec.structs.replace(request, continuation=step["inner"]), response)
-    rows = crowd.of_walk(step["inner"], page.rows)
-    seen = {**{looks.id_of(row): row.created if isinstance(row, Row) else NEVER for row in rows}, **step[step["phase"]]}
-    step = {
-        **step,
-        step["phase"]: dict(itertools.islice(seen.items(), IDS_MAX)),
-        "pages": step["pages"] + (isinstance(step["inner"], Walk)),
-    }
-    if page.next is not None and not (step["phase"] == "lower" and _found(step)):
-        following = msgspec.structs.replace(page.next, continuation={**step, "inner": page.next.continuation})
-    elif step["phase"] == "upper":
-        oldest = min([step["span"][0], *step["upper"].values()])
-        following = _walk({**step, "phase": "lower", "lower": {}, "pages": 0}, [oldest, step["span"][0]])
+    page = reader.read_page(replace(request, continuation=at.at), response)
+    seen = {looks.id_of(row): row.created if isinstance(row, Row) else NEVER for row in crowd.of_walk(at.at, page.rows)}
+    seen = dict(itertools.islice({**seen, **(at.upper if at.lower is None else at.lower)}.items(), IDS_MAX))
+    at = replace(at, upper=seen) if at.lower is None else replace(at, lower=seen)
+    at = replace(at, pages=at.pages + isinstance(at.at, Walk))
+    if page.next is not None and not _found(at):
+        following = replace(page.next, continuation=replace(at, at=page.next.continuation))
+    elif at.lower is None:
+        following = _walk(replace(at, lower={}), [min([at.span[0], *at.upper.values()]), at.span[0]])
     else:
-        following = _count({**step, "phase": "after", "before": step["got"], "got": []})
+        following = _count(replace(at, at=None))
     return Page(page.rows, following, gaps=page.gaps)
 
 
-def _found(step: Json) -> bool:
+def _found(at: Compared) -> bool:
     """Whether the walk from the lower bound has listed all that the other one listed below it, or went far for rows that it never lists."""
-    under = {id_ for id_, date in step["upper"].items() if date < step["span"][0]}
-    return under <= step["lower"].keys() or step["pages"] >= LOWER_PAGES_MAX
+    if at.lower is None:
+        return False
+    under = {id_ for id_, date in at.upper.items() if date < at.span[0]}
+    return under <= at.lower.keys() or at.pages >= LOWER_PAGES_MAX
 
 
-def _verdict(step: Json) -> Page:
+def _verdict(at: Compared) -> Page:
     """What was listed against what was counted, where the counts stood still."""
-    memo, span, now = step["memo"], step["span"], step["now"]
-    counted, listed = step["got"][0] - step["got"][1], _between(step["upper"], step["lower"], span[0])
+    memo, span = at.memory, at.span
+    counted, listed = at.counts[0] - at.counts[1], _between(at.upper, at.lower or {}, span[0])
     wrong = counted > listed
-    if step["before"] != step["got"] and memo["tries"] < TRIES_MAX:
+    if at.before != at.counts and memo["tries"] < TRIES_MAX:
         return Page([], learned={**memo, "tries": memo["tries"] + 1, "todo": [*memo["todo"], span]})
     memo = {**_blocked(memo, span, counted), "tries": 0, "agreed": memo["agreed"] + (not wrong and listed > 0)}
     if wrong and not memo["agreed"]:
         return _incomparable(memo, span)
     if memo["agreed"]:
         memo |= {"todo": [*memo["todo"], *memo["waiting"]], "waiting": []}
-    memo, gaps, said = looks.looked(memo, span, now, wrong=wrong, reason=REASON)
+    memo, gaps, said = looks.looked(memo, span, at.now, wrong=wrong, reason=REASON)
     return Page([], learned=memo, gaps=gaps, proved=() if wrong else ((span[0], span[1]),), oddities=said)
 
 
@@ -164,25 +195,25 @@ def _blocked(memo: Json, span: list[Instant], counted: int) -> Json:
     return {**memo, "blocks": blocks}
 
 
-def _watched(step: Json) -> Page:
+def _watched(at: Watched) -> Page:
     """Halve what changed until single blocks are left: one that grew is walked, one that shrank is only noted.
 
     Each half to its end before the other, so that what was found is remembered whenever a run is cut off.
     """
-    memo = step["memo"]
+    memo = at.memory
     blocks = [list(block) for block in memo["blocks"]]
-    if "spans" not in step:
-        spans = [[0, len(blocks), step["got"][1], step["got"][0]]]
+    if not at.parts:
+        parts = [(0, len(blocks), at.counts[1], at.counts[0])]
     else:
-        low, high, below, above = step["spans"][0]
+        low, high, below, above = at.parts[0]
         middle = (low + high) // 2
-        spans = [[low, middle, below, step["got"][0]], [middle, high, step["got"][0], above], *step["spans"][1:]]
-    todo, left = list(memo["todo"]), []
-    for low, high, below, above in spans:
+        parts = [(low, middle, below, at.counts[0]), (middle, high, at.counts[0], above), *at.parts[1:]]
+    todo, left = list(memo["todo"]), list[tuple[int, int, int, int]]()
+    for low, high, below, above in parts:
         if above - below == sum(block[2] for block in blocks[low:high]):
             continue
         if high - low > 1:
-            left.append([low, high, below, above])
+            left.append((low, high, below, above))
         elif above - below > blocks[low][2]:
             todo.append(blocks[low][:2])
         else:
@@ -191,4 +222,4 @@ def _watched(step: Json) -> Page:
     if not left:
         return Page([], learned=memo)
     low, high = left[0][:2]
-    return Page([], _count({**step, "memo": memo, "spans": left, "ask": [blocks[(low + high) // 2][0]], "got": []}), learned=memo)
+    return Page([], _count(Watched(memo, (blocks[(low + high) // 2][0],), parts=tuple(left))), learned=memo)
