@@ -14,6 +14,9 @@ from .port import STATE, Record
 from .translate import mapped
 
 TICK_S = 0.02
+"""How often a rehearsal looks whether all topics joined."""
+
+ABORT_S = 5.0
 
 
 class KafkaWriter:
@@ -73,23 +76,30 @@ class KafkaWriter:
 
         Raises Refused where a right is missing or this host's clock is not Kafka's, Unavailable.
         """
-        manager, state = self._producer._txn_manager, self._topics[STATE]
-        assert manager is not None, "the producer is transactional"
         try:
             with anyio.fail_after(timeout_s):
                 await self._producer.begin_transaction()
-                for topic in topics:
-                    manager.maybe_add_partition_to_txn(TopicPartition(topic, 0))
-                sent = await self._producer.send(state, b"", b"?", partition=0) if state in topics else None
-                while manager.partitions_to_add():
-                    await anyio.sleep(TICK_S)
-                if manager.is_in_transaction() and sent is not None:
-                    await sent
-                if not manager.is_in_transaction():
-                    await manager.wait_for_transaction_end()
-                await self._producer.abort_transaction()
+                try:
+                    await self._rehearsed(topics)
+                except Exception as error:
+                    raise mapped(_behind(self._producer) or error, None, right="Write") from None
+                finally:
+                    with anyio.move_on_after(ABORT_S, shield=True):  # an open transaction would hold up who restores
+                        await self._producer.abort_transaction()
         except Exception as error:
-            raise mapped(_behind(self._producer) or error, None, right="Write") from None
+            raise mapped(error, None, right="Write") from None
+
+    async def _rehearsed(self, topics: Collection[str]) -> None:
+        """Let topics join the transaction that is open, and send the state topic a record. Raises what the client does."""
+        manager, state = self._producer._txn_manager, self._topics[STATE]
+        assert manager is not None, "the producer is transactional"
+        for topic in topics:
+            manager.maybe_add_partition_to_txn(TopicPartition(topic, 0))
+        sent = await self._producer.send(state, b"", b"?", partition=0) if state in topics else None
+        while manager.partitions_to_add():
+            await anyio.sleep(TICK_S)
+        if sent is not None:
+            await sent
 
     async def close(self) -> None:
         """End it in bounded time; nothing of it keeps running."""
