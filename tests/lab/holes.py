@@ -18,11 +18,11 @@ from poller.demo.simulator.vendors.routes import Providers
 from poller.demo.simulator.world import World
 from poller.errors import ProviderError
 from poller.model import DAY, HOUR, MINUTE, SECOND, Gap, Instant, Stream
-from poller.providers.contract import Json, Page, Provider, Request, Response, View, Window
+from poller.providers.contract import Page, Provider, Request, Response, View, Window
 from poller.providers.fonedynamics.provider import FoneDynamics
 from poller.providers.fonedynamics.slices import Learned
 from poller.providers.heymarket.provider import Heymarket
-from poller.providers.kit.suspects import CELL
+from poller.providers.kit.suspects import CELL, Memory
 from poller.providers.stuut.provider import Stuut
 from tests.support.asking import side_query
 from tests.support.story import START
@@ -78,26 +78,26 @@ def play(
     """Run the audit every ten minutes; the gaps it raised and when, and the number of requests. ``said`` takes its oddities; ``rate`` is what polling has learned."""
     kit.authorized = lambda provider, given, now: True  # the harness has no secrets
     answers, now, raised, requests = Kit(world, seed), START, [], 0
-    memo: Json = {}
+    memory: Memory | None = None
     said = [] if said is None else said
     stream = Stream(provider.name, "a", PROPERTIES[0] if provider.name == FONE else "team")
     learned = Learned(most=200, rate=rate) if provider.name == FONE else {"most": 200, "rate": rate}
     while now < START + days * DAY:
         now += STEP
-        view = View(world.clock(now), START - DAY // 2, DEPTH, EVERY, memo, learned)
+        view = View(world.clock(now), START - DAY // 2, DEPTH, EVERY, memory, learned)
         request = side_query(provider, named).begin(stream, view)
         at = now
         try:
             while request is not None and at < now + STEP:
                 page: Page = side_query(provider, named).read(request, answers.page(request, at))
                 requests, at = requests + 1, at + REQUEST
-                memo = page.learned if page.learned is not None else memo
+                memory = page.learned if page.learned is not None else memory
                 raised += [(at, gap) for gap in page.gaps]
                 said += page.oddities
                 request = page.next
-                if request is None and memo.get("todo"):
+                if request is None and memory is not None and memory.todo:
                     request = side_query(provider, named).begin(
-                        stream, View(world.clock(at), START - DAY // 2, DEPTH, EVERY, memo, view.learned)
+                        stream, View(world.clock(at), START - DAY // 2, DEPTH, EVERY, memory, view.learned)
                     )
         except ProviderError:
             continue

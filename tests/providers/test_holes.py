@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import anyio
+import msgspec
 import pytest
 
 from poller.demo.simulator.profiles import HEYMARKET
@@ -15,7 +16,8 @@ from poller.demo.simulator.vendors import heymarket
 from poller.demo.simulator.vendors.answers import Answer, Call
 from poller.demo.simulator.world import World
 from poller.model import DAY, HOUR, MINUTE, Stream
-from poller.providers.contract import View
+from poller.providers.contract import View, recalled
+from poller.providers.fonedynamics import reread
 from poller.providers.fonedynamics.provider import FoneDynamics
 from poller.providers.fonedynamics.slices import Learned
 from poller.providers.heymarket import recount
@@ -114,35 +116,35 @@ def test_counts_that_mean_something_else_turn_the_audit_off(monkeypatch: pytest.
 
 def test_a_hole_that_is_met_before_any_count_agreed_waits_for_one() -> None:
     """However often its block is looked at, the audit stays on; once another block agrees, it is looked at again."""
-    memo: looks.Json = looks.kept({"blocks": [], "agreed": 0, "tries": 0, "waiting": []}, 0)
+    memory = recount.Counted()
 
     def look(span: looks.Span, counted: int) -> None:
-        nonlocal memo
+        nonlocal memory
         counts = counted, 0
-        at = recount.Compared(memo, 10 * DAY, span, counts, before=counts, upper={"a": span[0]}, lower={})
-        memo = recount._verdict(at).learned or {}
+        at = recount.Compared(memory, 10 * DAY, span, counts, before=counts, upper={"a": span[0]}, lower={})
+        memory = recount._verdict(at).learned
 
-    hole, other = [0, HOUR], [HOUR, 2 * HOUR]
+    hole, other = (0, HOUR), (HOUR, 2 * HOUR)
     for _ in range(10):
         look(hole, 2)
-    assert not memo["off"]
-    assert memo["todo"] == []
+    assert not memory.off
+    assert memory.todo == ()
     look(other, 1)
-    assert memo["todo"] == [hole]
+    assert memory.todo == (hole,)
     look(hole, 2)
-    assert memo["todo"][:2] == [[0, HOUR // 2], [HOUR // 2, HOUR]]
+    assert memory.todo[:2] == ((0, HOUR // 2), (HOUR // 2, HOUR))
 
 
 def test_a_range_that_disagrees_for_ever_is_told_once_and_keeps_no_other_from_being_told() -> None:
     """Round after round; and nothing stays suspect of what is told."""
-    memo, told = looks.kept({}, 0), list[looks.Span]()
-    for begin, span in ((1, [0, 4]), (10, [4, 8]), (20, [0, 4]), (30, [4, 6]), (40, [6, 8])):
+    memory, told = looks.Memory(), list[looks.Span]()
+    for begin, span in ((1, (0, 4)), (10, (4, 8)), (20, (0, 4)), (30, (4, 6)), (40, (6, 8))):
         since, until = (bound * looks.CELL for bound in span)
         for minutes in (0, 30, 60):
-            memo, gaps, _ = looks.looked(memo, [since, until], begin * DAY + minutes * MINUTE, wrong=True, reason="x", halve=False)
+            memory, gaps, _ = looks.looked(memory, (since, until), begin * DAY + minutes * MINUTE, wrong=True, reason="x", halve=False)
             told += [span] * len(gaps)
-        assert not memo["suspects"]
-    assert told == [[0, 4], [4, 8], [6, 8]]
+        assert not memory.suspects
+    assert told == [(0, 4), (4, 8), (6, 8)]
 
 
 @pytest.mark.parametrize("rate", [0.0, 1e-305, 0.003, 0.01, 0.2, 5.0])
@@ -150,12 +152,12 @@ def test_a_round_of_ranges_leaves_nothing_out_and_the_next_one_cuts_alike(rate: 
     """From the first second to the newest closed cell, within two periods; whatever a round began with, all its bounds but the first are the same."""
 
     def round_of(now: int) -> list[looks.Span]:
-        spans, memo = list[looks.Span](), dict[str, Any]()
+        spans, memory = list[looks.Span](), None
         while request := side_query(FoneDynamics(), "tilings").begin(
-            PROPERTY, View(now, now - 7 * DAY, 7 * DAY, 6 * HOUR, memo, Learned(most=100, rate=rate))
+            PROPERTY, View(now, now - 7 * DAY, 7 * DAY, 6 * HOUR, memory, Learned(most=100, rate=rate))
         ):
             spans.append(request.continuation.span)
-            memo = request.continuation.memory
+            memory = request.continuation.memory
         return spans
 
     now = 1_790_000_000_000_000
@@ -172,19 +174,29 @@ def test_a_round_of_ranges_leaves_nothing_out_and_the_next_one_cuts_alike(rate: 
 
 def test_a_disagreement_is_a_hole_at_the_third_look_over_an_hour() -> None:
     """One look, or three in a hurry, are none; a wide range is halved; a look that agrees clears the cell; a hole is told once."""
-    memo, now, cell = looks.kept({}, 0), 10 * DAY, [0, looks.CELL]
+    memory, now, cell = looks.Memory(), 10 * DAY, (0, looks.CELL)
 
-    def look(memo: looks.Json, at: int, *, wrong: bool = True) -> tuple[looks.Json, int]:
-        after, gaps, _ = looks.looked(memo, cell, at, wrong=wrong, reason="x")
+    def look(memory: looks.Memory, at: int, *, wrong: bool = True) -> tuple[looks.Memory, int]:
+        after, gaps, _ = looks.looked(memory, cell, at, wrong=wrong, reason="x")
         return after, len(gaps)
 
     for minutes, gaps in ((0, 0), (1, 0), (2, 0), (30, 0), (31, 0), (60, 1), (90, 0), (300, 0)):
-        memo, found = look(memo, now + minutes * MINUTE)
+        memory, found = look(memory, now + minutes * MINUTE)
         assert found == gaps, minutes
-    memo = looks.kept({}, 0)
+    memory = looks.Memory()
     for minutes, wrong in ((0, True), (30, True), (60, False), (90, True), (120, True)):
-        memo, found = look(memo, now + minutes * MINUTE, wrong=wrong)
+        memory, found = look(memory, now + minutes * MINUTE, wrong=wrong)
         assert not found
-    halves, gaps, _ = looks.looked(looks.kept({}, 0), [0, 6 * looks.CELL], now, wrong=True, reason="x")
-    assert halves["todo"] == [[0, 3 * looks.CELL], [3 * looks.CELL, 6 * looks.CELL]]
+    halves, gaps, _ = looks.looked(looks.Memory(), (0, 6 * looks.CELL), now, wrong=True, reason="x")
+    assert halves.todo == ((0, 3 * looks.CELL), (3 * looks.CELL, 6 * looks.CELL))
     assert not gaps
+
+
+def test_what_the_first_release_kept_of_looks_is_read() -> None:
+    """By the names and the arrays of its state; what is of another shape begins anew."""
+    look = {"suspects": {"600": [1, 2, 3, 4]}, "raised": [5], "withdrawn": [], "todo": [[6, 7]]}
+    counted = recalled(recount.Counted, {**look, "blocks": [[0, 1, 2]], "agreed": 1, "tries": 0, "waiting": [[8, 9]]})
+    assert counted == recount.Counted({"600": looks.Suspect(1, 2, 3, 4)}, (5,), (), ((6, 7),), (recount.Block(0, 1, 2),), 1, 0, ((8, 9),))
+    assert recalled(reread.Round, {**look, "next": 10, "round": 11}).next == 10
+    assert msgspec.msgpack.decode(msgspec.msgpack.encode(counted))["suspects"] == look["suspects"]
+    assert recalled(recount.Counted, {"blocks": "none"}) is None

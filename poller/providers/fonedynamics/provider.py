@@ -119,7 +119,7 @@ class FoneDynamics(NoToken, Struct, frozen=True):
         """Look-ups by id of what is not final; and every range once more under other tilings."""
         return (
             SideQuery(LOOKUP, share=0.2, begin=self._look_up, read=_looked_up, Learned=LookUps),
-            SideQuery("tilings", share=0.05, period=MINUTE, begin=self._reread, read=self._read_again),
+            SideQuery("tilings", share=0.05, period=MINUTE, begin=self._reread, read=self._read_again, Learned=reread.Round),
         )
 
     def _look_up(self, stream: Stream, view: View) -> Request | None:

@@ -11,7 +11,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from ...model import SECOND, Instant, Stream
-from ..contract import Json, Page, Request, Response, View, Window
+from ..contract import Page, Request, Response, View, Window
 from ..kit import suspects as looks
 from . import slices
 from .slices import Continuation, Learned, asked, first
@@ -23,6 +23,15 @@ PAGES_A_RANGE = 4
 
 SHORTER = 1.6
 """The other tiling expects so many times the rows, so its slices begin shorter, and none of the bounds between is shared."""
+
+
+class Round(looks.Memory, frozen=True):
+    """Where the round of ranges is; kept in state."""
+
+    next: Instant = 0
+    """Where the next range begins."""
+    round: Instant = 0
+    """When the round began."""
 
 
 class Reading(Struct, frozen=True):
@@ -40,8 +49,7 @@ class Reread(Struct, frozen=True):
 
     stream: str
     now: Instant
-    memory: Json
-    """What the next run must know; see :mod:`..kit.suspects`."""
+    memory: Round
     span: looks.Span
     learned: Learned
     plan: tuple[Reading, ...]
@@ -54,19 +62,19 @@ class Reread(Struct, frozen=True):
 def begin(stream: Stream, view: View, params_in: str) -> Request | None:
     """A look that is due, else the next range of the round; a round a period of the deepest rung."""
     start, edge = looks.above(max(view.floor, view.now - view.depth)), looks.below(view.now - looks.CLOSED)
-    memory = looks.kept({"next": start, "round": view.now, **(view.remembered or {})}, start)
+    memory = looks.kept(view.remembered or Round(next=start, round=view.now), start)
     if start >= edge:
         return None
     span, memory = looks.due(memory, view.now)
     length = _length(view)
-    if span is None and _end(memory["next"], length) > edge and view.now - memory["round"] >= view.every:
-        memory = {**memory, "next": start, "round": view.now}
+    if span is None and _end(memory.next, length) > edge and view.now - memory.round >= view.every:
+        memory = replace(memory, next=start, round=view.now)
     if span is None:
-        since = max(start, memory["next"])
-        span = [since, _end(since, length)]
+        since = max(start, memory.next)
+        span = (since, _end(since, length))
         if span[1] > edge:
             return None
-        memory = {**memory, "next": span[1]}
+        memory = replace(memory, next=span[1])
     since, until = span
     middle = since + (until - since) // 3 // SECOND * SECOND
     plan = (

@@ -110,7 +110,7 @@ class Heymarket(NoToken, Struct, frozen=True):
         """The newest changes at every interval; and the recount, which also notices what turns up late."""
         return (
             SideQuery("changes", share=0.1, begin=self._changes, read=_read_changes, Learned=Changes),
-            SideQuery("audit", share=0.05, period=MINUTE, begin=self._recount, read=self._read_recount),
+            SideQuery("audit", share=0.05, period=MINUTE, begin=self._recount, read=self._read_recount, Learned=recount.Counted),
         )
 
     def _recount(self, stream: Stream, view: View) -> Request | None:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 from msgspec import Struct
@@ -22,7 +22,7 @@ from msgspec.structs import replace
 
 from ...model import HOUR, MINUTE, Instant, Row
 from ...times import format_rfc3339
-from ..contract import Json, Page, Request, Response, View, Window
+from ..contract import Page, Request, Response, View, Window
 from ..kit import suspects as looks
 from ..kit.answers import accept
 from ..kit.rows import count_of
@@ -44,11 +44,38 @@ QUIET_MINUTES = 8
 REASON = "counted_not_listed"
 
 
+class Block(NamedTuple):
+    """A range that was walked, and how many messages it counted."""
+
+    since: Instant
+    until: Instant
+    counted: int
+
+    @property
+    def span(self) -> looks.Span:
+        """Its bounds."""
+        return self.since, self.until
+
+
+class Counted(looks.Memory, frozen=True):
+    """What was walked and counted; kept in state."""
+
+    blocks: tuple[Block, ...] = ()
+    """What is watched by counts, from old to new, without a hole."""
+    agreed: int = 0
+    """How often a count agreed with a list that was not empty."""
+    tries: int = 0
+    """How often the counts of a look did not stand still."""
+    waiting: tuple[looks.Span, ...] = ()
+    """Blocks that disagreed before any count had agreed."""
+    off: bool = False
+    """Counts mean something else here."""
+
+
 class Compared(Struct, frozen=True):
     """A range whose rows are counted, listed, and counted again; in memory only."""
 
-    memory: Json
-    """What the next run must know; see :mod:`..kit.suspects`."""
+    memory: Counted
     now: Instant
     span: looks.Span
     counts: tuple[int, ...] = ()
@@ -68,7 +95,7 @@ class Compared(Struct, frozen=True):
 class Watched(Struct, frozen=True):
     """The counts around all that was walked, and within it where they changed; in memory only."""
 
-    memory: Json
+    memory: Counted
     bounds: tuple[Instant, ...]
     """Before which is to be counted."""
     counts: tuple[int, ...] = ()
@@ -87,22 +114,23 @@ class Reader(Protocol):
 def begin(view: View) -> Request | None:
     """A look that is due, else the next block that is old enough, else the counts around all that was walked."""
     start, edge = looks.above(max(view.floor, view.now - view.depth)), looks.below(view.now - looks.CLOSED)
-    memo = looks.kept({"blocks": [], "agreed": 0, "tries": 0, "waiting": [], **(view.remembered or {})}, start)
-    for kept in ("blocks", "waiting"):
-        memo[kept] = [block for block in memo[kept] if block[0] >= start]
-    if memo.get("off") or start >= edge:
+    memory = looks.kept(view.remembered or Counted(), start)
+    memory = replace(
+        memory,
+        blocks=tuple(block for block in memory.blocks if block.since >= start),
+        waiting=tuple(span for span in memory.waiting if span[0] >= start),
+    )
+    if memory.off or start >= edge:
         return None
-    span, memo = looks.due(memo, view.now)
-    upto = max(start, memo["blocks"][-1][1] if memo["blocks"] else start)
+    span, memory = looks.due(memory, view.now)
+    upto = max(start, memory.blocks[-1].until if memory.blocks else start)
     if span is None and upto + BLOCK <= edge:
-        span = [upto, upto + BLOCK]
-    if span is None and not memo["blocks"]:
-        return None
-    if span is None and view.quiet > QUIET and view.now // MINUTE % QUIET_MINUTES:
-        return None
+        span = (upto, upto + BLOCK)
     if span is not None:
-        return _count(Compared(memo, view.now, span))
-    return _count(Watched(memo, (memo["blocks"][-1][1], memo["blocks"][0][0])))
+        return _count(Compared(memory, view.now, span))
+    if not memory.blocks or (view.quiet > QUIET and view.now // MINUTE % QUIET_MINUTES):
+        return None
+    return _count(Watched(memory, (memory.blocks[-1].until, memory.blocks[0].since)))
 
 
 def _count(at: Compared | Watched) -> Request:
@@ -125,7 +153,7 @@ def read(reader: Reader, request: Request, response: Response) -> Page:
     return _verdict(at) if at.before else Page([], _walk(replace(at, before=at.counts, counts=()), at.span))
 
 
-def _walk(at: Compared, span: list[Instant]) -> Request:
+def _walk(at: Compared, span: looks.Span) -> Request:
     """The first page of a walk over a span, from its upper end."""
     first = walk.begin(Window(span[0], span[1], at.now), Learned())
     return replace(first, continuation=replace(at, at=first.continuation, pages=0))
@@ -141,7 +169,7 @@ def _walked(reader: Reader, at: Compared, request: Request, response: Response) 
     if page.next is not None and not _found(at):
         following = replace(page.next, continuation=replace(at, at=page.next.continuation))
     elif at.lower is None:
-        following = _walk(replace(at, lower={}), [min([at.span[0], *at.upper.values()]), at.span[0]])
+        following = _walk(replace(at, lower={}), (min([at.span[0], *at.upper.values()]), at.span[0]))
     else:
         following = _count(replace(at, at=None))
     return Page(page.rows, following, gaps=page.gaps)
@@ -157,25 +185,26 @@ def _found(at: Compared) -> bool:
 
 def _verdict(at: Compared) -> Page:
     """What was listed against what was counted, where the counts stood still."""
-    memo, span = at.memory, at.span
+    memory, span = at.memory, at.span
     counted, listed = at.counts[0] - at.counts[1], _between(at.upper, at.lower or {}, span[0])
     wrong = counted > listed
-    if at.before != at.counts and memo["tries"] < TRIES_MAX:
-        return Page([], learned={**memo, "tries": memo["tries"] + 1, "todo": [*memo["todo"], span]})
-    memo = {**_blocked(memo, span, counted), "tries": 0, "agreed": memo["agreed"] + (not wrong and listed > 0)}
-    if wrong and not memo["agreed"]:
-        return _incomparable(memo, span)
-    if memo["agreed"]:
-        memo |= {"todo": [*memo["todo"], *memo["waiting"]], "waiting": []}
-    memo, gaps, said = looks.looked(memo, span, at.now, wrong=wrong, reason=REASON)
-    return Page([], learned=memo, gaps=gaps, proved=() if wrong else ((span[0], span[1]),), oddities=said)
+    if at.before != at.counts and memory.tries < TRIES_MAX:
+        return Page([], learned=replace(memory, tries=memory.tries + 1, todo=(*memory.todo, span)))
+    agreed = memory.agreed + (not wrong and listed > 0)
+    memory = replace(memory, blocks=_blocked(memory.blocks, span, counted), tries=0, agreed=agreed)
+    if wrong and not agreed:
+        return _incomparable(memory, span)
+    if agreed:
+        memory = replace(memory, todo=(*memory.todo, *memory.waiting), waiting=())
+    memory, gaps, said = looks.looked(memory, span, at.now, wrong=wrong, reason=REASON)
+    return Page([], learned=memory, gaps=gaps, proved=() if wrong else (span,), oddities=said)
 
 
-def _incomparable(memo: Json, span: list[Instant]) -> Page:
+def _incomparable(memory: Counted, span: looks.Span) -> Page:
     """No count agreed with a list yet: a block waits until one did; where several blocks do, counts mean something else."""
-    waiting = [*(each for each in memo["waiting"] if each != span), span]
+    waiting = (*(each for each in memory.waiting if each != span), span)
     off = len(waiting) >= TRIES_MAX
-    return Page([], learned={**memo, "waiting": waiting, "suspects": {}, "off": off}, oddities=("counts_not_comparable",) * off)
+    return Page([], learned=replace(memory, waiting=waiting, suspects={}, off=off), oddities=("counts_not_comparable",) * off)
 
 
 def _between(upper: dict[str, Instant], lower: dict[str, Instant], bound: Instant) -> int:
@@ -187,12 +216,10 @@ def _between(upper: dict[str, Instant], lower: dict[str, Instant], bound: Instan
     return sum(id_ not in lower and not (date < bound and date in dates) for id_, date in upper.items())
 
 
-def _blocked(memo: Json, span: list[Instant], counted: int) -> Json:
-    """Remember a whole block with its count: a new one at the end, or one that was walked again."""
-    blocks = [[*span, counted] if block[:2] == span else block for block in memo["blocks"]]
-    if not blocks or span[0] == blocks[-1][1]:
-        blocks.append([*span, counted])
-    return {**memo, "blocks": blocks}
+def _blocked(blocks: tuple[Block, ...], span: looks.Span, counted: int) -> tuple[Block, ...]:
+    """The blocks with one that was counted: a new one at the end, or one that was walked again."""
+    known = tuple(Block(*span, counted) if block.span == span else block for block in blocks)
+    return (*known, Block(*span, counted)) if not known or span[0] == known[-1].until else known
 
 
 def _watched(at: Watched) -> Page:
@@ -200,26 +227,25 @@ def _watched(at: Watched) -> Page:
 
     Each half to its end before the other, so that what was found is remembered whenever a run is cut off.
     """
-    memo = at.memory
-    blocks = [list(block) for block in memo["blocks"]]
+    memory, blocks = at.memory, list(at.memory.blocks)
     if not at.parts:
         parts = [(0, len(blocks), at.counts[1], at.counts[0])]
     else:
         low, high, below, above = at.parts[0]
         middle = (low + high) // 2
         parts = [(low, middle, below, at.counts[0]), (middle, high, at.counts[0], above), *at.parts[1:]]
-    todo, left = list(memo["todo"]), list[tuple[int, int, int, int]]()
+    todo, left = list(memory.todo), list[tuple[int, int, int, int]]()
     for low, high, below, above in parts:
-        if above - below == sum(block[2] for block in blocks[low:high]):
+        if above - below == sum(block.counted for block in blocks[low:high]):
             continue
         if high - low > 1:
             left.append((low, high, below, above))
-        elif above - below > blocks[low][2]:
-            todo.append(blocks[low][:2])
+        elif above - below > blocks[low].counted:
+            todo.append(blocks[low].span)
         else:
-            blocks[low][2] = above - below
-    memo = {**memo, "blocks": blocks, "todo": todo}
+            blocks[low] = blocks[low]._replace(counted=above - below)
+    memory = replace(memory, blocks=tuple(blocks), todo=tuple(todo))
     if not left:
-        return Page([], learned=memo)
+        return Page([], learned=memory)
     low, high = left[0][:2]
-    return Page([], _count(Watched(memo, (blocks[(low + high) // 2][0],), parts=tuple(left))), learned=memo)
+    return Page([], _count(Watched(memory, (blocks[(low + high) // 2].since,), parts=tuple(left))), learned=memory)

@@ -2,18 +2,18 @@
 
 Ranges lie on a fixed grid, so that a known hole is wholly in a cell or wholly outside. A cell that
 disagrees is looked at again; three looks over an hour that all disagree are a possible gap, said
-once. A look that agrees clears the cell, and withdraws what was said of it. The memory is plain JSON (see ``Page.memo``)::
-
-    {"suspects": {"<since>": [looks, first look, last look, until]}, "raised": [cell, ...], "withdrawn": [cell, ...], "todo": [[since, until], ...]}
+once. A look that agrees clears the cell, and withdraws what was said of it.
 """
 
 from __future__ import annotations
 
 import hashlib
-from typing import Any
+from typing import NamedTuple, TypeVar
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from ...model import HOUR, MINUTE, BadRow, Gap, Instant, Row
-from ..contract import Json
 
 CELL: Instant = 10 * MINUTE
 CLOSED: Instant = HOUR
@@ -22,7 +22,34 @@ CLOSED: Instant = HOUR
 LOOKS, LOOK_EVERY, LOOKS_OVER = 3, 30 * MINUTE, HOUR
 PUT_OFF_MAX = 200
 
-Span = list[Instant]
+Span = tuple[Instant, Instant]
+"""From and until."""
+
+
+class Suspect(NamedTuple):
+    """A cell that disagreed."""
+
+    looks: int
+    first: Instant
+    last: Instant
+    """When it was looked at first and last."""
+    until: Instant
+
+
+class Memory(Struct, frozen=True):
+    """What the next look must know; a vendor adds its own. The names are those of the first release's state."""
+
+    suspects: dict[str, Suspect] = {}
+    """By the cell's first instant, in digits."""
+    raised: tuple[Instant, ...] = ()
+    """Cells that were told as possible gaps."""
+    withdrawn: tuple[Instant, ...] = ()
+    """Those that agreed afterwards."""
+    todo: tuple[Span, ...] = ()
+    """What was put off."""
+
+
+M = TypeVar("M", bound=Memory)
 
 
 def id_of(row: Row | BadRow) -> str:
@@ -45,30 +72,30 @@ def above(instant: Instant) -> Instant:
     return -(-instant // CELL) * CELL
 
 
-def kept(memo: Json, since: Instant) -> Json:
+def kept(memory: M, since: Instant) -> M:
     """The memory without what lies before ``since``."""
-    return {
-        **memo,
-        "suspects": {cell: seen for cell, seen in memo.get("suspects", {}).items() if int(cell) >= since},
-        "raised": [cell for cell in memo.get("raised", []) if cell >= since],
-        "withdrawn": [cell for cell in memo.get("withdrawn", []) if cell >= since],
-        "todo": [span for span in memo.get("todo", []) if span[0] >= since][:PUT_OFF_MAX],
-    }
+    return replace(
+        memory,
+        suspects={cell: suspect for cell, suspect in memory.suspects.items() if int(cell) >= since},
+        raised=tuple(cell for cell in memory.raised if cell >= since),
+        withdrawn=tuple(cell for cell in memory.withdrawn if cell >= since),
+        todo=tuple(span for span in memory.todo if span[0] >= since)[:PUT_OFF_MAX],
+    )
 
 
-def due(memo: Json, now: Instant) -> tuple[Span | None, Json]:
+def due(memory: M, now: Instant) -> tuple[Span | None, M]:
     """The range to look at next and the memory without it: what was put off, else a suspect cell whose time has come."""
-    if memo["todo"]:
-        return memo["todo"][0], {**memo, "todo": memo["todo"][1:]}
-    for cell, (_, _, last, until) in memo["suspects"].items():
-        if now - last >= LOOK_EVERY:
-            return [int(cell), until], memo
-    return None, memo
+    if memory.todo:
+        return memory.todo[0], replace(memory, todo=memory.todo[1:])
+    for cell, suspect in memory.suspects.items():
+        if now - suspect.last >= LOOK_EVERY:
+            return (int(cell), suspect.until), memory
+    return None, memory
 
 
 def looked(
-    memo: Json, span: Span, now: Instant, *, wrong: bool, reason: str, halve: bool = True
-) -> tuple[Json, tuple[Gap, ...], tuple[str, ...]]:
+    memory: M, span: Span, now: Instant, *, wrong: bool, reason: str, halve: bool = True
+) -> tuple[M, tuple[Gap, ...], tuple[str, ...]]:
     """The memory after a look, a gap that is certain now, and what is worth saying.
 
     ``halve``: a range that disagrees is narrowed to a cell first.
@@ -77,20 +104,23 @@ def looked(
     if wrong and halve and until - since > CELL:
         middle = below((since + until) // 2)
         middle = middle if middle > since else since + CELL
-        return {**memo, "todo": [[since, middle], [middle, until], *memo["todo"]]}, (), ()
-    suspects: dict[str, Any] = dict(memo["suspects"])
-    raised: list[Instant] = memo["raised"]
+        return replace(memory, todo=((since, middle), (middle, until), *memory.todo)), (), ()
     if not wrong:
-        for cell in [cell for cell in suspects if since <= int(cell) < until]:
-            del suspects[cell]
-        back = [cell for cell in raised if since <= cell < until and cell not in memo.get("withdrawn", [])]
-        return {**memo, "suspects": suspects, "withdrawn": [*memo.get("withdrawn", []), *back]}, (), ("gap_withdrawn",) * bool(back)
-    if since in raised:
-        return memo, (), ()
-    looks, first, last = suspects.get(str(since), [0, now, 0, until])[:3]
-    if now - last >= LOOK_EVERY:
-        looks, last = looks + 1, now
-    if looks >= LOOKS and now - first >= LOOKS_OVER:
-        suspects.pop(str(since), None)
-        return {**memo, "suspects": suspects, "raised": [*raised, since]}, (Gap(reason, since, until),), ()
-    return {**memo, "suspects": {**suspects, str(since): [looks, first, last, until]}}, (), ()
+        return _agreed(memory, span)
+    if since in memory.raised:
+        return memory, (), ()
+    suspect = memory.suspects.get(str(since), Suspect(0, now, 0, until))
+    if now - suspect.last >= LOOK_EVERY:
+        suspect = suspect._replace(looks=suspect.looks + 1, last=now)
+    others = {cell: other for cell, other in memory.suspects.items() if cell != str(since)}
+    if suspect.looks >= LOOKS and now - suspect.first >= LOOKS_OVER:
+        return replace(memory, suspects=others, raised=(*memory.raised, since)), (Gap(reason, since, until),), ()
+    return replace(memory, suspects={**others, str(since): suspect._replace(until=until)}), (), ()
+
+
+def _agreed(memory: M, span: Span) -> tuple[M, tuple[Gap, ...], tuple[str, ...]]:
+    """The memory after a look that agreed: no cell of it is suspect, and what was said of one is withdrawn."""
+    since, until = span
+    suspects = {cell: suspect for cell, suspect in memory.suspects.items() if not since <= int(cell) < until}
+    back = tuple(cell for cell in memory.raised if since <= cell < until and cell not in memory.withdrawn)
+    return replace(memory, suspects=suspects, withdrawn=(*memory.withdrawn, *back)), (), ("gap_withdrawn",) * bool(back)
