@@ -21,6 +21,9 @@ from tests.support.pigeonpost import ID, SECRET, Flying, serve
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "provider"
 PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet")
+ROWS = 30
+"""Messages that there are at least."""
+
 WAIT_S = 60.0
 
 
@@ -89,11 +92,14 @@ def test_its_vendor_is_polled_through_kills_exactly_once(polled: Polled, kafka: 
     """Killed while it commits, and after it: each message and each status once, and a deletion says nothing."""
     for point in ("in_commit", "after_commit"):
         assert polled.start(point).wait(WAIT_S) == -signal.SIGKILL
-    polled.pigeons.rest()
     worker, events = polled.start(), list[Published]()
     topics = [names[role] for role in ("messages", "status", "dead_letters")]
     with Reader(kafka.bootstrap, topics) as reader:
         end = time.monotonic() + WAIT_S
+        while len(polled.pigeons.rows) <= ROWS:
+            assert time.monotonic() < end
+            events += reader.poll(0.2)
+        polled.pigeons.rest()
         while len({each.key for each in events if each.value["status"] == "delivered"}) < len(polled.pigeons.rows):
             assert time.monotonic() < end
             events += reader.poll(0.2)
@@ -111,5 +117,5 @@ def test_its_vendor_is_polled_through_kills_exactly_once(polled: Polled, kafka: 
     statuses = [(each.key, each.value["status"]) for each in events if each.of_status]
     assert len(statuses) == len(set(statuses))
     assert {each.value["status"] for each in events} == {"sent", "delivered"}
-    assert len(created) > 30
+    assert len(created) > ROWS
     assert polled.pigeons.deleted

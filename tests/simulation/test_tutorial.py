@@ -74,7 +74,7 @@ def test_a_worker_polls_the_tutorials_vendor(package: Path) -> None:
     """Every message once, and each status, through crashes, tokens of access that expire and page tokens that are forgotten."""
     import anyio
 
-    pigeons, story = Pigeons(), PigeonStory(3, crash_s=40.0, seconds=300.0, settle_s=60.0)
+    pigeons, story = Pigeons(), PigeonStory(3, crash_s=40.0, seconds=300.0, settle_s=2500.0)
 
     async def answer(request: httpx.Request, name: str = "") -> httpx.Response:
         await anyio.sleep(0.05)
@@ -94,7 +94,10 @@ def test_a_worker_polls_the_tutorials_vendor(package: Path) -> None:
     published = [each for each in story.published() if each.topic == "messages" and each.revision == 1]
     assert sorted(each.value["message_id"] for each in published) == sorted(row["id"] for _, _, row in pigeons.rows)
     landed = [each.value["message_id"] for each in story.published() if each.of_status and each.value["status"] == "delivered"]
-    assert sorted(landed) == sorted(row["id"] for _, _, row in pigeons.rows)
+    assert len(landed) == len(set(landed))
+    assert {row["id"] for _, _, row in pigeons.rows} - pigeons.deleted <= set(landed), (
+        "of what was deleted the landing may not have been seen"
+    )
     assert {each.value["status"] for each in story.published()} == {"sent", "delivered"}, "a deletion says nothing"
     assert not [each for each in story.published() if each.topic == "messages" and each.revision > 1]
     assert story.start > START
