@@ -35,7 +35,10 @@ def complete(work: Coroutine[Any, Any, int | None]) -> int:
 
 def serve(work: Coroutine[Any, Any, None]) -> int:
     """Run a daemon, which listens to signals itself; its exit code. Raises PollerError as the work did."""
-    return anyio.run(_plain_errors, work, backend_options=_fastest_loop())
+    try:
+        return anyio.run(_plain_errors, work, backend_options=_fastest_loop())
+    finally:
+        work.close()  # where a signal came before the loop ran
 
 
 def _fastest_loop() -> dict[str, Any]:
