@@ -10,13 +10,11 @@ import argparse
 import multiprocessing
 import os
 import random
-import secrets
 import sys
 from collections.abc import Sequence
 
 import anyio
 import httpx
-import trio
 from msgspec.structs import replace
 
 from poller.demo.simulator.switches import HOSTILE, Switches
@@ -34,18 +32,6 @@ from tests.support.trial import faults
 
 SHARDS, SESSION_S = 4, 2.0
 POLLED_AGAIN = 12 * SECOND
-
-
-class Invented(random.Random):
-    """In place of the operating system's randomness."""
-
-    def token_hex(self, count: int) -> str:
-        """As secrets does."""
-        return self.randbytes(count).hex()
-
-    def token_bytes(self, count: int) -> bytes:
-        """As secrets does."""
-        return self.randbytes(count)
 
 
 class Log(FakeLog):
@@ -193,16 +179,12 @@ class History(Story):
 
     def judged(self) -> list[str]:
         """Everything that is wrong with this history."""
-        trio._core._run._ALLOW_DETERMINISTIC_SCHEDULING = True
-        trio._core._run._r.seed(self.seed)
-        shard_state.secrets = Invented(self.seed)  # type: ignore[assignment]
         original = Committer._transaction
         if self.mutant == "cache-before-commit":
             Committer._transaction = HastyCommitter.transaction  # type: ignore[method-assign]
         try:
             verdict = self.play(self.freezer)
         finally:
-            shard_state.secrets = secrets
             Committer._transaction = original  # type: ignore[method-assign]
         wrong = [] if verdict.good else [verdict.line]
         wrong += faults(self.published()) + [f"two owners: {where}" for where in self.two_owners()]

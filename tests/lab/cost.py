@@ -21,7 +21,6 @@ from poller.demo.simulator.shelf import Sms
 from poller.demo.simulator.switches import Switches
 from poller.demo.simulator.world import World
 from poller.model import SECOND, BadRow, Instant, Row
-from poller.polling import account as polling
 from poller.providers.contract import Page, Request, Response
 from poller.providers.heymarket import recount, walk
 from poller.providers.heymarket.asking import Walk
@@ -172,7 +171,6 @@ def rungs_of(overlap_s: float, depth: int) -> tuple[ladder.Rung, ...]:
 
 def measured(provider: str, rate: float, depth: int, periods: int, stuck: int, overlap: str = f"{OVERLAP_S}s") -> Cost:
     """``stuck``: so many of the sent messages in reach never become final."""
-    polling.LOOK_S = 60.0
     seconds = periods * depth / PHI
     there = round(rate * depth)
     story = Counted(1, crash_s=None, seconds=0.0, settle_s=1.0, cluster=FakeCluster(1))
@@ -187,6 +185,7 @@ def measured(provider: str, rate: float, depth: int, periods: int, stuck: int, o
     story.defaults = (
         f"interval: {INTERVAL_S}s, overlap: {overlap}, status_horizon: {depth}s, reconcile: {{every: {depth / PHI:.3f}s, back: {depth}s}}"
     )
+    story.look_s = 60.0
     story.warm = LEARNED_S if overlap == "auto" else max(600.0, there / 100 / 30)
     story.seconds = story.warm + seconds
     story.tally = dict.fromkeys(("requests", "rows", "hint rows"), 0)

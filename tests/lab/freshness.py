@@ -14,13 +14,11 @@ from dataclasses import replace
 from typing import NamedTuple
 
 import httpx
-import trio
 
 from poller.demo.simulator.profiles import FONE, HEYMARKET, PROPERTIES
 from poller.demo.simulator.switches import Switches
 from poller.demo.simulator.world import World
 from poller.model import SECOND, Instant
-from poller.polling import account as polling
 from poller.times import parse_rfc3339
 from tests.support.fake_kafka import FakeCluster
 from tests.support.story import START, Story
@@ -103,11 +101,9 @@ class Fresh(Story):
 
 def fresh(run: Run) -> Found:
     """Play it; how late each message was that could be listed between the first minute and the last."""
-    trio._core._run._ALLOW_DETERMINISTIC_SCHEDULING = True
-    trio._core._run._r.seed(7)
-    polling.LOOK_S = 60.0
     story = Fresh(7, CASES[run.case], crash_s=None, cluster=FakeCluster(1))
     story.set_up(run)
+    story.look_s = 60.0
     story.play()
     observed = {
         event.key.rpartition("/")[2]: time.instant

@@ -12,7 +12,6 @@ from poller.demo.simulator.profiles import HEYMARKET
 from poller.demo.simulator.switches import Switches
 from poller.demo.simulator.world import World
 from poller.model import DAY, HOUR, MINUTE, SECOND, Instant
-from poller.polling import account as polling
 from poller.telemetry.account_facts import AccountFacts, PageFacts
 from poller.telemetry.facts import Telemetry
 from poller.times import parse_rfc3339
@@ -49,7 +48,7 @@ class Days(Story):
 
     def setup(self, overlap: str, *, days: float, rate: float, switches: Switches = LATE) -> None:
         """Its world and its configuration."""
-        polling.LOOK_S = 60.0
+        self.look_s = 60.0
         self.world = World(self.seed, START, switches, per_second=rate, backlog=200, providers=(HEYMARKET,))
         self.providers = type(self.providers)(self.world, self.seed)
         self.defaults = f"interval: 5m, overlap: {overlap}, reconcile: {{every: 6h, back: 7d}}"
@@ -143,8 +142,8 @@ class Start(Days):
 
 def backlog(*, rate: float = 10.0, hours: float = 24.0, seconds: float = 7200.0) -> tuple[int, float, float, int, int]:
     """New messages and the longest that one waited (seconds); when the last of the backlog was read (seconds), how much of it, of how much."""
-    polling.LOOK_S = 60.0
     story = Start(2, crash_s=None, cluster=FakeCluster(1))
+    story.look_s = 60.0
     story.begin(rate=rate, backlog_h=hours, seconds=seconds)
     story.play()
     return len(story.new), max(story.new), story.read_s, story.old, story.there

@@ -22,7 +22,6 @@ from typing import Any, NamedTuple
 import anyio
 import httpx
 import pytest
-import trio
 
 from poller.coverage import lateness
 from poller.coverage.backfill import BackfillRequest
@@ -35,7 +34,6 @@ from poller.demo.simulator.world import NEVER, World
 from poller.errors import PollerError
 from poller.kafka.port import Stored
 from poller.model import DAY, HOUR, SECOND, Gap, Instant
-from poller.polling import account as polling
 from poller.providers.kit import suspects as looks
 from poller.publishing import shard_state as shard_state
 from poller.publishing.cache import CacheDirectory
@@ -44,7 +42,6 @@ from poller.telemetry.account_facts import AccountFacts, SweepFacts
 from poller.telemetry.facts import Telemetry
 from poller.worker.worker import Worker
 from tests.lab import cost, holes, promises
-from tests.lab.chaos_sim import Invented
 from tests.lab.soak_mutants import LAWS, MUTANTS
 from tests.support.fake_kafka import FakeCluster
 from tests.support.story import SETTLE_TIMES, START, Story
@@ -171,10 +168,7 @@ class Soak(Story):
 
     def judged(self) -> Played:
         """Play it, and say all that is wrong."""
-        trio._core._run._ALLOW_DETERMINISTIC_SCHEDULING = True
-        trio._core._run._r.seed(self.seed)
-        shard_state.secrets = Invented(self.seed)  # type: ignore[assignment]
-        polling.LOOK_S = 60.0  # nothing is configured anew here, and every second of days would be looked at
+        self.look_s = 60.0  # nothing is configured anew here, and every second of days would be looked at
         verdict = self.play(self.backfills)  # type: ignore[arg-type]
         wrong = [f"{len(each)} {what}: {each[:3]}" for what, each in self.by_kind(verdict).items() if each]
         wrong += faults(self.published())

@@ -7,7 +7,6 @@ from functools import cache
 import anyio
 import httpx
 import pytest
-import trio
 
 from poller.demo.simulator.profiles import THREADS
 from tests.support.fake_kafka import FakeCluster
@@ -37,8 +36,6 @@ class Sick(Story):
     def played(self, sick: str = "", how: str = "hang") -> dict[str, list[float]]:
         """When each path was asked."""
         self.sick, self.how, self.asked = sick, how, {}
-        trio._core._run._ALLOW_DETERMINISTIC_SCHEDULING = True
-        trio._core._run._r.seed(self.seed)
         verdict = self.play()
         assert verdict.good, verdict
         return self.asked

@@ -26,11 +26,13 @@ from poller.demo.simulator.vendors.routes import Providers
 from poller.demo.simulator.world import World
 from poller.errors import CommitUncertain, Unavailable
 from poller.model import DAY, SECOND
+from poller.polling import account
 from poller.publishing.cache import CacheDirectory
 from poller.telemetry.facts import Telemetry
 from poller.worker.worker import Worker
 from tests.support.fake_kafka import FakeCluster, FakeLog
 from tests.support.newest import split
+from tests.support.seeded import Chance
 from tests.support.virtual_clock import VirtualClock
 
 START = 1_790_000_000 * SECOND
@@ -62,7 +64,7 @@ class Story:
 
     def __post_init__(self) -> None:
         """Everything comes from the seed."""
-        self.random = random.Random(self.seed)
+        self.random, self.chance = random.Random(self.seed), Chance(self.seed)
         self.world = World(self.seed, START, self.switches, per_second=4.0)
         self.providers = Providers(self.world, self.seed)
         self.quiet, self.settled, self.plain = False, 0, True
@@ -70,13 +72,15 @@ class Story:
         self.more, self.level, self.rate = "", "critical", "50/s"
         self.defaults = "interval: 1s, overlap: 1m, reconcile: {every: 6h, back: 24h}, timeout: 5s"
         self.flags: set[Flag] = set()
+        self.look_s = account.LOOK_S
         self.running: dict[str, tuple[Worker, Telemetry]] = {}
         self.folder = Path()
 
     def play(self, script: Callable[[Story], object] | None = None) -> Verdict:
         """The history, and its verdict. ``script`` runs beside it; a story that is played again goes on, with new workers."""
         clock = trio.testing.MockClock(autojump_threshold=0)
-        return anyio.run(self._main, script, backend="trio", backend_options={"clock": clock})
+        with self.chance.decided(self.look_s):
+            return anyio.run(self._main, script, backend="trio", backend_options={"clock": clock})
 
     async def _main(self, script: Callable[[Story], object] | None) -> Verdict:
         self.clock = VirtualClock(self.start - round(anyio.current_time() * SECOND))
