@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 
 from ..config.load import Config, load
-from ..errors import ConfigError
 from ..kafka import topics
 from ..kafka.client import Kafka
 from ..kafka.connect import connection_of
@@ -66,8 +65,8 @@ async def _plan(config: Config, *, create: bool) -> int:
         print(_line(wanted, there.get(wanted.name), create=create))
     for warning in plan.warnings:
         print(f"note: {warning}", file=sys.stderr)
-    if plan.problems:
-        raise ConfigError([f"{config.path}: kafka.topics: {problem}" for problem in plan.problems])
+    with config.at("kafka", "topics"):
+        plan.check()
     if create and plan.create:
         await topics.create(
             kafka, plan.create, partitions=file.partitions, replication_factor=file.replication_factor, retention=file.retention

@@ -19,8 +19,6 @@ from .report import Errors
 from .secrets import SecretRef
 from .yaml_document import Place
 
-"""Hosts that plain http may go to."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Account:

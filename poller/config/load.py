@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,18 @@ class Config:
     privacy: PrivacyConfig
     log: Log
     accounts: tuple[Account, ...]
+    document: Document
+
+    @contextlib.contextmanager
+    def at(self, *place: str) -> Iterator[None]:
+        """What is found wrong in this block, after the file was read, is told as errors of the file are: with its line and key.
+
+        Raises ConfigError.
+        """
+        try:
+            yield
+        except ConfigError as error:
+            raise ConfigError([self.document.said(place, what) for what in error.lines]) from None
 
 
 def load(path: Path | str, *, referenced: bool = False) -> Config:
@@ -52,7 +65,7 @@ def load(path: Path | str, *, referenced: bool = False) -> Config:
     accounts = resolve_all(errors, written, defaults, path)
     for place, what in missing(document.value, path.parent) if referenced else ():
         errors.add(place, what)
-    for place, what in unusable(accounts, file and file.kafka, path.parent) if referenced else ():
+    for place, what in unusable(accounts, file, path.parent) if referenced else ():
         errors.add(place, what)
     errors.raise_any()
     assert file is not None, "a validation error names what is wrong"
@@ -64,6 +77,7 @@ def load(path: Path | str, *, referenced: bool = False) -> Config:
         privacy=file.privacy.within(path.parent),
         log=file.log,
         accounts=tuple(accounts.values()),
+        document=document,
     )
 
 

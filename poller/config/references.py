@@ -7,6 +7,7 @@ functions that the daemon uses, so that what ``poller check`` calls good can be 
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from ..errors import ConfigError
 from ..providers.registry import provider_of
 from .accounts import Account
 from .certificates import tls_context
-from .file import Kafka
+from .file import ConfigFile
 from .file_watch import FileWatch, Unreadable
 from .forms import secret_at
 from .provider_keys import all_own_keys, streams_key
@@ -26,6 +27,7 @@ from .secrets import signed
 from .stream_names import names_in
 from .yaml_document import Place
 
+FOLDER = "expected one that this user may write; fix: let this user write there, or name another"
 SECURITY_SECRETS = ("password", "token", "key_password")
 REGISTRY = ("kafka", "schema_registry")
 SECURITY_FILES = ("ca_file", "cert_file", "key_file")
@@ -57,8 +59,21 @@ def _of_names(file: Path) -> str | None:
     return problem if names else None
 
 
-def unusable(accounts: dict[int, Account], kafka: Kafka | None, folder: Path) -> Iterator[tuple[Place, str]]:
+def folder_problem(folder: Path) -> str | None:
+    """Why this user can neither use a folder nor make it, as far as that can be told without touching the disk."""
+    there = folder.absolute()
+    while not os.path.lexists(there) and there != there.parent:
+        there = there.parent
+    usable = there.is_dir() and os.access(there, os.W_OK | os.X_OK) and "\0" not in str(folder)
+    what = "written to" if there == folder.absolute() else f"made in {there}"
+    return None if usable else f"the folder {str(folder)!r} cannot be {what}; {FOLDER}"
+
+
+def unusable(accounts: dict[int, Account], file: ConfigFile | None, folder: Path) -> Iterator[tuple[Place, str]]:
     """What is there and cannot be used, and where it is named."""
+    kafka = file and file.kafka
+    if file is not None and (problem := folder_problem(folder / file.state.directory)) is not None:
+        yield ("state", "directory"), problem
     for number, account in accounts.items():
         place: Place = ("accounts", number)
         yield from _tried((*place, "proxy"), lambda account=account: proxy_of(account.proxy, account.base_url))

@@ -28,19 +28,12 @@ class Errors:
         if any(place[: len(other)] == other or other[: len(place)] == place for other in self.places):
             return
         self.places.append(place)
-        line = self.document.line(place)
-        text = f"{self.document.name}:{line}: {_path(place)}: {what}"
-        self.found.append((line, text))
+        self.found.append((self.document.line(place), self.document.said(place, what)))
 
     def raise_any(self) -> None:
         """Raise ConfigError with all of them, if there are any."""
         if self.found:
             raise ConfigError([text for _, text in sorted(self.found, key=lambda pair: pair[0])])
-
-
-def _path(place: Place) -> str:
-    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place)
-    return text.removeprefix(".") or "(document)"
 
 
 _EXPECTED = {

@@ -35,6 +35,10 @@ class Document:
             place = place[:-1]
         return self.lines[place]
 
+    def said(self, place: Place, what: str) -> str:
+        """What is wrong at a place, as one line with the file, the line and the key."""
+        return f"{self.name}:{self.line(place)}: {_key(place)}: {what}"
+
     def _plain(self, node: yaml.Node, place: Place) -> Any:
         self.lines.setdefault(place, node.start_mark.line + 1)
         if isinstance(node, yaml.MappingNode):
@@ -51,6 +55,11 @@ class Document:
         if isinstance(node, yaml.SequenceNode):
             return [self._plain(each, (*place, number)) for number, each in enumerate(node.value)]
         return self._loader.construct_object(node)  # pyright: ignore[reportUnknownMemberType]
+
+
+def _key(place: Place) -> str:
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place)
+    return text.removeprefix(".") or "(document)"
 
 
 def _problem(error: yaml.MarkedYAMLError) -> str:

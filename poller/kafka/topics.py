@@ -12,7 +12,7 @@ from aiokafka.errors import NoError, TopicAlreadyExistsError, for_code
 from aiokafka.protocol.group import HeartbeatRequest
 from msgspec import Struct
 
-from ..errors import Refused, Unavailable
+from ..errors import ConfigError, Refused, Unavailable
 from ..model import DAY, Instant
 from .client import Kafka
 from .port import LATEST, PUBLIC, REQUESTS, STATE
@@ -93,6 +93,11 @@ class Plan(Struct, frozen=True):
     """Roles whose topics are missing."""
     problems: tuple[str, ...]
     warnings: tuple[str, ...]
+
+    def check(self) -> None:
+        """Raises ConfigError with every problem."""
+        if self.problems:
+            raise ConfigError(list(self.problems))
 
 
 def compare(names: dict[str, str], found: dict[str, Found], *, partitions: int, shards: int) -> Plan:

@@ -52,26 +52,13 @@ class CacheDirectory:
         self._db: Rdict | None = None
 
     def __enter__(self) -> CacheDirectory:
-        """Lock and open; raises ConfigError when another worker has it, CacheError when the disk refuses."""
+        """Lock and open. Raises ConfigError when another worker has it, or the disk refuses: only the operator can mend that."""
+        self._lock = _locked(self.directory)
         try:
-            self.directory.mkdir(parents=True, exist_ok=True)
-            self._lock = (self.directory / "lock").open("w")
-        except OSError as error:
-            raise CacheError(
-                f"the state directory {self.directory} cannot be used: {error.strerror}",
-                fix="set state.directory to a folder that this user may write",
-            ) from None
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+            self._open()
+        except CacheError as error:
             self._lock.close()
-            raise ConfigError(
-                [
-                    f"state.directory: {self.directory} is in use by another worker; expected a folder of its own for each "
-                    "worker; fix: set another state.directory, or stop the other worker"
-                ]
-            ) from None
-        self._open()
+            raise ConfigError([f"{error}; expected a folder for the cache; fix: {error.fix or 'set another state.directory'}"]) from None
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -98,6 +85,28 @@ class CacheDirectory:
         """The rows of one shard."""
         assert self._db is not None, "the store is open"
         return ShardCache(self._db, self.directory, number)
+
+
+def _locked(directory: Path) -> IO[str]:
+    """The lock of a folder, which is made where it is missing. Raises ConfigError."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        lock = (directory / "lock").open("w")
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or "its name cannot be one"
+        raise ConfigError(
+            [
+                f"the folder {str(directory)!r} cannot be used: {why.lower()}; expected one that this user may write; fix: make it so, or set another"
+            ]
+        ) from None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        lock.close()
+        raise ConfigError(
+            [f"{directory} is in use by another worker; expected a folder of its own for each; fix: set another, or stop the other worker"]
+        ) from None
+    return lock
 
 
 class ShardCache:

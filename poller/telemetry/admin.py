@@ -121,14 +121,17 @@ def _html(body: str, refresh: int) -> Response:
     return HTMLResponse(body, headers=HEADERS | ({"refresh": str(refresh)} if refresh else {}))
 
 
-async def serve(application: Starlette, host: str, port: int) -> None:
-    """Serve until cancelled. Raises ConfigError when the address cannot be used."""
+def listening(host: str, port: int) -> socket.socket:
+    """The administration port, opened. Raises ConfigError when the address cannot be used."""
     try:
-        listener = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
-    except OSError as error:
-        raise ConfigError(
-            [f"admin.listen: {host}:{port} cannot be used: {error.strerror}; expected a free address; fix: set another admin.listen"]
-        ) from None
+        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except (OSError, ValueError) as error:  # a host that no name can be is a UnicodeError
+        why = (getattr(error, "strerror", None) or "its host is none").partition(" (")[0].lower()
+        raise ConfigError([f"{host}:{port} cannot be used: {why}; expected a free address; fix: set another"]) from None
+
+
+async def serve(application: Starlette, listener: socket.socket) -> None:
+    """Serve until cancelled, and close the listener."""
     config = uvicorn.Config(
         application, log_config=None, access_log=False, lifespan="off", server_header=False, timeout_graceful_shutdown=1
     )

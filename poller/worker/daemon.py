@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 import signal
+import socket
 from collections.abc import AsyncIterable
+from contextlib import ExitStack
 from functools import partial
 
 import anyio
@@ -48,8 +50,12 @@ async def run(config: Config) -> None:
     link = connection_of(config)
     telemetry = Telemetry(version=__version__, level=config.log.level, form=form_of(config.log.format), worker=link.worker)
     signals = ending_signals()
-    with anyio.open_signal_receiver(*signals) as received, CacheDirectory(config.directory) as store:
-        await _Daemon(config, link, store, telemetry, received).run()
+    with anyio.open_signal_receiver(*signals) as received, ExitStack() as opened:
+        with config.at("state", "directory"):
+            store = opened.enter_context(CacheDirectory(config.directory))
+        with config.at("admin", "listen"):
+            listener = opened.enter_context(status.listening(config.admin.host, config.admin.port))
+        await _Daemon(config, link, store, telemetry, received).run(listener)
     for number in signals:
         signal.signal(number, signal.SIG_IGN)  # a clean stop that is told to stop once more is still one
 
@@ -74,12 +80,12 @@ class _Daemon:
         self._attempt_began = math.inf
         self._stop, self._finished = anyio.Event(), anyio.Event()
 
-    async def run(self) -> None:
+    async def run(self, listener: socket.socket) -> None:
         config, telemetry = self._config, self._telemetry
         telemetry.started(accounts=len(config.accounts), shards=config.kafka.shards)
         application = status.application(self, telemetry, loopback=config.admin.host in LOOPBACK)
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(unending, "the admin port", partial(status.serve, application, config.admin.host, config.admin.port))
+            tasks.start_soon(unending, "the admin port", partial(status.serve, application, listener))
             tasks.start_soon(unending, "listening for signals", self._signals)
             tasks.start_soon(unending, "watching for silence", self._watch)
             tasks.start_soon(unending, "the worker", self._work)
@@ -143,7 +149,8 @@ class _Daemon:
                 self._telemetry.kafka_trouble(error, "start")
                 await self._clock.sleep(RETRY_S)
             except Refused as error:
-                raise ConfigError([f"{self._config.path}: kafka: {error}; fix: {error.fix}"]) from None
+                with self._config.at("kafka"):
+                    raise ConfigError([f"{error}; expected a Kafka that this installation may use; fix: {error.fix}"]) from None
             else:
                 self._problem = None
                 self._telemetry.well("start")
@@ -161,8 +168,8 @@ class _Daemon:
             )
             found = await topics.inspect(kafka)
             plan = topics.compare(names, found, partitions=file.partitions, shards=file.shards)
-        if plan.problems:
-            raise ConfigError([f"{self._config.path}: kafka.topics: {problem}" for problem in plan.problems])
+        with self._config.at("kafka", "topics"):
+            plan.check()
         for warning in plan.warnings:
             self._telemetry.topics_warning(warning)
         return found
