@@ -60,7 +60,7 @@ def test_what_was_in_trouble_is_soon_read_to_the_depth_after_an_outage() -> None
     """However long the provider failed: all rungs go on within ten intervals, not after waits that grew for hours."""
     story = Story(5, Switches(late=0.0), crash_s=None, seconds=1.2 * 3600)
     story.world._per_second = 0.05
-    story.defaults = "interval: 1s, overlap: 30s, reconcile: {every: 1h, back: 12h}, timeout: 5s"
+    story.defaults = "interval: 5s, overlap: 30s, reconcile: {every: 1h, back: 12h}, timeout: 5s"
     answer, begins, ends = story.providers.answer, START + 60 * SECOND, START + HOUR
 
     def failing(*given: Any) -> Answer:
@@ -69,7 +69,7 @@ def test_what_was_in_trouble_is_soon_read_to_the_depth_after_an_outage() -> None
     marks: list[int] = []
 
     async def look(story: Story) -> None:
-        await anyio.sleep((ends - START) / SECOND + 25)
+        await anyio.sleep((ends - START) / SECOND + 50)
         snapshot = story.running["worker-0"][0].snapshot()
         marks.extend(account.watermark or 0 for shard in snapshot.shards for account in shard.accounts)
 
