@@ -191,7 +191,7 @@ async def _account(account: Account, found: list[tuple[int, str]]) -> None:
         ca_file=account.ca_file,
     )
     limiter = RateLimiter(account.rate_count, account.rate_seconds, burst=account.burst, now=clock.monotonic())
-    client = VendorClient(provider, http, Credentials(provider, account.credentials), limiter, clock)
+    client = VendorClient(provider, http, Credentials(provider, account.secrets), limiter, clock)
     try:
         async with client:
             request = provider.probe(Stream(account.provider, account.name, name), clock.now())

@@ -16,6 +16,7 @@ Files::
     certificates    whom TLS trusts
     proxies         an account's key, and the environment's variables
     provider_keys   the keys of an account that only its provider knows
+    options         a vendor's own options: made, checked, and their secrets
     file_watch      files that change while the daemon runs
     references      files and variables that the configuration names
     stream_names    the names of an account's streams

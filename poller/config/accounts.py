@@ -10,11 +10,11 @@ from msgspec import Struct
 
 from ..errors import ConfigError
 from ..model import Instant
-from ..providers.contract import Provider
 from ..providers.registry import provider_of
 from .file import AccountFile, Defaults
 from .forms import LOOPBACK, StartFrom
-from .provider_keys import options, streams, unknown_keys
+from .options import options, secrets
+from .provider_keys import streams, unknown_keys
 from .report import Errors
 from .secrets import SecretRef
 from .yaml_document import Place
@@ -50,6 +50,11 @@ class Account:
     """The provider's own keys: an instance of its ``Options``."""
 
     @property
+    def secrets(self) -> dict[str, SecretRef]:
+        """The credentials by their keys, and the options that are secrets by their dotted names."""
+        return self.credentials | {".".join(map(str, place)): secret for place, secret in secrets(self.options)}
+
+    @property
     def key(self) -> str:
         """``provider/account``."""
         return f"{self.provider}/{self.name}"
@@ -70,7 +75,7 @@ def _resolve(errors: Errors, number: int, account: AccountFile, defaults: Defaul
     base_url = account.base_url or provider.base_url or ""
     _check_url(errors, place, base_url)
     _check_credentials(errors, place, account, provider.credentials)
-    own, names = _own(errors, place, provider, account)
+    own, names = _own(errors, place, account, path.parent)
     count, seconds = account.rate_limit or provider.rate_limit
     resolved = Account(
         name=account.name,
@@ -142,10 +147,11 @@ def _check_credentials(errors: Errors, place: Place, account: AccountFile, sets:
         errors.add((*place, "credentials"), f"not the credentials of {account.provider}; expected {wanted}; fix: give exactly these")
 
 
-def _own(errors: Errors, place: Place, provider: Provider, account: AccountFile) -> tuple[Struct, tuple[str, ...] | Path]:
-    """The provider's options, and its streams or the file that lists them."""
-    made, wrong = options(provider, account)
-    names, absent = streams(provider, account)
+def _own(errors: Errors, place: Place, account: AccountFile, folder: Path) -> tuple[Struct, tuple[str, ...] | Path]:
+    """The provider's options, and its streams, which may follow from them, or the file that lists them."""
+    provider = provider_of(account.provider)
+    made, wrong = options(provider, account, folder)
+    names, absent = streams(provider_of(account.provider, made), account)
     for where, what in (*unknown_keys(provider, account), *wrong, *absent):
         errors.add((*place, *where), what)
     return made, names

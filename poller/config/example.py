@@ -39,6 +39,8 @@ accounts:
   provider: heymarket
   credentials: {secret_id: {env: HEYMARKET_ID}, secret_key: {file: /run/secrets/heymarket-key}}   # or {api_key: ...}
   # rate_limit: 400/min         # plivo 20/min, others 60/min
+  # inboxes: [12, 15]           # only these; or only single conversations, each a stream by its name:
+  # conversations: {vip: {phone: {file: /run/secrets/vip-phone}, inbox: 12}}
 - name: sydney
   provider: fonedynamics
   credentials: {account_sid: {env: FD_SID}, token: {file: /run/secrets/fd-token}}

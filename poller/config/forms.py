@@ -93,7 +93,11 @@ def _one_key(name: str) -> dict[str, Any]:
 _DURATION = r"\s*\d+(\.\d+)?(ms|s|m|h|d)\s*"
 Duration = Annotated[Instant, _said(duration), _text(_DURATION, "a duration: 500ms, 15s, 10m, 6h, 7d")]
 Rate = Annotated[tuple[int, float], _said(rate), _text(r"\s*[1-9]\d*/(s|min)\s*", "a rate: 1/s, 400/min")]
-Secret = Annotated[Any, BeforeValidator(secret_at), _shape({"oneOf": [_one_key("env"), _one_key("file")]}, "{env: NAME} or {file: PATH}")]
+_SECRET = _shape({"oneOf": [_one_key("env"), _one_key("file")]}, "{env: NAME} or {file: PATH}")
+SECRET = _SECRET.schema
+"""How a secret is referred to."""
+
+Secret = Annotated[Any, BeforeValidator(secret_at), _SECRET]
 Mode = Literal["plain", "mask", "hash", "drop"]
 
 _TOPIC, _SERVER, _ACCOUNT = r"[A-Za-z0-9._-]{1,249}", r"[^\s,]+:\d{1,5}", r"[a-z0-9][a-z0-9-]{0,31}"

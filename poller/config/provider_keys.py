@@ -1,23 +1,17 @@
-"""A provider's own keys of an account: its list of streams, and its options. Only the provider knows them."""
+"""A provider's own keys of an account: its list of streams, and the names of its options. Only the provider knows them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
-
-import msgspec
-from msgspec import Struct
 
 from ..providers.contract import Fixed, Provider
 from ..providers.registry import names, provider_of
+from . import options
 from .file import AccountFile
 from .forms import stream_ids
+from .options import Wrong
 from .report import unknown_key
-from .yaml_document import Place
-
-Wrong = tuple[Place, str]
-"""A key, and what is wrong with its value."""
 
 
 def streams_key(provider: Provider) -> str | None:
@@ -28,7 +22,7 @@ def streams_key(provider: Provider) -> str | None:
 def own_keys(provider: Provider) -> list[str]:
     """The provider's own keys of an account."""
     key = streams_key(provider)
-    return [*([] if key is None else [key]), *(field.encode_name for field in msgspec.structs.fields(provider.Options))]
+    return [*([] if key is None else [key]), *options.names(provider)]
 
 
 def all_own_keys() -> Iterator[tuple[Provider, list[str]]]:
@@ -61,28 +55,3 @@ def streams(provider: Provider, account: AccountFile) -> tuple[tuple[str, ...] |
         return stream_ids((account.model_extra or {})[key]), []
     except ValueError as error:
         return (), [((key,), str(error))]
-
-
-def options(provider: Provider, account: AccountFile) -> tuple[Struct, list[Wrong]]:
-    """The provider's options. Values are never quoted: they may be secrets."""
-    given, wrong, right = account.model_extra or {}, list[Wrong](), dict[str, Any]()
-    for field in msgspec.structs.fields(provider.Options):
-        name = field.encode_name
-        if name not in given:
-            if field.required:
-                wrong.append(((name,), f"missing; expected a value for {account.provider}; fix: add it"))
-            continue
-        try:
-            right[field.name] = msgspec.convert(given[name], field.type)
-        except msgspec.ValidationError:
-            wrong.append(((name,), f"not a value of it; expected {_kind(field.type)}; fix: correct it"))
-    return provider.Options() if wrong else provider.Options(**right), wrong
-
-
-def _kind(type_: Any) -> str:
-    """What a type accepts, for people."""
-    schema = msgspec.json.schema(type_)
-    if "enum" in schema:
-        return "one of " + ", ".join(map(str, schema["enum"]))
-    kinds = {"string": "a text", "integer": "a whole number", "array": "a list", "object": "a mapping", "boolean": "true or false"}
-    return kinds.get(schema.get("type", ""), "a value as the provider's page says")

@@ -21,9 +21,10 @@ from .certificates import tls_context
 from .file import ConfigFile
 from .file_watch import FileWatch, Unreadable
 from .forms import secret_at
+from .options import secrets
 from .provider_keys import all_own_keys, streams_key
 from .proxies import proxy_of
-from .secrets import signed
+from .secrets import SecretRef, signed
 from .stream_names import names_in
 from .yaml_document import Place
 
@@ -37,17 +38,20 @@ def missing(document: dict[str, Any], folder: Path) -> Iterator[tuple[Place, str
     """What cannot be read, and where it is named; relative paths are relative to ``folder``."""
     for place, written in _secrets(document):
         with contextlib.suppress(PydanticCustomError):  # not a reference: that is said already
-            secret = secret_at(written, folder)
-            try:
-                secret.read()
-            except ConfigError as error:
-                yield place, f"{error}; expected a readable secret; fix: create it, or name another"
+            yield from _unread(place, secret_at(written, folder))
     for place, written in _files(document):
         if isinstance(written, str) and not (file := folder / written).is_file():
             yield place, f"the file {file} is missing; expected a readable file; fix: create it"
     for place, written in _names(document):
         if isinstance(written, str) and (problem := _of_names(folder / written)):
             yield place, f"the file {folder / written} {problem}; fix: write one id a line, as UTF-8"
+
+
+def _unread(place: Place, secret: SecretRef) -> Iterator[tuple[Place, str]]:
+    try:
+        secret.read()
+    except ConfigError as error:
+        yield place, f"{error}; expected a readable secret; fix: create it, or name another"
 
 
 def _of_names(file: Path) -> str | None:
@@ -78,8 +82,10 @@ def unusable(accounts: dict[int, Account], file: ConfigFile | None, folder: Path
         place: Place = ("accounts", number)
         yield from _tried((*place, "proxy"), lambda account=account: proxy_of(account.proxy, account.base_url))
         yield from _tried((*place, "ca_file"), lambda account=account: tls_context(account.ca_file))
+        for where, secret in secrets(account.options):
+            yield from _unread((*place, *where), secret)
         with contextlib.suppress(ConfigError):  # a secret that cannot be read is said already
-            values = {name: secret.read() for name, secret in account.credentials.items()}
+            values = {name: secret.read() for name, secret in account.secrets.items()}
             yield from _tried(
                 (*place, "credentials"),
                 lambda account=account, values=values: signed(provider_of(account.provider, account.options), values, None, 0),

@@ -11,6 +11,7 @@ from annotated_types import Ge, Le, MaxLen, MinLen
 from pydantic import BaseModel
 
 from ..model import DAY, HOUR, MINUTE, SECOND
+from . import options
 from .file import AccountFile, ConfigFile
 from .forms import STREAM_IDS, Duration, Overlap, Shape, StartFrom
 from .provider_keys import all_own_keys, streams_key
@@ -95,9 +96,9 @@ def _of_providers() -> Json:
     for provider, keys in providers:
         types = {field.encode_name: field.type for field in msgspec.structs.fields(provider.Options)}
         for key in keys:
-            form = STREAM_IDS.schema if key == streams_key(provider) else msgspec.json.schema(types[key])
+            form = STREAM_IDS.schema if key == streams_key(provider) else options.form(types[key])
             said = "its streams: ids, or a file of them, one a line" if key == streams_key(provider) else "see the provider's page"
-            found[key] = {**form, "description": f"Only for {provider.name}: {said}."}
+            found[key] = {**form, "description": f"Only for {provider.name}: {form.get('description', said)}."}
     return found
 
 

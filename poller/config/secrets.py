@@ -8,11 +8,11 @@ from pathlib import Path
 
 from ..errors import ConfigError
 from ..model import Instant
-from ..providers.contract import Headers, Provider, Token, TokenRequest
+from ..providers.contract import Headers, Provider, SecretOption, Token, TokenRequest
 from .file_watch import FileWatch, Unreadable
 
 
-class SecretRef:
+class SecretRef(SecretOption):
     """Where a secret is."""
 
     def __init__(self, *, env: str | None = None, file: Path | None = None) -> None:
@@ -60,9 +60,11 @@ def _usable(written: str, where: str) -> str:
 
 
 def signed(provider: Provider, secrets: Mapping[str, str], token: Token | None, now: Instant) -> Headers | TokenRequest:
-    """What authenticates an account. Raises ConfigError naming the credential that no header can carry (RFC 9110 section 5.5)."""
+    """What authenticates an account. Raises ConfigError naming the secret that cannot be used, or that no header can carry (RFC 9110 section 5.5)."""
     try:
         made = provider.authenticate(dict(secrets), token, now)
+    except ConfigError:
+        raise
     except Exception as error:  # libraries refuse keys in many ways; what they say may hold the key
         why = f"the credentials cannot be used ({type(error).__name__})"
         raise ConfigError([f"{why}; expected those that the vendor gave; fix: check them"]) from None

@@ -79,7 +79,7 @@ class AccountRows:
         backfill, so each row is read. What is learned here, before it is durable, is thrown away with the shard's life
         should its commit fail. ``now`` is the provider's time.
         """
-        found, changes = Found(duplicates=page.unread), None
+        found, changes = Found(duplicates=page.unread, out_of_scope=page.left_out), None
         for portion in portions(page.rows):
             if changes is not None:
                 await self._committer.write(changes)

@@ -22,6 +22,15 @@ Json = dict[str, Any]
 Secrets = dict[str, str]
 """The account's credentials by their keys in the configuration, and the secret options by their dotted names."""
 
+
+class SecretOption:
+    """An option that is a secret, referred to in the configuration as ``{env: NAME}`` or ``{file: PATH}``.
+
+    A provider's ``Options`` declare it, at any depth, and never see its value: that is among the :data:`Secrets`, under the option's
+    dotted name, such as ``conversations.vip.phone``.
+    """
+
+
 Rate = tuple[int, float]
 """Requests, and the seconds in which at most that many may be started: ``(400, 60.0)``."""
 
@@ -90,11 +99,13 @@ class Page(Struct, frozen=True):
     """Peculiarities of the page, to be counted and said once (short constants)."""
     unread: int = 0
     """Rows beside ``rows`` of which it is known that each is the copy that was adopted last."""
+    left_out: int = 0
+    """Rows beside ``rows`` that the account's options leave out, readable or not: counted as out of scope, neither published nor dead."""
 
     @property
     def count(self) -> int:
         """All rows of the answer."""
-        return len(self.rows) + self.unread
+        return len(self.rows) + self.unread + self.left_out
 
 
 class Skipped(Struct, frozen=True):
@@ -104,7 +115,7 @@ class Skipped(Struct, frozen=True):
 
 
 class Fixed(Struct, frozen=True):
-    """The provider has these streams, and the configuration names none: a Heymarket team."""
+    """The provider has these streams, whatever the account, or as its options say: a Heymarket team, or some of its conversations."""
 
     names: tuple[str, ...]
 
@@ -253,7 +264,10 @@ class Provider(Protocol):
 
     @property
     def Options(self) -> type[Struct]:  # noqa: N802 - a type
-        """The vendor's own keys of an account in the configuration, with defaults; checked with it. :class:`NoOptions` = none."""
+        """The vendor's own keys of an account in the configuration, with defaults; checked with it. :class:`NoOptions` = none.
+
+        What no type can say, ``__post_init__`` refuses: by ValueError, with a whole sentence that quotes no value.
+        """
         ...
 
     @property
@@ -271,7 +285,10 @@ class Provider(Protocol):
         ...
 
     def authenticate(self, secrets: Secrets, token: Token | None, now: Instant) -> Headers | TokenRequest:
-        """Credentials to headers, or to a request for a token. ``now`` is the provider's clock, at the earliest."""
+        """Credentials to headers, or to a request for a token. ``now`` is the provider's clock, at the earliest.
+
+        Raises ConfigError where a secret cannot be used, with a sentence that names it and does not quote it.
+        """
         ...
 
     def read_token(self, response: Response, now: Instant) -> Token:

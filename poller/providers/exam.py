@@ -39,6 +39,7 @@ from .contract import (
     Provider,
     Request,
     Response,
+    SecretOption,
     Skipped,
     Token,
     TokenRequest,
@@ -86,8 +87,9 @@ def examine(name: str, cases: Path | str | None = None) -> None:
 
 
 def stream_of(provider: Provider, name: str = "s1") -> Stream:
-    """A stream of the provider: its fixed one, or one of this name."""
-    return Stream(provider.name, "main", provider.streams.names[0] if isinstance(provider.streams, Fixed) else name)
+    """A stream of the provider: of its fixed ones the one of this name, else the first; or any."""
+    fixed = provider.streams.names if isinstance(provider.streams, Fixed) else (name,)
+    return Stream(provider.name, "main", name if name in fixed else fixed[0])
 
 
 def facts(provider: Provider, name: str) -> None:
@@ -168,7 +170,7 @@ def rows_never_raise(provider: Provider, raws: list[bytes], seed: int = 1) -> No
 def case(path: Path, name: str) -> None:
     """The provider asks and reads as one case file says, exchange by exchange."""
     told = json.loads(path.read_text(encoding="utf-8"))
-    provider = provider_of(name, provider_of(name).Options(**told.get("options", {})))
+    provider = provider_of(name, msgspec.convert(told.get("options", {}), provider_of(name).Options, dec_hook=_secret))
     request, read = _begun(provider, told)
     rows: dict[str, Row] = {}
     for number, exchange in enumerate(told["exchanges"]):
@@ -180,6 +182,11 @@ def case(path: Path, name: str) -> None:
     for id_, expected in told.get("rows", {}).items():
         seen = msgspec.to_builtins(provider.read_row(rows[id_]))
         assert _matches(expected, seen), f"{path.name}: {id_} is read as {seen}"
+
+
+def _secret(kind: type, value: object) -> SecretOption:
+    """What an option that is a secret holds is not the provider's to see."""
+    return SecretOption()
 
 
 def _begun(provider: Provider, told: dict[str, Any]) -> tuple[Request | None, Callable[[Request, Response], Page]]:

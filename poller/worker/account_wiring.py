@@ -44,4 +44,4 @@ def client_of(account: Account, facts: AccountFacts, clock: SystemClock, transpo
         transport=transport,
     )
     limiter = RateLimiter(account.rate_count, account.rate_seconds, burst=account.burst, now=clock.monotonic())
-    return VendorClient(provider, http, Credentials(provider, account.credentials), limiter, clock)
+    return VendorClient(provider, http, Credentials(provider, account.secrets), limiter, clock)

@@ -10,9 +10,12 @@ import anyio
 import pytest
 
 from poller.demo.simulator.judge import Verdict
+from poller.demo.simulator.profiles import HEYMARKET
+from poller.demo.simulator.shelf import Sms
 from poller.demo.simulator.switches import HOSTILE
 from poller.demo.simulator.truth import Published
 from poller.demo.simulator.vendors.answers import SECRETS, Answer
+from poller.demo.simulator.vendors.heymarket import INBOXES
 from poller.demo.simulator.vendors.routes import Providers
 from poller.demo.simulator.world import World
 from poller.kafka.port import DEAD_LETTERS
@@ -47,19 +50,21 @@ class Planted(Providers):
 class Canary(Story):
     """Every text and number of the world is a canary, and so is every secret."""
 
+    planted = PLANTED
+
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.world = World(self.seed, START, self.switches, per_second=6.0, backlog=PLANTED)
+        self.world = World(self.seed, START, self.switches, per_second=6.0, backlog=self.planted)
         self.providers = Planted(self.world, self.seed)
         self.level, self.pictures = "debug", ""
-        invent = self.world._invent
+        message = self.world._message
 
-        def planted(*given: Any, **named: Any) -> None:
-            invent(*given, **named)
-            for sms in self.world.all()[-50:]:
-                self.plant(sms)
+        def planted(*given: Any, **named: Any) -> Sms:
+            sms = message(*given, **named)
+            self.plant(sms)
+            return sms
 
-        self.world._invent = planted  # type: ignore[method-assign]
+        self.world._message = planted  # type: ignore[method-assign]
         for sms in self.world.all():
             self.plant(sms)
 
@@ -94,6 +99,29 @@ class Canary(Story):
             self.cache = b"".join(path.read_bytes() for path in folder.glob("worker*/**/*") if path.is_file())
 
 
+class Conversations(Canary):
+    """Heymarket's numbers are those of two conversations, which the account polls alone."""
+
+    planted = 200
+    names = ("press", "vip")
+
+    @staticmethod
+    def plant(sms: Any) -> None:
+        """Every other message is of either conversation."""
+        Canary.plant(sms)
+        if sms.provider == HEYMARKET:
+            sms.conversation = int(sms.id) % 2
+            sms.other, sms.stream = f"+1999555000{sms.conversation}", Conversations.names[sms.conversation]
+
+    def configured(self) -> str:
+        """The numbers are in files of their own."""
+        written = []
+        for number, (name, inbox) in enumerate(zip(self.names, INBOXES, strict=True)):
+            (self.folder / f"{name}-phone").write_text(f"+1999555000{number}")
+            written.append(f"{name}: {{phone: {{file: {name}-phone}}, inbox: {inbox}}}")
+        return super().configured().replace("heymarket-key}}", f"heymarket-key}}}}, conversations: {{{', '.join(written)}}}")
+
+
 def traces(text: str) -> list[str]:
     """What of the planted things a text holds."""
     return [text[max(0, found.start() - 20) : found.end() + 20] for found in TRACE.finditer(text)]
@@ -122,21 +150,23 @@ def everything_but_values(story: Canary, said: str) -> dict[str, str]:
 
 
 @pytest.mark.usefixtures("secrets")
-@pytest.mark.parametrize("privacy", ["", HASHED], ids=["plain", "hashed"])
-def test_nothing_planted_leaves_its_place(privacy: str, capfd: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ("told", "privacy"), [(Canary, ""), (Canary, HASHED), (Conversations, "")], ids=["plain", "hashed", "conversations"]
+)
+def test_nothing_planted_leaves_its_place(told: type[Canary], privacy: str, capfd: pytest.CaptureFixture[str]) -> None:
     """Logs at debug, metrics, status, page, keys, headers, state topic and cache hold none of it; the values only where privacy is plain."""
-    story = Canary(3, switches=HOSTILE, faults=FAULTS, cluster=FakeCluster(4), seconds=30.0)
+    story = told(3, switches=HOSTILE, faults=FAULTS, cluster=FakeCluster(4), seconds=30.0)
     story.more, story.plain = privacy, not privacy
     verdict = story.play(story.look)  # type: ignore[arg-type]
     assert verdict.good, verdict
     said = "".join(capfd.readouterr())
-    assert len(story.world.all()) + 5 > PLANTED
+    assert len(story.world.all()) + 5 > story.planted
     assert "trouble" in said
     assert len(story.pictures) > 10_000
     for place, text in everything_but_values(story, said).items():
         assert not traces(text), place
     values = "\n".join((record.value or b"").decode() for _, record in story.cluster.public)
-    assert len(traces(values)) == 0 if privacy else len(traces(values)) > PLANTED
+    assert len(traces(values)) == 0 if privacy else len(traces(values)) > story.planted
     assert any(record.topic == DEAD_LETTERS for _, record in story.cluster.public)
 
 

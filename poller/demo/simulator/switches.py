@@ -93,8 +93,10 @@ class Switches:
     """Heymarket's cursor: exclusive, inclusive, ignored, after (Heymarket A)."""
     cursor_required: bool = False
     """Heymarket answers 400 where no cursor is given (Heymarket A)."""
+    timestamp: Literal["seconds", "milliseconds"] = "seconds"
+    """What Heymarket reads the timestamps of conversations in (Heymarket I)."""
     order: Literal["ascending", "descending", "random", "shuffled"] = "descending"
-    """The order of lists that document none: ascending, descending, random, or shuffled for each request (Stuut b, Fone Dynamics C)."""
+    """The order of lists that document none: ascending, descending, random, or shuffled for each request (Stuut b, Heymarket M, Fone Dynamics C)."""
     filter: Literal["created", "scheduled", "received"] = "created"
     """Which stamp Fone Dynamics' dates test: created, scheduled, received (Fone Dynamics B)."""
     unsent: Literal["first", "last", "hidden"] = "first"
@@ -185,6 +187,7 @@ HOSTILE = Switches(
     limit_max=30,
     printed="seconds",
     cursor="inclusive",
+    timestamp="milliseconds",
     order="shuffled",
     filter="scheduled",
     **dict.fromkeys(FAULTS, 0.012),

@@ -1,7 +1,8 @@
-"""Heymarket: a team is listed from its newest message back, by a time cursor.
+"""Heymarket: a team, or one of its conversations, is listed from its newest message back, by a time cursor.
 
 Files::
 
+    options         what an account asks of a team
     provider        the requests and answers
     message         a row as a message
     usual           the usual row, read faster
@@ -9,5 +10,6 @@ Files::
     walk            from page to page
     crowd           past more rows of one date than a page holds
     page_order      what one page says of its order
+    history         one conversation alone
     recount         counts against lists
 """

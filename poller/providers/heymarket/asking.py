@@ -29,7 +29,7 @@ NO_CURSOR: Instant = 1 << 62
 
 
 class Learned(Struct, frozen=True, omit_defaults=True):
-    """What walks over a team have taught."""
+    """What walks over a team, or over a conversation, have taught."""
 
     limit: int | None = None
     """The page length that was accepted where ``LIMIT`` was refused."""
@@ -37,6 +37,8 @@ class Learned(Struct, frozen=True, omit_defaults=True):
     """Rows a second just now."""
     dated: bool = False
     """The vendor answers only where a cursor is given."""
+    unit: Instant | None = None
+    """What the timestamps of a conversation are counted in, where an answer has shown it."""
 
 
 class Walk(Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="walk"):

@@ -84,6 +84,12 @@ def _shuffled(rows: list[Row]) -> bool:
     return len(rows) > LAST_ROWS and _inversions(rows) > SHUFFLED_SHARE * len(rows)
 
 
+def newer(good: list[Row], bound: Instant, now: Instant | None) -> tuple[int, int]:
+    """How many rows are newer than a cursor, and of how many: what is dated ahead of now says nothing of it."""
+    present = [row for row in good if now is None or row.created <= now + MINUTE]
+    return sum(row.created > bound for row in present), len(present)
+
+
 def unsorted(good: list[Row]) -> bool:
     """Whether a page is in no order that can be relied on."""
     return _inversions(good) > max(2, INVERSIONS_SHARE * len(good))

@@ -1,9 +1,8 @@
-"""Heymarket: ``POST /v1/messages/all``, walked from newest to oldest by a timestamp cursor.
+"""Heymarket: a team by ``POST /v1/messages/all``, or single conversations by ``GET /v1/messages``.
 
-Sources: developers.heymarket.com, "Messages", "Authentication", "Rate limits". The cursor is
-exclusive by the docs; equal timestamps, cut-off precision, silent caps, old-dated imports and
-the other readings of the cursor are what :mod:`.heymarket_walk` is about. This file holds the
-requests and the shape of a message.
+Sources: developers.heymarket.com, "Messages", "Authentication", "Rate limits". Both lists are walked from newest to oldest
+by a timestamp, which is exclusive by the docs; equal timestamps, cut-off precision, silent caps, old-dated imports and
+the other readings of the cursor are what :mod:`.walk` and :mod:`.history` are about.
 """
 
 from __future__ import annotations
@@ -12,6 +11,7 @@ from typing import Any, ClassVar
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from ...model import DAY, MINUTE, SECOND, BadRow, Instant, Message, Observation, Row, Stream
 from ...times import format_rfc3339, http_date, instant
@@ -21,7 +21,6 @@ from ..contract import (
     Headers,
     Json,
     Listing,
-    NoOptions,
     Page,
     Request,
     Response,
@@ -38,10 +37,12 @@ from ..kit.auth import NoToken, bearer, jwt
 from ..kit.rows import count_of, decoded, read_once
 from ..kit.times import rfc3339
 from ..kit.values import words
-from . import crowd, recount, walk
+from . import crowd, history, recount, walk
 from .asking import LIMIT, PATH, Learned, Walk
 from .crowd import Conversation, Count, Look
+from .history import History
 from .message import COMMENTS, _message, read_rows
+from .options import HeymarketOptions
 from .usual import usual
 
 REFUSED = frozenset({400, 403, 404, 405, 410, 422, 501})
@@ -57,16 +58,20 @@ JWT_LIVES: Instant = 4 * 60 * SECOND
 class Heymarket(NoToken, Struct, frozen=True):
     """The provider; see :class:`poller.providers.contract.Provider`. README.md has the sources and what they leave open."""
 
-    options: NoOptions = NoOptions()
+    options: HeymarketOptions = HeymarketOptions()
     name: ClassVar[str] = "heymarket"
     base_url: ClassVar[str | None] = "https://api.heymarket.com"
     rate_limit: ClassVar[tuple[int, float]] = (400, 60.0)
     credentials: ClassVar[tuple[frozenset[str], ...]] = (frozenset({"secret_id", "secret_key"}), frozenset({"api_key"}))
-    streams: ClassVar[Streams] = Fixed(("team",))
     listing: ClassVar[Listing] = ByTime()
-    Options: ClassVar[type[Struct]] = NoOptions
-    Continuation: ClassVar[Any] = Walk | Count | Look | Conversation
+    Options: ClassVar[type[Struct]] = HeymarketOptions
+    Continuation: ClassVar[Any] = Walk | Count | Look | Conversation | History
     Learned: ClassVar[Any] = Learned
+
+    @property
+    def streams(self) -> Streams:
+        """The team, or the conversations that the account names."""
+        return Fixed(self.options.streams)
 
     def identity(self, secrets: Secrets) -> str:
         """The Secret ID, or the API key."""
@@ -74,21 +79,42 @@ class Heymarket(NoToken, Struct, frozen=True):
 
     def authenticate(self, secrets: Secrets, token: Token | None, now: Instant) -> Headers:
         """A JWT (HS256, issuer = secret id, key = ``id||key``), or the team's API key. ``iat`` is never ahead of ``now``."""
+        fill = self.options.fill(secrets)
         if "api_key" in secrets:
-            return bearer(secrets["api_key"])
+            return replace(bearer(secrets["api_key"]), fill=fill)
         payload = {"iss": secrets["secret_id"], "iat": now // SECOND}
-        return jwt(payload, f"{secrets['secret_id']}||{secrets['secret_key']}", expires=now + JWT_LIVES)
+        made = jwt(payload, f"{secrets['secret_id']}||{secrets['secret_key']}", expires=now + JWT_LIVES)
+        return replace(made, fill=fill)
 
     def probe(self, stream: Stream, now: Instant) -> Request:
-        """The newest message, from the list that polling reads."""
+        """The newest message, or a conversation's newest fifty, from the list that polling reads."""
+        if stream.name in self.options.conversations:
+            return self._newest(stream)
         return Request("POST", PATH, body=msgspec.json.encode({"limit": 1}))
 
     def first_page(self, stream: Stream, window: Window, learned: Any) -> Request:
         """The newest messages, or the newest before the window's end."""
+        if stream.name in self.options.conversations:
+            return history.begin(self._newest(stream), window, learned or Learned())
         return walk.begin(window, learned or Learned())
 
+    def _newest(self, stream: Stream) -> Request:
+        return history.newest(stream.name, self.options.conversations[stream.name])
+
     def read_page(self, request: Request, response: Response) -> Page:
-        """One answer of a walk."""
+        """One answer of a walk, without what the options leave out."""
+        at = request.continuation
+        page = self._conversation(request, response) if isinstance(at, History) else self._page(request, response)
+        return self.options.only_wanted(page)
+
+    def _conversation(self, request: Request, response: Response) -> Page:
+        """A page of a conversation."""
+        refused = response.status in REFUSED and history.probing(request.continuation)
+        body = b"[]" if refused else accept(response)
+        return history.read(request, list(_rows(body)), http_date(response.headers.get("date")))
+
+    def _page(self, request: Request, response: Response) -> Page:
+        """A page of the team, or what is asked for a crowd on it."""
         at = request.continuation
         if isinstance(at, Walk) and (instead := walk.refused(at, response)) is not None:
             return Page([], instead)
@@ -107,9 +133,11 @@ class Heymarket(NoToken, Struct, frozen=True):
 
     @property
     def side_queries(self) -> tuple[SideQuery, ...]:
-        """The newest changes at every interval; and the recount, which also notices what turns up late."""
+        """The newest changes at every interval; and the recount, which also notices what turns up late. Both are of a team only."""
+        if self.options.conversations:
+            return ()
         return (
-            SideQuery("changes", share=0.1, begin=self._changes, read=_read_changes, Learned=Changes),
+            SideQuery("changes", share=0.1, begin=self._changes, read=self._read_changes, Learned=Changes),
             SideQuery("audit", share=0.05, period=MINUTE, begin=self._recount, read=self._read_recount, Learned=recount.Counted),
         )
 
@@ -117,7 +145,13 @@ class Heymarket(NoToken, Struct, frozen=True):
         return recount.begin(view)
 
     def _read_recount(self, request: Request, response: Response) -> Page:
-        return recount.read(self, request, response)
+        return self.options.only_wanted(recount.read(self._page, request, response))
+
+    def _read_changes(self, request: Request, response: Response) -> Page:
+        """One page of the newest changes; it is a hint only where it is in their order."""
+        body = accept(response)
+        oddities = () if _by_update(body) else ("changes_not_in_order",)
+        return self.options.only_wanted(Page(list(_rows(body)), learned=request.continuation, oddities=oddities))
 
     def change_stamp(self, message: Message) -> Instant | None:
         """``updated``."""
@@ -126,7 +160,7 @@ class Heymarket(NoToken, Struct, frozen=True):
     def reached(self, request: Request) -> Instant | None:
         """The cursor."""
         at = request.continuation
-        return at.cursor if isinstance(at, Walk) else None
+        return at.cursor if isinstance(at, Walk | History) else None
 
     def _changes(self, stream: Stream, view: View) -> Request | None:
         """``changes``: one page by ``updated_at``, before no date, or tomorrow's, so that it is the same in both readings of the cursor."""
@@ -173,12 +207,6 @@ class Changes(Struct, frozen=True):
 
     limit: int = CHANGES_MIN
     """Rows of its page."""
-
-
-def _read_changes(request: Request, response: Response) -> Page:
-    """One page of the newest changes; it is a hint only where it is in their order."""
-    body = accept(response)
-    return Page(list(_rows(body)), learned=request.continuation, oddities=() if _by_update(body) else ("changes_not_in_order",))
 
 
 @read_once

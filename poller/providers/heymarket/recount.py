@@ -14,7 +14,8 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import msgspec
 from msgspec import Struct
@@ -103,12 +104,8 @@ class Watched(Struct, frozen=True):
     """Parts that changed: the first block, the one behind the last, and the counts before each; none = not halved yet."""
 
 
-class Reader(Protocol):
-    """The provider's own reading of a walk's page."""
-
-    def read_page(self, request: Request, response: Response) -> Page:
-        """See :class:`poller.providers.Provider`."""
-        ...
+Reader = Callable[[Request, Response], Page]
+"""The provider's own reading of a walk's page: of all its rows, because all of them are counted."""
 
 
 def begin(view: View) -> Request | None:
@@ -161,7 +158,7 @@ def _walk(at: Compared, span: looks.Span) -> Request:
 
 def _walked(reader: Reader, at: Compared, request: Request, response: Response) -> Page:
     """One page of a walk, read as always; ids and dates of what it lists are kept."""
-    page = reader.read_page(replace(request, continuation=at.at), response)
+    page = reader(replace(request, continuation=at.at), response)
     seen = {looks.id_of(row): row.created if isinstance(row, Row) else NEVER for row in crowd.of_walk(at.at, page.rows)}
     seen = dict(itertools.islice({**seen, **(at.upper if at.lower is None else at.lower)}.items(), IDS_MAX))
     at = replace(at, upper=seen) if at.lower is None else replace(at, lower=seen)

@@ -113,9 +113,8 @@ def _undated(walk: Walk, rows: list[Row | BadRow]) -> Page:
 
 def _honoured(walk: Walk, good: list[Row], same: int, now: Instant | None) -> None:
     """Most rows newer than the cursor, or the same page again and again: it was not honoured. What is dated ahead of now says nothing."""
-    present = [row for row in good if now is None or row.created <= now + MINUTE]
-    newer = sum(row.created > walk.bound + SECOND for row in present)
-    if newer * 2 > len(present):
+    newer, present = page_order.newer(good, walk.bound + SECOND, now)
+    if newer * 2 > present:
         raise CursorIgnored("rows are newer than the cursor")
     if newer and same >= SAME_MAX:  # once or twice where a row prints a later date than the one that it is listed by
         raise CursorIgnored("the same page came again")

@@ -17,6 +17,9 @@ from ..world import NEVER
 from .answers import NOT_FOUND, SECRETS, Answer, Call, json_answer, time_text
 
 JWT_LIVES_S = 300
+INBOXES = (101, 102)
+CONVERSATION_ROWS = 50
+"""Rows of a page of one conversation at most."""
 
 
 def authorized(given: str, now: Instant) -> bool:
@@ -34,7 +37,7 @@ def answer(call: Call) -> Answer:
     """Inboxes, one conversation, all messages, and their count."""
     match call.method, *call.path:
         case "GET", "v1", "inboxes":
-            return json_answer([{"id": 101, "name": "Demo", "phones": ["14155550100"]}])
+            return json_answer([{"id": inbox, "name": f"Demo {inbox}", "phones": [f"14155550{inbox}"]} for inbox in INBOXES])
         case "GET", "v1", "messages":
             return _conversation(call)
         case "POST", "v1", "messages", "all":
@@ -82,11 +85,21 @@ def count(call: Call, asked: dict[str, Any]) -> Answer:
     return json_answer(str(found) if call.switches.count_as_string else found)
 
 
+def inbox_of(sms: Sms) -> int:
+    """The inbox of a message's conversation."""
+    return INBOXES[sms.conversation % len(INBOXES)]
+
+
 def _conversation(call: Call) -> Answer:
-    until = int(call.query["timestamp"]) * SECOND if "timestamp" in call.query else NEVER
-    rows = _team(call).between(0, until, call.now)
-    rows = [sms for sms in rows if sms.other == "+" + call.query.get("phoneNumber", "")][-50:]
-    return call.listing(_rows(call, rows[::-1]))
+    """The newest messages of one conversation, or the newest before a timestamp, in whatever unit it is read."""
+    asked, switches = call.query, call.switches
+    if not {"phoneNumber", "inboxID"} <= asked.keys():
+        return Answer(400, b'{"message":"bad_data"}')
+    unit = SECOND if switches.timestamp == "seconds" else SECOND // 1000
+    until = int(asked["timestamp"]) * unit + (switches.cursor == "inclusive") if "timestamp" in asked else NEVER
+    rows = _team(call).between(0, NEVER if switches.cursor == "ignored" else until, call.now)
+    talk = [sms for sms in rows if sms.other == "+" + asked["phoneNumber"] and str(inbox_of(sms)) == asked["inboxID"]]
+    return call.listing(_rows(call, call.in_order(talk[-min(CONVERSATION_ROWS, switches.limit_max) :])), "messages" if switches.envelope else None)
 
 
 def _row(sms: Sms, now: Instant, unit: Instant, zone: str, sparse: bool) -> dict[str, Any]:
@@ -99,7 +112,7 @@ def _row(sms: Sms, now: Instant, unit: Instant, zone: str, sparse: bool) -> dict
         row |= {"target": number, "conversation": {}}
     else:
         row |= {"phone": number, "type": "inbound" if sms.inbound else "outbound"}
-        row["conversation"] = {"id": sms.conversation, "inbox": 101, "target": number}
+        row["conversation"] = {"id": sms.conversation, "inbox": inbox_of(sms), "target": number}
     return row | _NO_MESSAGE.get(sms.kind, {})
 
 
