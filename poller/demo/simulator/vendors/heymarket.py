@@ -99,7 +99,8 @@ def _conversation(call: Call) -> Answer:
     until = int(asked["timestamp"]) * unit + (switches.cursor == "inclusive") if "timestamp" in asked else NEVER
     rows = _team(call).between(0, NEVER if switches.cursor == "ignored" else until, call.now)
     talk = [sms for sms in rows if sms.other == "+" + asked["phoneNumber"] and str(inbox_of(sms)) == asked["inboxID"]]
-    return call.listing(_rows(call, call.in_order(talk[-min(CONVERSATION_ROWS, switches.limit_max) :])), "messages" if switches.envelope else None)
+    newest = talk[-min(CONVERSATION_ROWS, switches.limit_max) :]
+    return call.listing(_rows(call, call.in_order(newest)), "messages" if switches.envelope else None)
 
 
 def _row(sms: Sms, now: Instant, unit: Instant, zone: str, sparse: bool) -> dict[str, Any]:
