@@ -10,7 +10,7 @@ from ..errors import WrongState
 from ..kafka import topics
 from ..kafka.client import Kafka
 from ..kafka.port import STATE, Record, Writer
-from ..publishing.restore import newest_meta
+from ..publishing.restore import newest_metas
 from ..publishing.state_records import Meta, state_record
 
 BATCH = 1000
@@ -39,7 +39,7 @@ async def metas(kafka: Kafka) -> list[Meta | None] | None:
     """The meta record of each partition, None where it has none; None without the topic."""
     there = await topics.inspect(kafka)
     topic = there.get(kafka.connection.topics[STATE])
-    return None if topic is None else [await newest_meta(kafka, shard) for shard in range(topic.partitions)]
+    return None if topic is None else await newest_metas(kafka, topic.partitions)
 
 
 class Batches:

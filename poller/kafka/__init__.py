@@ -12,7 +12,7 @@ Files::
     assignor        who gets which shard
     connect         the security settings
     topics          what the topics must be
-    public_topics   the public topics, read back
+    public_topics   the public topics, read back; state_topic the state, looked at beside its owners
     schema_registry the schemas' numbers, asked for at the start
     translate       the client's errors as ours
     partitioner     a key's partition, an account's shard

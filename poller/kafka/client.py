@@ -143,9 +143,9 @@ class Kafka:
                 elif anyio.current_time() - moved > STALLED_S:
                     raise Unavailable("the state topic cannot be read to its end")
 
-    async def has_published(self, shard: int, accounts: Collection[str]) -> bool:
+    async def has_published(self, shards: Collection[int], accounts: Collection[str]) -> bool:
         """See :class:`poller.port.Log`."""
-        return await public_topics.has_published(self, shard, accounts)
+        return await public_topics.has_published(self, shards, accounts)
 
     async def send_request(self, key: bytes, value: bytes) -> None:
         """Ask something of the workers, outside of any transaction. Raises Unavailable, Refused."""

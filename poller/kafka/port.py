@@ -97,8 +97,8 @@ class Log(Protocol):
         """
         ...
 
-    async def has_published(self, shard: int, accounts: Collection[str]) -> bool:
-        """Whether the public topics hold anything that the shard, or an account (``provider/account``) on it, published.
+    async def has_published(self, shards: Collection[int], accounts: Collection[str]) -> bool:
+        """Whether the public topics hold anything that one of these shards or accounts (``provider/account``) published.
 
         Reads until it finds it, all of it where there is nothing. Raises Unavailable, Refused.
         """

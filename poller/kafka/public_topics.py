@@ -95,7 +95,7 @@ async def stored(kafka: Clients, role: str, *, since: Instant) -> AsyncIterator[
     places = await places_of(kafka, role)
     async with kafka.consumer() as consumer:
         starts, ends = await _offsets_at(consumer, places, since), await consumer.end_offsets(places)
-    async for _, record in _records(kafka, {place: (starts[place], ends[place]) for place in places}):
+    async for _, record in records_of(kafka, {place: (starts[place], ends[place]) for place in places}):
         yield _published(role, record)
 
 
@@ -105,7 +105,7 @@ async def events_of(kafka: Clients, role: str, key: str) -> AsyncIterator[Publis
     wanted, place = key.encode(), places[partition_of(key.encode(), len(places))]
     async with kafka.consumer() as consumer:
         starts, ends = await consumer.beginning_offsets([place]), await consumer.end_offsets([place])
-    async for _, record in _records(kafka, {place: (starts[place], ends[place])}):
+    async for _, record in records_of(kafka, {place: (starts[place], ends[place])}):
         if record.key == wanted:
             yield _published(role, record)
 
@@ -137,19 +137,19 @@ async def stretches(kafka: Clients, since: Instant | None, *, expired: Mapping[s
 
 async def read(kafka: Clients, stretch: Stretch) -> AsyncIterator[Published]:
     """Every committed record of a stretch, each partition in its order. Raises Unavailable."""
-    async for _, record in _records(kafka, stretch.spans):
+    async for _, record in records_of(kafka, stretch.spans):
         yield _published(stretch.role, record)
 
 
 async def undecided(kafka: Clients, stretch: Stretch) -> AsyncIterator[Published]:
     """The records behind a transaction that is open: some will be committed, some will not. Raises Unavailable."""
-    async for _, record in _records(kafka, stretch.open, committed=False):
+    async for _, record in records_of(kafka, stretch.open, committed=False):
         yield _published(stretch.role, record)
 
 
-async def has_published(kafka: Clients, shard: int, accounts: Collection[str]) -> bool:
-    """Whether the public topics hold anything of a shard or of its accounts. Reads until it finds it. Raises Unavailable, Refused."""
-    wanted = {(SHARD, str(shard).encode()), *(("ce_source", f"/poller/{account}".encode()) for account in accounts)}
+async def has_published(kafka: Clients, shards: Collection[int], accounts: Collection[str]) -> bool:
+    """Whether the public topics hold anything of these shards or accounts. Reads until it finds it. Raises Unavailable, Refused."""
+    wanted = {(SHARD, str(shard).encode()) for shard in shards} | {("ce_source", f"/poller/{account}".encode()) for account in accounts}
     async with aclosing(_headers(kafka, wanted)) as found:
         return await anext(found, None) is not None
 
@@ -169,13 +169,13 @@ async def shards_that_published(kafka: Clients, among: Collection[int]) -> set[i
 async def _headers(kafka: Clients, wanted: set[tuple[str, bytes]]) -> AsyncGenerator[tuple[str, bytes], None]:
     """The wanted headers that committed records have, whenever one is met."""
     for stretch in await stretches(kafka, None) if wanted else ():
-        async with aclosing(_records(kafka, stretch.spans)) as records:
+        async with aclosing(records_of(kafka, stretch.spans)) as records:
             async for _, record in records:
                 for header in wanted.intersection(record.headers):
                     yield header
 
 
-async def _records(kafka: Clients, spans: dict[Any, tuple[int, int]], *, committed: bool = True) -> AsyncGenerator[tuple[Any, Any], None]:
+async def records_of(kafka: Clients, spans: dict[Any, tuple[int, int]], *, committed: bool = True) -> AsyncGenerator[tuple[Any, Any], None]:
     """``(place, record)`` of every span, each place in its order. Raises Unavailable where a topic does not come to its end."""
     left = {place: end for place, (start, end) in spans.items() if start < end}
     if not left:

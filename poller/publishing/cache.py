@@ -93,19 +93,15 @@ def _locked(directory: Path) -> IO[str]:
         directory.mkdir(parents=True, exist_ok=True)
         lock = (directory / "lock").open("w")
     except (OSError, ValueError) as error:
-        why = getattr(error, "strerror", None) or "its name cannot be one"
-        raise ConfigError(
-            [
-                f"the folder {str(directory)!r} cannot be used: {why.lower()}; expected one that this user may write; fix: make it so, or set another"
-            ]
-        ) from None
+        why = (getattr(error, "strerror", None) or "its name cannot be one").lower()
+        wanted = "expected one that this user may write; fix: make it so, or set another state.directory"
+        raise ConfigError([f"the folder {str(directory)!r} cannot be used: {why}; {wanted}"]) from None
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         lock.close()
-        raise ConfigError(
-            [f"{directory} is in use by another worker; expected a folder of its own for each; fix: set another, or stop the other worker"]
-        ) from None
+        wanted = "expected a folder of its own for each; fix: set another state.directory, or stop the other worker"
+        raise ConfigError([f"{directory} is in use by another worker; {wanted}"]) from None
     return lock
 
 

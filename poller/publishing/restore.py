@@ -10,13 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..errors import OffsetGone
+from ..kafka.connection import Clients
 from ..kafka.port import Chunk, Log, LogEnd
+from ..kafka.state_topic import newest_values
 from ..model import Instant
 from .cache import Position, ShardCache
 from .state_records import META_KEY, Meta, decode_state
-
-LOOK_BACK = 5_000
-"""Offsets read back from a partition's end to find whose it is; all of it if that is not enough."""
 
 
 async def restore(
@@ -93,15 +92,7 @@ def _newest_meta(chunk: Chunk) -> Meta | None:
     return None
 
 
-async def newest_meta(log: Log, shard: int) -> Meta | None:
-    """The last meta record of a shard's log, read without disturbing its owner."""
-    end = await log.ends(shard, settled=False)
-    for since in (max(end.begin, end.end - LOOK_BACK), end.begin):
-        newest: Meta | None = None
-        async for chunk in log.read(shard, since, end.end):
-            for key, value in chunk.records:
-                if key == META_KEY and value is not None:
-                    newest = decode_state(key, value)
-        if newest is not None:
-            return newest
-    return None
+async def newest_metas(kafka: Clients, shards: int) -> list[Meta | None]:
+    """The last meta record of each shard's log, read without disturbing the owners. Raises Unavailable, Refused."""
+    found = await newest_values(kafka, META_KEY)
+    return [decode_state(META_KEY, found[shard]) if shard in found else None for shard in range(shards)]

@@ -127,7 +127,7 @@ def listening(host: str, port: int) -> socket.socket:
         return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     except (OSError, ValueError) as error:  # a host that no name can be is a UnicodeError
         why = (getattr(error, "strerror", None) or "its host is none").partition(" (")[0].lower()
-        raise ConfigError([f"{host}:{port} cannot be used: {why}; expected a free address; fix: set another"]) from None
+        raise ConfigError([f"{host}:{port} cannot be used: {why}; expected a free address; fix: set another admin.listen"]) from None
 
 
 async def serve(application: Starlette, listener: socket.socket) -> None:

@@ -22,11 +22,11 @@ from ..kafka.client import Kafka
 from ..kafka.connect import connection_of
 from ..kafka.connection import Connection, silence_fenced_futures
 from ..kafka.partitioner import shard_of
-from ..kafka.port import STATE, Log
+from ..kafka.port import STATE
 from ..kafka.schema_registry import register
 from ..publishing.cache import CacheDirectory
 from ..publishing.framing import Frame, frames, subjects
-from ..publishing.restore import newest_meta
+from ..publishing.restore import newest_metas
 from ..publishing.shard_state import claim
 from ..signals import ending_signals
 from ..telemetry import admin as status
@@ -179,13 +179,13 @@ class _Daemon:
         registry = self._config.kafka.schema_registry
         return {} if registry is None else frames(await register(registry, subjects()), registry.framing)
 
-    async def _whose(self, kafka: Log) -> None:
+    async def _whose(self, kafka: Kafka) -> None:
         """Look whose state this is before anything is fenced: another installation must not be disturbed.
 
         Raises WrongState where the state is lost, or is being made again and is not whole.
         """
         file = self._config.kafka
-        metas = [await newest_meta(kafka, shard) for shard in range(file.shards)]
+        metas = await newest_metas(kafka, file.shards)
         if any(meta is not None and meta.rebuilding for meta in metas):
             raise WrongState("the state is being made again and is not whole", fix="run: poller rebuild, which goes on where it was killed")
         own: dict[int, set[str]] = {}
@@ -193,12 +193,10 @@ class _Daemon:
             own.setdefault(shard_of(account.key, file.shards), set()).add(account.key)
         for shard in sorted(own):
             claim(metas[shard], group=file.group, shards=file.shards)
-        if not any(metas):
-            for shard, accounts in own.items():
-                if await kafka.has_published(shard, accounts):
-                    raise WrongState(
-                        "the state topic is empty, and the public topics are not: all would be published again", fix="run: poller rebuild"
-                    )
+        if not any(metas) and await kafka.has_published(own, set().union(*own.values())):
+            raise WrongState(
+                "the state topic is empty, and the public topics are not: all would be published again", fix="run: poller rebuild"
+            )
 
     def snapshot(self) -> WorkerSnapshot:
         """The worker, or that it waits for Kafka."""

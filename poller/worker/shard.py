@@ -193,7 +193,7 @@ class Shard:
             retention=shared.retention,
             progress=self._progress,
         )
-        if meta is None and await shared.log.has_published(self.number, self._placed):
+        if meta is None and await shared.log.has_published({self.number}, self._placed):
             raise Refused(
                 f"shard {self.number} has no state, and has published before: all of it would be published again",
                 fix="stop every worker and run: poller rebuild",

@@ -16,7 +16,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from poller.demo.kafka.broker import Cluster
 from poller.errors import ConfigError, Refused
-from poller.kafka import topics, writer
+from poller.kafka import state_topic, topics, writer
 from poller.kafka.client import Kafka
 from poller.kafka.connection import Connection, silence_fenced_futures
 from poller.kafka.port import Membership, Record, Stored
@@ -179,3 +179,26 @@ async def test_requests_come_from_their_own_topic(kafka: Cluster, names: dict[st
         tasks.cancel_scope.cancel()
     assert heard[0] == Stored(b"bheymarket/main/team", b"\x01x")
     assert [(await ours.ends(shard)).end for shard in range(4)] == [0, 0, 0, 0]
+
+
+@pytest.mark.parametrize("look_back", [state_topic.LOOK_BACK, 2])
+async def test_a_look_at_many_shards_opens_no_more_readers_than_a_look_at_one(
+    kafka: Cluster, names: dict[str, str], monkeypatch: pytest.MonkeyPatch, look_back: int
+) -> None:
+    """A start asks whose the state is within its ten seconds, however many shards there are and however far back the answer lies."""
+    monkeypatch.setattr(state_topic, "LOOK_BACK", look_back)
+    silence_fenced_futures()
+    ours, opened = Kafka(Connection(bootstrap=kafka.bootstrap, topics=names, shards=48, group=names["state"])), list[Any]()
+    await topics.create(ours, tuple(names), partitions=4, replication_factor=1)
+    written = {3: [b"old", b"new"], 40: [b"only"], 47: []}
+    for shard, values in written.items():
+        producer = await ours.open_and_fence(shard)
+        for value in values:
+            await producer.commit([Record("state", shard, b"key", value)], timeout_s=20)
+        await producer.commit([Record("state", shard, b"other%d" % number, b"x") for number in range(5)], timeout_s=20)
+        await producer.close()
+    opens = Kafka.consumer
+    monkeypatch.setattr(Kafka, "consumer", lambda self, **options: opened.append(self) or opens(self, **options))
+    assert await state_topic.newest_values(ours, b"key") == {3: b"new", 40: b"only"}
+    assert len(opened) <= 3
+    assert len([record async for record in state_topic.records(ours)]) == 18

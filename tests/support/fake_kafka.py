@@ -175,11 +175,12 @@ class FakeLog:
             raise Unavailable("down")
         return LogEnd(self.cluster.begins[shard], len(self.cluster.state[shard]), "fake")
 
-    async def has_published(self, shard: int, accounts: Collection[str]) -> bool:
+    async def has_published(self, shards: Collection[int], accounts: Collection[str]) -> bool:
         """By the headers of what was committed."""
         if self.cluster.down:
             raise Unavailable("down")
-        wanted = {("ce_pollershard", str(shard).encode()), *(("ce_source", f"/poller/{account}".encode()) for account in accounts)}
+        wanted = {("ce_pollershard", str(shard).encode()) for shard in shards}
+        wanted |= {("ce_source", f"/poller/{account}".encode()) for account in accounts}
         return any(not wanted.isdisjoint(written.record.headers) for written in self.cluster.public)
 
     async def read(self, shard: int, since: int, until: int) -> AsyncIterator[Chunk]:
