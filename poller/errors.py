@@ -18,10 +18,12 @@
     │       └── EndlessPagination
     ├── KafkaError             Kafka
     │   ├── Unavailable        polling of the shard pauses, retry
+    │   │   └── RegistryUnavailable  the schema registry; run waits before it polls
     │   ├── CommitUncertain    one strike: fence anew, restore, go on
     │   ├── Fenced             the shard ends quietly until the group confirms it
     │   ├── Refused            wrong topic, missing right: said with the fix, retried slowly
     │   │   └── Denied         Kafka does not let us in: credentials, certificates; run waits
+    │   │       └── RegistryDenied  the schema registry does not; run waits before it polls
     │   └── OffsetGone         the cached offset is not in this log: restore from the start
     ├── CacheError             the local disk; the shard waits and starts anew
     │   └── CorruptState       the cache is dropped and restored; twice in a row ends the shard
@@ -174,6 +176,13 @@ class Unavailable(KafkaError):
     stops = "one life of the shard; it is tried again within 2 s"
 
 
+class RegistryUnavailable(Unavailable):
+    """The schema registry cannot be reached or cannot answer now."""
+
+    kind = "registry_unavailable"
+    stops = "the start, before anything is polled; it is tried again every 2 s"
+
+
 class CommitUncertain(KafkaError):
     """A transaction ended without an answer: only the log knows whether it is committed."""
 
@@ -200,6 +209,13 @@ class Denied(Refused):
 
     kind = "kafka_denied"
     stops = "as Refused; a command ends with 77"
+
+
+class RegistryDenied(Denied):
+    """The schema registry does not accept our credentials."""
+
+    kind = "registry_denied"
+    stops = "the start, before anything is polled; it is tried again every 2 s; a command ends with 77"
 
 
 class OffsetGone(KafkaError):

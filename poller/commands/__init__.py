@@ -21,4 +21,5 @@ Files::
     audit           reads the public topics back; audit_rules and latest_rules judge them (pure)
     reshard         the state under another number of shards
     rebuild         a lost state topic, made again from the public topics; state_topic is what both share
+    fill_latest     the topic of latest messages, filled from older events: ``rebuild --latest``
 """

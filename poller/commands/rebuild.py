@@ -37,10 +37,11 @@ from ..providers.registry import provider_of
 from ..publishing.message_state import DeadMark, MessageState, digest, stream_tag
 from ..publishing.state_records import META_KEY, Meta, dead_key, encode_state, seen_key, side_query_key
 from ..times import parse_rfc3339
-from .arguments import ConfigPath
+from . import fill_latest
+from .arguments import ConfigPath, Flag
 from .audit_rules import EDGE
 from .process import complete
-from .state_topic import Batches, Say, metas, nobody
+from .state_topic import Batches, Say, nobody, own_metas
 
 NO_RULES = 0
 """Of fingerprints that nobody took: they are like no others."""
@@ -52,14 +53,22 @@ NAMED = "rebuilt"
 """What a stream's name is kept under, so that its messages can be told from others' before it is polled again."""
 
 
-def command(*, config: ConfigPath) -> int:
+def command(*, config: ConfigPath, latest: Flag = False) -> int:
     """Make a lost state topic again from the public topics, so that nothing is published twice.
 
     Everything is checked before anything is written. Killed at any moment, it is simply run again; until it has ended, no worker starts.
     Ends with 3 where workers are running, or where nothing is lost.
     Example: poller rebuild --config poller.yaml
+    Example: poller rebuild --config poller.yaml --latest
+
+    Parameters
+    ----------
+    latest
+        Leave the state as it is, and fill the topic of kafka.topics.latest with the messages whose events are older than the topic.
+
     """
-    return complete(_rebuild(load(config)))
+    loaded = load(config)
+    return complete(fill_latest.run(loaded) if latest else _rebuild(loaded))
 
 
 async def _rebuild(config: Config) -> int:
@@ -145,7 +154,10 @@ async def rebuild(kafka: Kafka, *, replication_factor: int | None, say: Say) -> 
 
     Raises WrongState before anything is written; Unavailable, Refused.
     """
-    held = await _held(kafka)
+    await nobody(kafka)
+    held = await own_metas(kafka)
+    if not any(map(_lost, held)):
+        raise WrongState("the state topic is not empty", fix="nothing needs to be rebuilt; poller run goes on from it")
     for shard, meta in enumerate(held):
         if _lost(meta):
             await (await kafka.open_and_fence(shard)).close()
@@ -168,25 +180,6 @@ async def rebuild(kafka: Kafka, *, replication_factor: int | None, say: Say) -> 
 
 def _lost(meta: Meta | None) -> bool:
     return meta is None or meta.rebuilding
-
-
-async def _held(kafka: Kafka) -> list[Meta | None]:
-    """The meta record of every shard, none where the topic is missing. Raises WrongState where nothing may be rebuilt now."""
-    name, shards = kafka.connection.topics[STATE], kafka.connection.shards
-    await nobody(kafka)
-    if await topics.exists(kafka, topics.copy_name(name)):
-        raise WrongState("the number of shards is being changed", fix="run poller reshard again until it ends")
-    held = await metas(kafka)
-    if held is None:
-        return [None] * shards
-    if len(held) != shards:
-        raise WrongState(f"the topic {name} has {len(held)} partitions, not {shards}", fix=f"set kafka.shards to {len(held)}, or delete it")
-    for meta in held:
-        if meta is not None and meta.group != kafka.connection.group:
-            raise WrongState(f"the state topic belongs to the group {meta.group!r}", fix=f"set kafka.group to {meta.group}")
-    if not any(map(_lost, held)):
-        raise WrongState("the state topic is not empty", fix="nothing needs to be rebuilt; poller run goes on from it")
-    return held
 
 
 async def _read(kafka: Kafka, say: Say) -> History:

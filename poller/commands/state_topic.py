@@ -42,6 +42,25 @@ async def metas(kafka: Kafka) -> list[Meta | None] | None:
     return None if topic is None else await newest_metas(kafka, topic.partitions)
 
 
+async def own_metas(kafka: Kafka) -> list[Meta | None]:
+    """The meta record of each configured shard, none where the topic is missing.
+
+    Raises WrongState where the state is another group's, has another number of shards, or is being moved.
+    """
+    name, shards = kafka.connection.topics[STATE], kafka.connection.shards
+    if await topics.exists(kafka, topics.copy_name(name)):
+        raise WrongState("the number of shards is being changed", fix="run poller reshard again until it ends")
+    held = await metas(kafka)
+    if held is None:
+        return [None] * shards
+    if len(held) != shards:
+        raise WrongState(f"the topic {name} has {len(held)} partitions, not {shards}", fix=f"set kafka.shards to {len(held)}, or delete it")
+    for meta in held:
+        if meta is not None and meta.group != kafka.connection.group:
+            raise WrongState(f"the state topic belongs to the group {meta.group!r}", fix=f"set kafka.group to {meta.group}")
+    return held
+
+
 class Batches:
     """Records of one partition, in transactions."""
 

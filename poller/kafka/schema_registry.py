@@ -19,7 +19,7 @@ from msgspec import Struct
 from ..config.certificates import tls_context
 from ..config.file import SchemaRegistry
 from ..config.proxies import proxy_of
-from ..errors import ConfigError, Denied, Refused, Unavailable
+from ..errors import ConfigError, Refused, RegistryDenied, RegistryUnavailable
 
 LEVEL = "FORWARD_TRANSITIVE"
 """What a new subject demands of its next schema. An operator's own level is kept."""
@@ -59,14 +59,16 @@ class _Answer(NamedTuple):
 async def register(link: SchemaRegistry, schemas: Mapping[str, str], *, write: bool = True) -> dict[str, Registered]:
     """What the registry calls each schema; ``schemas`` maps subjects to JSON Schemas. Without ``write`` only those that it knows.
 
-    Raises Unavailable where it does not answer, Denied, and Refused for a schema that is not compatible.
+    Raises RegistryUnavailable where it does not answer, RegistryDenied, and Refused for a schema that is not compatible.
     """
     try:
         with anyio.fail_after(ALL_S):
             async with _client(link) as client:
                 found = {subject: await _subject(client, subject, schema, write=write) for subject, schema in schemas.items()}
     except (httpx.HTTPError, TimeoutError, OSError) as error:
-        raise Unavailable(f"the schema registry does not answer ({type(error).__name__})", fix="see kafka.schema_registry.url") from None
+        raise RegistryUnavailable(
+            f"the schema registry does not answer ({type(error).__name__})", fix="see kafka.schema_registry.url"
+        ) from None
     return {subject: each for subject, each in found.items() if each is not None}
 
 
@@ -104,13 +106,15 @@ async def _subject(client: httpx.AsyncClient, subject: str, schema: str, *, writ
 
 
 async def _ask(client: httpx.AsyncClient, method: str, path: str, body: dict[str, str] | None, expected: tuple[int, ...] = ()) -> _Answer:
-    """A request and its answer: 200, or an expected code. Raises Unavailable, Denied, Refused."""
+    """A request and its answer: 200, or an expected code. Raises RegistryUnavailable, RegistryDenied, Refused."""
     answer = await client.request(method, path, json=body)
     code = answer.status_code
     if code in (401, 403):
-        raise Denied(f"the schema registry refuses the credentials ({code})", fix="see kafka.schema_registry.username and .password")
+        raise RegistryDenied(
+            f"the schema registry refuses the credentials ({code})", fix="see kafka.schema_registry.username and .password"
+        )
     if code == 429 or code >= 500:
-        raise Unavailable(f"the schema registry answers {code}", fix="see the registry's log")
+        raise RegistryUnavailable(f"the schema registry answers {code}", fix="see the registry's log")
     try:
         told = answer.json()
     except ValueError:

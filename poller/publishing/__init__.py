@@ -1,6 +1,6 @@
 """What is new among the rows, and how it becomes durable: events and state in one Kafka transaction.
 
-``diff``, ``fingerprints`` and ``privacy`` are pure. Only ``commit`` begins transactions, and only it writes the cache.
+``diff``, ``fingerprints``, ``newest`` and ``privacy`` are pure. Only ``commit`` begins transactions, and only it writes the cache.
 
 Files::
 
@@ -9,6 +9,7 @@ Files::
     message_state   what is kept of a message
     privacy         what may be published
     events          a change as Kafka records
+    newest          what the events of a message tell of it, for latest messages that are made later
     event_schemas   what the public topics hold, described
     framing         how a record names its registered schema
     state_records   state as Kafka records

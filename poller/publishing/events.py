@@ -211,11 +211,17 @@ class Publisher:
             value = _value(event, told, whole, source, time)
             headers = _headers(event.kind, b"%b:%d" % (key, event.revision), event, source, time)
             encoded.append(self._encoded(event.kind, partition, key, value, headers))
-        if not self._latest:
-            return Records(encoded, None)
-        last = change.events[-1]
-        headers = _headers("latest", b"%b:%d:latest" % (key, last.revision), last, source, occurred(last))
-        return Records(encoded, self._encoded("latest", partition, key, _full(last, whole, source), headers))
+        return Records(encoded, self._as_latest(change.events[-1], partition, key, whole) if self._latest else None)
+
+    def latest(self, event: MessageEvent) -> Encoded:
+        """The message as an event left it, as the events told it: privacy was applied when they were published. Raises Unpublishable."""
+        key = message_key(event.stream.account_key, event.message.message_id).encode()
+        return self._as_latest(event, partition_of(key, self._partitions), key, _json(event.message))
+
+    def _as_latest(self, event: MessageEvent, partition: int, key: bytes, whole: bytes) -> Encoded:
+        source = _source(event.stream)
+        headers = _headers("latest", b"%b:%d:latest" % (key, event.revision), event, source, occurred(event))
+        return self._encoded("latest", partition, key, _full(event, whole, source), headers)
 
     def _encoded(self, kind: str, partition: int, key: bytes, value: bytes, headers: tuple[tuple[str, bytes], ...]) -> Encoded:
         frame = self._frames.get(kind, NO_FRAME)

@@ -27,6 +27,8 @@ KINDS: dict[str, Kind] = {
     "kafka_silent": Kind("Kafka does not answer heartbeats", "waits for Kafka"),
     "kafka_refused": Kind("Kafka refuses", "is refused by Kafka"),
     "kafka_denied": Kind("Kafka does not let us in", "is not let in by Kafka"),
+    "registry_unavailable": Kind("the schema registry cannot be reached", "waits for the schema registry"),
+    "registry_denied": Kind("the schema registry does not let us in", "is not let in by the schema registry"),
     "commit_uncertain": Kind("a commit without an answer", "finds out whether its last commit counts"),
     "fenced": Kind("another worker took over", "waits until the group confirms who owns it"),
     "offset_gone": Kind("the cache does not belong to this log", "restores its state from the start"),

@@ -16,7 +16,7 @@ from .. import __version__
 from ..clock import SystemClock
 from ..config.forms import LOOPBACK
 from ..config.load import Config
-from ..errors import ConfigError, Denied, Refused, Unavailable, WrongState
+from ..errors import ConfigError, Denied, Refused, RegistryDenied, RegistryUnavailable, Unavailable, WrongState
 from ..kafka import topics
 from ..kafka.client import Kafka
 from ..kafka.connect import connection_of
@@ -40,6 +40,9 @@ STOP_S = 20.0
 """A clean stop takes at most this long."""
 
 RETRY_S = 2.0
+OF_THE_REGISTRY = (RegistryUnavailable.kind, RegistryDenied.kind)
+"""Trouble at the start that begins only once Kafka has answered."""
+
 WATCH_S = 4.0
 """How often it is looked whether something keeps the worker from polling: silence is said within 10 s."""
 
@@ -199,7 +202,7 @@ class _Daemon:
             )
 
     def snapshot(self) -> WorkerSnapshot:
-        """The worker, or that it waits for Kafka."""
+        """The worker, or what it waits for before it begins."""
         if self._worker is not None:
             return self._worker.snapshot()
         return WorkerSnapshot(
@@ -208,7 +211,7 @@ class _Daemon:
             started=self._started,
             now=self._clock.now(),
             joined=False,
-            kafka_up=False,
+            kafka_up=self._problem is not None and self._problem.kind in OF_THE_REGISTRY,
             shards_total=self._config.kafka.shards,
             accounts_configured=sum(account.enabled for account in self._config.accounts),
             problems=() if self._problem is None else (self._problem,),

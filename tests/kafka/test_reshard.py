@@ -12,10 +12,11 @@ from pathlib import Path
 import anyio
 import anyio.to_thread
 import pytest
+from confluent_kafka.admin import AdminClient
 
+from poller.commands import fill_latest, state_topic
 from poller.commands import rebuild as rebuilding
 from poller.commands import reshard as resharding
-from poller.commands import state_topic
 from poller.config import load as configuration
 from poller.demo.kafka.broker import Cluster
 from poller.errors import WrongState
@@ -25,6 +26,7 @@ from poller.kafka.connect import connection_of
 from poller.kafka.connection import silence_fenced_futures
 from poller.model import SECOND, Instant
 from poller.publishing.state_records import Meta
+from tests.support.newest import wrong
 from tests.support.trial import Trial, faults, now
 from tests.unit.commands.test_cli import poller
 
@@ -68,6 +70,7 @@ def mortal(monkeypatch: pytest.MonkeyPatch, dies_at: int) -> Iterator[None]:
 
     with monkeypatch.context() as patch:
         patch.setattr(state_topic.Batches, "flush", step_of(state_topic.Batches.flush))
+        patch.setattr(fill_latest._Shard, "flush", step_of(fill_latest._Shard.flush))
         patch.setattr(topics, "delete_state", step_of(topics.delete_state))
         patch.setattr(topics, "create", step_of(topics.create))
         yield
@@ -137,11 +140,28 @@ async def test_a_worker_stands_in_the_way_and_an_unfinished_change_in_a_workers(
         assert await reshard(trial, 7, monkeypatch) > 0
 
 
-async def test_a_lost_state_topic_is_made_again_from_what_was_published(
+async def latest_made_again(trial: Trial, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The topic of latest messages is deleted, and filled from the events: dying at its creation and at transactions, then whole."""
+    config = configuration.load(trial.config())
+    with AdminClient({"bootstrap.servers": trial.bootstrap}) as admin:
+        admin.delete_topics([trial.names["latest"]])[trial.names["latest"]].result(30)
+    while await topics.exists(Kafka(connection_of(config)), trial.names["latest"]):
+        await anyio.sleep(0.05)
+    for step in (1, 2, 15):
+        with mortal(monkeypatch, step), pytest.raises(Death):
+            await fill_latest.fill(config, say=lambda what: None)
+    found = await fill_latest.fill(config, say=lambda what: None)
+    assert (found.written > 0, found.there > 0, found.untold, found.strangers) == (True, True, 0, 0)
+    again = await fill_latest.fill(config, say=lambda what: None)
+    assert (again.written, again.there) == (0, found.written + found.there)
+
+
+async def test_what_is_lost_is_made_again_from_what_was_published(
     kafka: Cluster, names: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The state topic is deleted; rebuilt, dying at every step, then resharded, the daemon goes on: nothing again, no gap.
 
+    The topic of latest messages is deleted, too; filled from the events it has each message once, in its newest state.
     As docs/scale.md says, contents that changed while there was no state are adopted without an event; nothing else may differ.
     Until the rebuild has ended no worker starts, and a state that is whole is not rebuilt.
     """
@@ -165,13 +185,14 @@ async def test_a_lost_state_topic_is_made_again_from_what_was_published(
         assert step > 3, "it died more than twice: at the creation, at marks, at shards"
         assert await reshard(trial, 6, monkeypatch) > 100
         trial.shards = 6
+        await latest_made_again(trial, monkeypatch)
         verdict = await trial.settle()
     known = {sms.id: sms for sms in trial.world.all()}
     adopted = [known[key.rpartition("/")[2]].classified or 0 for key in verdict.stale]
     assert all(classified > stopped - A_LOOK for classified in adopted), verdict
     assert verdict._replace(stale=[]).good, verdict
     assert verdict.statuses_published == verdict.statuses_expected
-    assert not faults(trial.events + trial.latest)
+    assert not faults(trial.events + trial.latest) + wrong(trial.events, trial.latest)
     audited = poller("audit", "--config", str(trial.config()))
     assert audited.returncode == 0, audited
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, ClassVar
 
 import pytest
 
@@ -12,11 +13,15 @@ from poller.commands.check import _registry
 from poller.config.file import SchemaRegistry
 from poller.config.load import load
 from poller.config.secrets import SecretRef
-from poller.errors import Denied, Refused, Unavailable
-from poller.kafka import schema_registry
+from poller.errors import ConfigError, PollerError, Refused, RegistryDenied, RegistryUnavailable
+from poller.kafka import schema_registry, topics
+from poller.kafka.connect import connection_of
 from poller.kafka.schema_registry import register
-from poller.publishing.framing import frames, subjects
+from poller.publishing.framing import Frame, frames, subjects
 from poller.telemetry.event_types import DEAD_LETTER
+from poller.telemetry.facts import Telemetry
+from poller.worker import daemon
+from poller.worker.daemon import _Daemon
 from tests.support.schema_registry import Registry, serving
 
 pytestmark = pytest.mark.anyio
@@ -70,7 +75,8 @@ async def test_a_schema_that_is_not_compatible_is_refused(registry: Registry, wr
 
 
 @pytest.mark.parametrize(
-    ("status", "error"), [(401, Denied), (403, Denied), (429, Unavailable), (500, Unavailable), (301, Refused), (200, Refused)]
+    ("status", "error"),
+    [(401, RegistryDenied), (403, RegistryDenied), (429, RegistryUnavailable), (500, RegistryUnavailable), (301, Refused), (200, Refused)],
 )
 async def test_every_trouble_has_its_error(registry: Registry, status: int, error: type[Exception]) -> None:
     """Credentials, load, a server in trouble, and what is no registry at all."""
@@ -84,9 +90,9 @@ async def test_silence_has_an_end(registry: Registry, monkeypatch: pytest.Monkey
     """A registry that takes connections and never answers is left after a bounded time; so is one that is not there."""
     monkeypatch.setattr(schema_registry, "ALL_S", 0.2)
     registry.silence.clear()
-    with pytest.raises(Unavailable, match="does not answer"):
+    with pytest.raises(RegistryUnavailable, match="does not answer"):
         await register(link(registry), SCHEMAS)
-    with pytest.raises(Unavailable, match="does not answer"):
+    with pytest.raises(RegistryUnavailable, match="does not answer"):
         await register(SchemaRegistry(url="http://127.0.0.1:9"), SCHEMAS)
 
 
@@ -95,7 +101,7 @@ async def test_the_password_comes_from_its_file_each_time(registry: Registry, mo
     registry.password = "Basic " + base64.b64encode(b"poller:right").decode()
     one = SchemaRegistry(url=registry.url, username="poller", password=SecretRef(env="REGISTRY_PASSWORD"))
     monkeypatch.setenv("REGISTRY_PASSWORD", "wrong-one")
-    with pytest.raises(Denied) as raised:
+    with pytest.raises(RegistryDenied) as raised:
         await register(one, SCHEMAS)
     assert "wrong-one" not in str(raised.value)
     monkeypatch.setenv("REGISTRY_PASSWORD", "right")
@@ -119,6 +125,80 @@ kafka:
 accounts:
 - {{name: a, provider: stuut, base_url: "http://127.0.0.1:9", credentials: {{token: {{env: HOME}}}}, threads: [t]}}
 """
+
+
+class Begun:
+    """What the daemon makes of the process once everything is there: here it only notes with which frames."""
+
+    frames: ClassVar[list[dict[str, Frame]]] = []
+
+    def __init__(self, *_: object, frames: dict[str, Frame], **__: object) -> None:
+        self.frames.append(frames)
+
+    async def run(self, _: object) -> None:
+        """Nothing to do."""
+
+
+class Noted(Telemetry):
+    """What the daemon says; after its third word of trouble the registry is well again."""
+
+    def __init__(self, registry: Registry) -> None:
+        super().__init__(version="x", level="critical", form="json")
+        self.registry, self.said = registry, list[str]()
+        self.daemon: _Daemon | None = None
+
+    def kafka_trouble(self, error: PollerError, where: str) -> None:
+        """Noted, with what was begun by then."""
+        assert Begun.frames == [], "a worker has begun without schemas"
+        assert self.daemon is not None
+        assert self.daemon.snapshot().kafka_up, "Kafka is not what is away"
+        self.said.append(error.kind)
+        if len(self.said) == 3:
+            self.registry.status = None
+            self.registry.silence.set()
+
+
+def starting(registry: Registry, folder: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[_Daemon, Noted]:
+    """A daemon whose Kafka is there, with its topics; it tries again at once."""
+
+    async def there(*_: object) -> dict[str, topics.Found]:
+        return {}
+
+    (folder / "poller.yaml").write_text(CONFIG.format(url=registry.url))
+    config, telemetry = load(folder / "poller.yaml"), Noted(registry)
+    monkeypatch.setattr(Begun, "frames", [])
+    monkeypatch.setattr(daemon, "Worker", Begun)
+    monkeypatch.setattr(daemon, "RETRY_S", 0.0)
+    monkeypatch.setattr(_Daemon, "_audit", there)
+    monkeypatch.setattr(_Daemon, "_whose", there)
+    nothing: Any = None
+    telemetry.daemon = _Daemon(config, connection_of(config), nothing, telemetry, nothing)
+    return telemetry.daemon, telemetry
+
+
+@pytest.mark.parametrize(("status", "error"), [(503, RegistryUnavailable), (401, RegistryDenied), (None, RegistryUnavailable)])
+async def test_a_daemon_waits_for_its_registry(
+    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: int | None, error: type[PollerError]
+) -> None:
+    """In trouble, refusing its credentials or silent: said each time, no worker begins; then one begins with every schema."""
+    monkeypatch.setattr(schema_registry, "ALL_S", 0.2)
+    registry.status = status
+    if status is None:
+        registry.silence.clear()
+    started, telemetry = starting(registry, tmp_path, monkeypatch)
+    await started._work()
+    assert telemetry.said == [error.kind] * 3
+    [begun] = Begun.frames
+    assert set(begun) == {"created", "updated", "status", "latest"}
+
+
+async def test_a_schema_that_is_refused_ends_the_start(registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a mistake of the configuration, with the registry's reason: nothing would change by waiting."""
+    registry.schemas, registry.compatible = {subject: ["another"] for subject in SCHEMAS}, False
+    started, telemetry = starting(registry, tmp_path, monkeypatch)
+    with pytest.raises(ConfigError, match=r"not compatible.*Type changed"):
+        await started._work()
+    assert (telemetry.said, Begun.frames) == ([], [])
 
 
 async def test_check_online_says_what_run_would_meet(registry: Registry, tmp_path: Path) -> None:
