@@ -27,8 +27,8 @@ endef
 	$(call install,dev)
 	@$(BIN)/python -c 'import poller.cli, confluent_kafka, pytest' && touch $@ .venv/demo
 
-demo: .venv/demo  ## everything at once: providers, Kafka, daemon, a kill, and the proof (SECONDS=60)
-	@exec $(BIN)/poller demo --seconds $(SECONDS)
+demo: .venv/demo  ## everything at once: providers, Kafka, daemon, a kill, and the proof (SECONDS=60; KEEP=1 leaves Kafka running)
+	@exec $(BIN)/poller demo --seconds $(SECONDS) $(if $(KEEP),--keep)
 
 # the order of sets is part of a history that a seed decides
 test test-unit test-simulation test-kafka mutants: export PYTHONHASHSEED := 0

@@ -15,6 +15,7 @@ import argparse
 import json
 import sqlite3
 import time
+from contextlib import suppress
 from typing import Any
 
 from confluent_kafka import Consumer, Message, TopicPartition
@@ -54,6 +55,8 @@ def assigned(consumer: Consumer, database: sqlite3.Connection) -> None:
     """Go on where the database says; Kafka keeps no offsets for us, so the two can never disagree."""
     known = {(topic, partition): offset for topic, partition, offset in database.execute("select * from position")}
     listed = consumer.list_topics(timeout=30).topics
+    if missing := [topic for topic in TOPICS if topic not in listed]:
+        raise SystemExit(f"{', '.join(missing)} is not there: has poller run on this Kafka?")
     consumer.assign(
         [TopicPartition(topic, partition, known.get((topic, partition), 0)) for topic in TOPICS for partition in listed[topic].partitions]
     )
@@ -70,7 +73,7 @@ def apply(database: sqlite3.Connection, messages: list[Message]) -> None:
 
 
 def main() -> None:
-    """Read on and on, or until nothing has come for a while."""
+    """Read on and on until Ctrl-C, or until nothing has come for a while; then say how many messages have which status."""
     arguments = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     arguments.add_argument("bootstrap")
     arguments.add_argument("file")
@@ -89,11 +92,12 @@ def main() -> None:
     )
     assigned(consumer, database)
     heard = time.monotonic()
-    while given.until_quiet is None or time.monotonic() - heard < given.until_quiet:
-        messages = [message for message in consumer.consume(500, timeout=0.5) if message.error() is None]
-        if messages:
-            apply(database, messages)
-            heard = time.monotonic()
+    with suppress(KeyboardInterrupt):
+        while given.until_quiet is None or time.monotonic() - heard < given.until_quiet:
+            messages = [message for message in consumer.consume(500, timeout=0.5) if message.error() is None]
+            if messages:
+                apply(database, messages)
+                heard = time.monotonic()
     consumer.close()
     for status, count in database.execute("select status, count(*) from message group by status order by 2 desc, 1"):
         print(f"{status:12} {count}")

@@ -41,7 +41,10 @@ PUBLIC = ("sms.messages.v1", "sms.status-changes.v1", "sms.dead-letters.v1")
 SETTLE_S = 60.0
 """How long the proof waits for what is still on its way."""
 
-_CONFIG = """\
+CONFIG = "poller.yaml"
+"""The name of the configuration file, in the demo's folder."""
+
+_TEXT = """\
 kafka: {{bootstrap_servers: ["{bootstrap}"], session_timeout: 2s, partitions: 4, shards: 4}}
 state: {{directory: state}}
 admin: {{listen: "127.0.0.1:{port}"}}
@@ -92,6 +95,7 @@ def _shown(
             left = True
             pids = " ".join(str(node.pid) for node in kafka.nodes)
             view.say(f"Kafka runs on at {kafka.bootstrap}; the end of it: kill {pids}; rm -r {folder}")
+            view.say(f"read it, as docs/consume.md says: export KAFKA={kafka.bootstrap} POLLER_CONFIG={folder / CONFIG}")
     except* Unavailable as group:
         trouble = first(group)
     finally:
@@ -223,9 +227,9 @@ class _Demo:
 
     def _write(self, url: str) -> Path:
         write_secrets(self._folder)
-        path = self._folder / "poller.yaml"
+        path = self._folder / CONFIG
         accounts = account_lines(self._world.providers, url, {}, "20/s")
-        path.write_text(_CONFIG.format(bootstrap=self._kafka.bootstrap, port=self._port, accounts=accounts))
+        path.write_text(_TEXT.format(bootstrap=self._kafka.bootstrap, port=self._port, accounts=accounts))
         return path
 
 
