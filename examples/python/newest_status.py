@@ -31,9 +31,11 @@ create table if not exists position (topic text, partition integer, next_offset 
 UPSERT = """
 insert into message values (:key, :revision, :status, :final, :direction, :created_at, :error)
 on conflict (key) do update set
-    revision = excluded.revision, status = excluded.status, final = excluded.final,
-    error = excluded.error, created_at = coalesce(excluded.created_at, created_at)
-where excluded.revision > revision
+    status = iif(excluded.revision > revision, excluded.status, status),
+    final = iif(excluded.revision > revision, excluded.final, final),
+    error = iif(excluded.revision > revision, excluded.error, error),
+    revision = max(excluded.revision, revision),
+    created_at = coalesce(created_at, excluded.created_at)  -- only full messages say it, and a status may be read before them
 """
 
 

@@ -35,6 +35,11 @@ def test_generated_files_are_todays(name: str) -> None:
     assert (ROOT / name).read_text() == FILES[name]()
 
 
+def test_every_type_is_frozen() -> None:
+    """What is published has its form in the history from its first release on."""
+    assert {path.name for path in RELEASED} == {path.name for path in (ROOT / "schemas").glob("*.json")}
+
+
 def schema(path: Path) -> dict[str, Any]:
     """A schema without its identity, which the checker takes for a reference."""
     return {name: value for name, value in json.loads(path.read_text()).items() if name != "$id"}

@@ -93,7 +93,7 @@ def test_the_python_example_keeps_the_newest_status_across_a_kill(published: str
 
 
 def test_an_older_revision_never_replaces_a_newer_one(events: list[Published], tmp_path: Path) -> None:
-    """Events in any order, and twice, give the same table: the example's rule is the revision."""
+    """Events in any order, and twice, give the same table: the example's rule is the revision. What only a full message says is not lost."""
     import sqlite3
 
     spec = importlib.util.spec_from_file_location("newest_status", NEWEST)
@@ -125,6 +125,7 @@ def test_an_older_revision_never_replaces_a_newer_one(events: list[Published], t
     database.executescript(example.TABLES)
     for order in (reversed(events), events, events[::2]):
         example.apply(database, [Read(event) for event in order])
+        assert database.execute("select count(*) from message where created_at is null").fetchone() == (0,)
     database.close()
     assert table(tmp_path / "state.db") == wanted(events)
 

@@ -36,6 +36,8 @@ def differences(name: str) -> list[str]:
     wrong = [f"the tag {tag}" for tag in tags if tag != f"v{name}"]
     wrong += [] if newest and newest[1] == name else ["the newest entry of CHANGELOG.md"]
     wrong += [] if f'appVersion: "{name}"' in chart and f"version: {name}" in chart else ["the chart"]
+    schemas, frozen = ({path.name for path in (ROOT / folder).glob("*.json")} for folder in ("schemas", f"schemas/history/{name}"))
+    wrong += [] if schemas == frozen else [f"schemas/history/{name}, which must hold the schemas as they are released"]
     if not tags:
         print(f"nothing is tagged here yet: git tag v{name}")
     return wrong
