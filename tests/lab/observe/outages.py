@@ -32,6 +32,7 @@ from poller.demo.accounts import account_lines, write_secrets
 from poller.demo.command import Daemon
 from poller.demo.kafka.broker import Cluster, die_with_parent
 from poller.demo.kafka.jars import fetch
+from poller.demo.simulator.profiles import HEYMARKET
 from poller.demo.simulator.server import serving
 from poller.demo.simulator.switches import Switches
 from poller.demo.simulator.vendors.answers import Answer
@@ -80,16 +81,27 @@ class Outage:
     """Alerts that stay for as long as their window."""
 
 
+CROWD_ROWS = 110
+"""Messages of one moment: more than a page of Heymarket's holds."""
+
+
 class Faulty(Providers):
-    """Simulated providers that fail as they are told: ``faults`` maps a provider's path prefix to what to answer."""
+    """Simulated providers that fail as they are told: ``faults`` maps a provider's path prefix to what to answer.
+
+    ``crowd``: how many messages of one moment Heymarket shall have with the next request.
+    """
 
     def __init__(self, world: World) -> None:
         super().__init__(world)
         self.faults: dict[str, Callable[[str, Callable[[], Answer]], Answer]] = {}
+        self.crowd = 0
 
     def answer(self, method: str, target: str, *given: Any) -> Answer:
         """As told, else as the provider would."""
-        usual = super().answer
+        usual, now = super().answer, time.time_ns() // 1000
+        for _ in range(self.crowd):
+            self.world._message(HEYMARKET, now, now, backlog=False)
+        self.crowd = 0
         fault = self.faults.get(target.split("/")[1])
         return usual(method, target, *given) if fault is None else fault(target, lambda: usual(method, target, *given))
 
@@ -162,6 +174,12 @@ def heal(stage: Stage) -> None:
     stage.providers.world.switches = replace(stage.providers.world.switches, skew_s=0.0)
 
 
+def crowd(stage: Stage) -> None:
+    """More messages of one moment than a page holds, and nobody says how many there are."""
+    fail("heymarket", only("/count", 404))(stage)
+    stage.providers.crowd = CROWD_ROWS
+
+
 def skew(stage: Stage) -> None:
     """The providers' clocks are five minutes ahead."""
     stage.providers.world.switches = replace(stage.providers.world.switches, skew_s=300.0)
@@ -188,6 +206,7 @@ OUTAGES = (
     Outage("429", fail("heymarket", answering(429, {"retry-after": "5"})), heal, frozenset({"PollerThrottled"}), r"rate limited.*HTTP 429", "warning trouble: heymarket/main: rate limited", "trouble_over: heymarket/main", stays=frozenset({"PollerThrottled"})),
     Outage("404", fail("stuut", only("thr_1", 404)), heal, frozenset({"PollerStreamsInTrouble"}), r"not found or not ours.*stuut/collections/thr_1.*HTTP 404", "warning trouble: stuut/collections/thr_1", "trouble_over: stuut/collections/thr_1"),
     Outage("bad row", fail("fonedynamics", bad_row), heal, frozenset({"PollerDeadLetters"}), r"Healthy", "warning dead_letter: ", stays=frozenset({"PollerDeadLetters"})),
+    Outage("gap", crowd, heal, frozenset({"PollerOpenGap"}), r"1 possible gap open.*heymarket/main/team", "warning gap_open: heymarket/main/team", "gap_closed: heymarket/main/team"),
     Outage("skew", skew, heal, frozenset(), r"Healthy", "warning clocks_differ: ", said_s=180.0),
     Outage("Kafka frozen", kafka("pause"), kafka("resume"), DOWN, r"Nothing is published: Kafka does not answer", "warning kafka_trouble: ", "kafka_trouble_over", stays=AFTERMATH),
     Outage("Kafka dead", kafka("kill"), kafka("start"), DOWN, r"Nothing is published: Kafka", "warning kafka_trouble: ", "kafka_trouble_over", stays=AFTERMATH),
