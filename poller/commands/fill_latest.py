@@ -34,7 +34,6 @@ from ..publishing.events import Encoded, Publisher, Unpublishable, in_transactio
 from ..publishing.framing import frames, subjects
 from ..publishing.newest import Newest
 from ..publishing.privacy import Privacy
-from ..publishing.restore import newest_meta
 from ..publishing.state_records import META_KEY, Meta, encode_state, state_record
 from .audit_rules import EDGE
 from .state_topic import BATCH, COMMIT_TIMEOUT_S, Say, nobody, own_metas
@@ -152,12 +151,12 @@ class _Shard:
 async def _fenced(kafka: Kafka) -> AsyncIterator[list[_Shard]]:
     """Every shard, with whoever wrote before fenced, and its state as it is since then."""
     async with AsyncExitStack() as open_:
-        shards: list[_Shard] = []
+        writers: list[Writer] = []
         for shard in range(kafka.connection.shards):
             writer = await kafka.open_and_fence(shard)
             open_.push_async_callback(writer.close)
-            shards.append(_Shard(shard, writer, await newest_meta(kafka, shard)))
-        yield shards
+            writers.append(writer)
+        yield [_Shard(shard, writer, meta) for shard, (writer, meta) in enumerate(zip(writers, await own_metas(kafka), strict=True))]
 
 
 async def _learn(kafka: Kafka, stretched: list[Stretch], partition: int, found: Filled) -> list[Newest]:
