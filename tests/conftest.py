@@ -15,13 +15,17 @@ collect_ignore = ["lab", "support"]
 """What is no test."""
 
 
+OWN_BROKERS = ("test_demo", "test_kafka_security", "test_network")
+"""Files that start brokers of their own."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """All tests on a broker run in one process, so that there is one broker at a time and they do not starve each other."""
+    """All tests on the common broker run in one process, those with brokers of their own in another, one after the other: none starves."""
     for item in items:
         tier = item.path.relative_to(TESTS).parts[0]
         item.add_marker(tier)
         if tier == "kafka":
-            item.add_marker(pytest.mark.xdist_group("kafka"))
+            item.add_marker(pytest.mark.xdist_group("brokers" if item.path.stem in OWN_BROKERS else "kafka"))
 
 
 @pytest.fixture

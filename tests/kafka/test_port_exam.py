@@ -14,7 +14,7 @@ from poller.kafka.connection import Connection, silence_fenced_futures
 from poller.kafka.port import Log, Record, Stored
 from tests.support.fake_kafka import FakeCluster, FakeLog
 
-pytestmark = [pytest.mark.anyio, pytest.mark.xdist_group("kafka")]
+pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture(params=["fake", "real"])
