@@ -19,6 +19,8 @@ SEAT, OWNERSHIP, SWEEP = "tests/unit/kafka/test_membership.py", "tests/simulatio
 STATE, COMMIT, SHARD = "poller/publishing/shard_state.py", "poller/publishing/commit.py", "poller/worker/shard.py"
 MEMBER, ROWS, PAGE = "poller/kafka/membership.py", "poller/polling/rows.py", "poller/polling/page.py"
 RESTORE, WORKER, FORGETTING = "poller/publishing/restore.py", "poller/worker/worker.py", "poller/worker/forgetting.py"
+HISTORY, ASKED = "poller/providers/heymarket/history.py", "poller/providers/heymarket/options.py"
+CONVERSATIONS, OPTIONS = "tests/providers/test_conversations.py", "tests/unit/config/test_options.py"
 RESTORED, SHARD_STATE = (f"tests/unit/publishing/test_{name}.py" for name in ("restore", "shard_state"))
 
 
@@ -53,6 +55,23 @@ MUTANTS = (
     Mutant("does-not-wait-for-the-predecessor", WORKER, "await earlier.closed.wait()", "pass", OWNERSHIP),
     Mutant("no-drain-at-a-stop", SHARD, "        await committer.drain()\n", "", OWNERSHIP),
     Mutant("opens-unconfirmed", SHARD, "not self._hold.confirmed()", "False", OWNERSHIP),
+    Mutant(
+        "timestamps-in-seconds-only", HISTORY, "if not at.sure and not probing(at) and at.cursor is not None:", "if False:", CONVERSATIONS
+    ),
+    Mutant(
+        "the-unit-is-never-unlearned",
+        HISTORY,
+        "if at.unit != MILLISECOND:\n            raise",
+        "if True:\n            raise",
+        CONVERSATIONS,
+    ),
+    Mutant("an-empty-page-is-the-end", HISTORY, "if not at.empty and min(", "if False and min(", CONVERSATIONS),
+    Mutant("a-full-second-is-not-told", HISTORY, "if len(rows) >= max(FULL_ROWS, at.most) else ()", "if False else ()", CONVERSATIONS),
+    Mutant("pages-come-in-order", HISTORY, "key=lambda row: -row.created", "key=lambda row: 0", "tests/providers/test_exam.py"),
+    Mutant("other-inboxes-stay", ASKED, "if inbox in wanted]", "]", CONVERSATIONS),
+    Mutant("a-name-may-be-a-number", ASKED, "(?!(?:[^0-9]*[0-9]){{7}})", "", OPTIONS),
+    Mutant("a-name-may-be-the-team", ASKED, "(?!{TEAM}$)", "", OPTIONS),
+    Mutant("streams-as-they-are-written", ASKED, "tuple(sorted(self.conversations))", "tuple(self.conversations)", OPTIONS),
     Mutant(
         "fault-ends-the-worker", SHARD, "        except* Exception as group:\n", "        except* ZeroDivisionError as group:\n", OWNERSHIP
     ),

@@ -21,7 +21,7 @@ from poller.providers.heymarket.provider import Heymarket
 from poller.times import format_rfc3339
 
 NOW = 1_790_000_000
-REQUESTS_MAX = 400
+REQUESTS_MAX = 60
 SPAN = 7_200
 """Seconds of the conversation's history."""
 
@@ -95,7 +95,11 @@ def test_a_walk_over_a_conversation_finds_every_row(
     """
     rng = random.Random(seed)
     stored = [NOW * SECOND - rng.randrange(SPAN * SECOND) for _ in range(rng.choice((0, 1, 3, 40, 200)))]
-    stored += [rng.choice(stored) // SECOND * SECOND + rng.randrange(SECOND) for _ in range(rng.choice((0, 5, cap - 4)))] if stored else []
+    stored += (
+        [rng.choice(stored) // SECOND * SECOND + rng.randrange(SECOND) for _ in range(rng.choice((0, 5, cap - 4, cap + 20)))]
+        if stored
+        else []
+    )
     server = Conversation(rng, stored, cap=cap, unit=unit, inclusive=inclusive, printed=printed, order=order)
     until = None if ago is None else (NOW - ago) * SECOND
     window, learned = Window((NOW - 5000) * SECOND, until, NOW * SECOND), None
