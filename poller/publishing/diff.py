@@ -196,7 +196,8 @@ def _again(old: MessageState, copy: Copy, context: PageContext, prints: Fingerpr
         revision = old.revision + 1 + len(events)
         events.append(Updated(context.stream, context.observed, message, revision, tuple(sorted(changed))))
     position = max(old.position, copy.observation.position // SECOND)
-    if comparable and not events and (copy.observation.stamp, position) == (old.stamp, old.position):
+    seen = copy.observation.stamp, position, stream_tag(context.stream.id)
+    if comparable and not events and seen == (old.stamp, old.position, old.stream):
         return (), old
     return tuple(events), _remember(copy, context, prints.number, old.revision + len(events), position)
 

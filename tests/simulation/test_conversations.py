@@ -112,3 +112,36 @@ def test_conversations_lose_and_double_nothing(kind: str) -> None:
 def test_inboxes_lose_and_double_nothing(kind: str) -> None:
     """Each message of the inbox once; of the others no event, and no dead letter."""
     good(AskingForInboxes(2, switches=replace(KINDS[kind], sparse=False), faults=FAULTS, cluster=FakeCluster(4)))
+
+
+class Few(Conversations):
+    """A slow team all of whose conversations are asked for."""
+
+    def _message(self, *given: Any, **named: Any) -> Sms:
+        sms = super()._message(*given, **named)
+        if sms.kind == ELSEWHERE:
+            sms.other, sms.conversation, sms.stream, sms.kind = "+14155550002", 1, "vip", ""
+        return sms
+
+
+class Switching(AskingForConversations):
+    """The team at first; then its conversations, until after the team's stream is forgotten."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.world = Few(self.seed, START, self.switches, per_second=0.02, backlog_s=10_000.0, providers=(HEYMARKET,))
+        self.providers = Providers(self.world, self.seed)
+        self.defaults = "interval: 15m, overlap: 30m, reconcile: {every: 2h, back: 8h}, status_horizon: 8h, timeout: 5s"
+        self.crash_s, self.start_from = None, "4h"
+        self.look_s = 60.0
+
+
+def test_what_the_team_published_is_not_published_again_by_its_conversations() -> None:
+    """Not when they begin, not when the team's stream, which is polled no longer, is forgotten, and not after a restart that follows."""
+    story = Switching(1)
+    for story.keys, hours in (("enabled: true", 2.0), (AskingForConversations.keys, 8.2), (AskingForConversations.keys, 3.0)):
+        story.seconds = hours * 3600
+        verdict = story.play()
+    assert len(story.published()) > 100
+    assert not verdict.missing
+    assert not verdict.duplicates, verdict.duplicates[:5]

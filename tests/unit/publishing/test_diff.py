@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from poller.model import CONTENT_FIELDS, STATUS_FIELDS, STATUS_RANK, Observation, Problem
+from poller.model import CONTENT_FIELDS, STATUS_FIELDS, STATUS_RANK, Observation, Problem, Stream
 from poller.publishing import message_state
 from poller.publishing.diff import MessageEvent, Updated
 from poller.publishing.fingerprints import Fingerprints
-from poller.publishing.message_state import MessageState
+from poller.publishing.message_state import MessageState, stream_tag
 from tests.support.rows import NOW, OBSERVATIONS, PAGES, PRINTS, Compared, compared, observation, scope
 
 
@@ -211,6 +211,17 @@ def test_a_later_status_with_an_older_stamp_is_counted_and_changes_nothing() -> 
     delta = step(known, [observation(status="delivered", stamp=NOW + 9)], 1)
     assert (delta.events, delta.behind) == ([], 1)
     assert step(known, [observation(status="queued", stamp=NOW)], 2).behind == 0
+
+
+def test_a_message_belongs_to_the_stream_that_it_was_seen_in_last() -> None:
+    """Else it would be forgotten with a stream that is polled no longer, and be created again by the one that lists it."""
+    known: dict[bytes, MessageState] = {}
+    step(known, [observation()])
+    moved = compared(known, [observation()], replace(scope(1), stream=Stream("heymarket", "main", "vip")))
+    assert not moved.events
+    assert [state.stream for state in moved.states.values()] == [stream_tag("heymarket/main/vip")]
+    known.update(moved.states)
+    assert not compared(known, [observation()], replace(scope(2), stream=Stream("heymarket", "main", "vip"))).states
 
 
 def test_the_position_never_goes_back() -> None:
