@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from urllib.parse import urlsplit
 
 from ..errors import ConfigError
+from .forms import LOOPBACK
 
 EXPECTED = "expected HOST:PORT, or a URL with http, https or socks5"
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\]")
@@ -41,9 +42,12 @@ def proxy_url(written: str) -> str:
 def environment_proxy(base_url: str, environment: Mapping[str, str] = os.environ) -> tuple[str, str] | None:
     """The variable that says how a host is reached, and its value; None where it is reached directly.
 
-    Lower case goes before upper case, the scheme's variable before ``ALL_PROXY``; an empty one says nothing.
+    Lower case goes before upper case, the scheme's variable before ``ALL_PROXY``; an empty one says nothing. Plain HTTP is
+    allowed to this host alone, because it leads over no network: by a proxy the credentials would go over one.
     """
     parts = urlsplit(base_url)
+    if parts.scheme == "http" and parts.hostname in LOOPBACK:
+        return None
     names = (f"{parts.scheme}_proxy", f"{parts.scheme}_proxy".upper(), "all_proxy", "ALL_PROXY")
     name = next((name for name in names if environment.get(name)), None)
     if name is None or _bypassed(parts.hostname or "", parts.port, environment.get("no_proxy") or environment.get("NO_PROXY") or ""):

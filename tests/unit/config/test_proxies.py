@@ -94,6 +94,15 @@ def test_which_variable_counts() -> None:
     assert environment_proxy("http://127.0.0.1:1", {"HTTPS_PROXY": "p:1"}) is None
 
 
+@pytest.mark.parametrize("base_url", ["http://127.0.0.1:9000/stuut", "http://localhost", "http://LOCALHOST:1", "http://[::1]:9000"])
+@pytest.mark.parametrize("variable", ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"])
+def test_plain_http_to_this_host_goes_by_no_proxy_of_the_environment(base_url: str, variable: str) -> None:
+    """It is allowed because it leads over no network; a proxy that the account names itself is its own choice, and TLS hides what a proxy sees."""
+    assert environment_proxy(base_url, {variable: "proxy.internal:3128"}) is None
+    assert proxy_of("proxy.internal:3128", base_url) == "http://proxy.internal:3128"
+    assert environment_proxy("https://127.0.0.1:1", {"ALL_PROXY": "p:1"}) == ("ALL_PROXY", "p:1")
+
+
 AUTHORITY = trustme.CA().cert_pem.bytes()
 FILES = {"empty": b"", "cut": AUTHORITY[:300], "a second one cut": AUTHORITY + AUTHORITY[:300], "no certificate": b"hello", "UTF-16": AUTHORITY.decode().encode("utf-16"),
          "binary": bytes(range(256)), "only a key": b"-----BEGIN PRIVATE KEY-----\nAA==\n-----END PRIVATE KEY-----\n"}  # fmt: skip
