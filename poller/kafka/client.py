@@ -36,14 +36,14 @@ REQUESTS_WAIT_MS = 2_000
 
 
 class Kafka:
-    """The port :class:`poller.port.Log`, filled by aiokafka."""
+    """The port :class:`poller.kafka.port.Log`, filled by aiokafka."""
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
         self._cluster_id = ""
 
     async def open_and_fence(self, shard: int) -> KafkaWriter:
-        """See :class:`poller.port.Log`. The id is the state topic's, so a second installation is fenced, not doubled."""
+        """See :class:`poller.kafka.port.Log`. The id is the state topic's, so a second installation is fenced, not doubled."""
         link = self.connection
         producer = AIOKafkaProducer(
             bootstrap_servers=link.bootstrap,
@@ -113,7 +113,7 @@ class Kafka:
         return self._cluster_id
 
     async def ends(self, shard: int, *, settled: bool = True) -> LogEnd:
-        """See :class:`poller.port.Log`."""
+        """See :class:`poller.kafka.port.Log`."""
         place, cluster = TopicPartition(self.connection.topics[STATE], shard), await self.cluster_id()
         async with self.consumer() as committed, self.consumer(committed=False) as everything:
             begin = (await everything.beginning_offsets([place]))[place]
@@ -127,7 +127,7 @@ class Kafka:
         raise Unavailable("a transaction on the state topic stays open", fix="wait for its timeout, or abort it")
 
     async def read(self, shard: int, since: int, until: int) -> AsyncIterator[Chunk]:
-        """See :class:`poller.port.Log`. By position: control records and compaction leave gaps."""
+        """See :class:`poller.kafka.port.Log`. By position: control records and compaction leave gaps."""
         place = TopicPartition(self.connection.topics[STATE], shard)
         async with self.consumer() as consumer:
             consumer.assign([place])
@@ -144,7 +144,7 @@ class Kafka:
                     raise Unavailable("the state topic cannot be read to its end")
 
     async def has_published(self, shards: Collection[int], accounts: Collection[str]) -> bool:
-        """See :class:`poller.port.Log`."""
+        """See :class:`poller.kafka.port.Log`."""
         return await public_topics.has_published(self, shards, accounts)
 
     async def send_request(self, key: bytes, value: bytes) -> None:
@@ -163,7 +163,7 @@ class Kafka:
             await _end_producer(producer)
 
     async def requests(self) -> AsyncIterator[Stored]:
-        """See :class:`poller.port.Log`. From the end on: a command repeats what nobody has taken up."""
+        """See :class:`poller.kafka.port.Log`. From the end on: a command repeats what nobody has taken up."""
         name = self.connection.topics[REQUESTS]
         async with self.admin() as admin:
             [topic] = await admin.describe_topics([name])
@@ -176,7 +176,7 @@ class Kafka:
                         yield Stored(record.key or b"", record.value)
 
     def membership(self) -> AbstractAsyncContextManager[Membership]:
-        """See :class:`poller.port.Log`."""
+        """See :class:`poller.kafka.port.Log`."""
         from .membership import member
 
         return member(self.connection)

@@ -37,7 +37,7 @@ ever, every few seconds. Less often it may be an administrator, a broker that lo
 
 
 class Member(ConsumerRebalanceListener):
-    """See :class:`poller.port.Membership`."""
+    """See :class:`poller.kafka.port.Membership`."""
 
     def __init__(self, link: Connection) -> None:
         self._link, self._session_s, self.assignor = link, link.session_s, Rendezvous(link.worker)

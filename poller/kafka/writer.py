@@ -27,7 +27,7 @@ class KafkaWriter:
         self._struck = False
 
     async def commit(self, records: Sequence[Record], *, timeout_s: float) -> int:
-        """See :class:`poller.port.Writer`."""
+        """See :class:`poller.kafka.port.Writer`."""
         assert not self._struck, "a producer has one strike"
         self._struck = True
         sent: list[asyncio.Future[Any]] = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,6 +14,8 @@ from poller.kafka.partitioner import shard_of
 from poller.kafka.port import Record
 from poller.publishing.commit import Committer
 from poller.telemetry.verdict import worker_findings
+from poller.worker import shard
+from poller.worker.worker import Worker
 from tests.support.fake_kafka import FakeLog, FakeWriter
 from tests.support.story import Story
 
@@ -79,6 +82,77 @@ def test_a_fault_in_a_transaction_ends_one_life_of_one_shard(fault: Exception, m
     assert story.play().good
     assert lives == [broken] * 3
     assert [story.cluster.epochs[shard] for shard in story.cluster.epochs if shard != broken] == [1] * (len(story.cluster.epochs) - 1)
+
+
+def test_a_shard_that_comes_back_waits_for_its_last_life(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Taken away and given back while its last transaction is under way: no producer is opened before that one has ended and is closed."""
+    story = Story(9, crash_s=None, seconds=60.0)
+    commit, close, open_ = FakeWriter.commit, FakeWriter.close, FakeLog.open_and_fence
+    alive: Counter[int] = Counter()
+    slow = [False]
+
+    async def opening(self: FakeLog, number: int) -> FakeWriter:
+        assert not alive[number], "the last life is not over"
+        alive[number] += 1
+        return await open_(self, number)
+
+    async def committing(self: FakeWriter, records: Sequence[Record], *, timeout_s: float) -> int:
+        with anyio.CancelScope(shield=True):
+            await anyio.sleep(3 if slow[0] else 0)
+        return await commit(self, records, timeout_s=timeout_s)
+
+    async def closing(self: FakeWriter) -> None:
+        await close(self)
+        alive[self._shard] -= 1
+
+    async def returned(story: Story) -> None:
+        await anyio.sleep(10)
+        [member] = story.cluster.members.values()
+        slow[0], owned = True, frozenset(range(story.cluster.shards))
+        for shards in (frozenset[int](), owned) * 3:
+            await anyio.sleep(1)
+            member.tell(shards)
+        slow[0] = False
+
+    monkeypatch.setattr(FakeLog, "open_and_fence", opening)
+    monkeypatch.setattr(FakeWriter, "commit", committing)
+    monkeypatch.setattr(FakeWriter, "close", closing)
+    assert story.play(returned).good
+    assert max(story.cluster.epochs.values()) > 1
+
+
+def test_a_clean_stop_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was read before the stop is committed, cursors that no change carried along included; the next worker goes on from there."""
+    story, run = Story(7, crash_s=None, seconds=60.0), Worker.run
+    committers: list[Committer] = []
+
+    class Seen(Committer):
+        def __init__(self, *given: Any, **named: Any) -> None:
+            super().__init__(*given, **named)
+            committers.append(self)
+
+    async def stopped(self: Worker, stop: anyio.Event) -> None:
+        first = not committers
+        async with anyio.create_task_group() as tasks:
+            if first:
+                tasks.start_soon(stop_later, stop)
+            await run(self, stop)
+        if first:
+            assert not any(committer._queue or committer.shard_state.take_dirty(1) for committer in committers)
+            assert any(waited)
+
+    waited: list[bool] = []
+    """Of each shard at the stop, whether a cursor waited."""
+
+    async def stop_later(stop: anyio.Event) -> None:
+        await anyio.sleep(20)
+        waited.extend(bool(committer.shard_state._dirty) for committer in committers)
+        stop.set()
+
+    monkeypatch.setattr(shard, "Committer", Seen)
+    monkeypatch.setattr(Worker, "run", stopped)
+    assert story.play().good
+    assert len(committers) == 2 * len(waited), "another worker took its place"
 
 
 def test_a_group_that_is_not_ours_alone_is_said() -> None:

@@ -67,7 +67,7 @@ class FakeCluster:
 
 
 class FakeWriter:
-    """See :class:`poller.port.Writer`."""
+    """See :class:`poller.kafka.port.Writer`."""
 
     def __init__(self, log: FakeLog, shard: int, epoch: int) -> None:
         self._log, self._shard, self._epoch = log, shard, epoch
@@ -125,7 +125,7 @@ async def no_fault(point: str, shard: int) -> None:
 
 
 class FakeMember:
-    """See :class:`poller.port.Membership`."""
+    """See :class:`poller.kafka.port.Membership`."""
 
     def __init__(self) -> None:
         self._owned = Ownership(frozenset(), stable=False)
@@ -155,7 +155,7 @@ class FakeMember:
 
 
 class FakeLog:
-    """See :class:`poller.port.Log`."""
+    """See :class:`poller.kafka.port.Log`."""
 
     def __init__(self, cluster: FakeCluster, name: str = "worker", fault: Callable[[str, int], object] = no_fault) -> None:
         self.cluster, self.name = cluster, name
