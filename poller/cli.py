@@ -1,7 +1,7 @@
 """The command line: arguments to commands, errors to exit codes. Results on stdout, talk on stderr.
 
 A command is one file in ``commands``, with what it takes and what it does; it is imported when it is called, so that
-``--help`` and ``version`` are quick. ``run`` and ``demo`` stand here, because they are no tools beside the daemon.
+each is quick; the list of all commands imports them all, because each says itself what it does. ``run`` and ``demo`` stand here, because they are no tools beside the daemon.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ _GROUPS = {
     "schemas": ("List or export the JSON Schemas of the events.", ("list", "export")),
     "config": ("Show an example, or the schema for editors, of the configuration file.", ("example", "schema")),
 }
-for _name in ("check", "status", "tail", "trace", "explain", "backfill", "audit", "reshard", "rebuild"):
+_COMMANDS = ("check", "status", "tail", "trace", "explain", "backfill", "audit", "reshard", "rebuild")
+for _name in _COMMANDS:
     app.command(f"{__package__}.commands.{_name}:command", name=_name)
 for _name, (_help, _verbs) in _GROUPS.items():
     _group = App(name=_name, help=_help)
@@ -118,6 +119,9 @@ def main(arguments: list[str] | None = None) -> None:
 def _called(given: list[str], *, debug: bool) -> int:
     """The exit code of a command, its errors said on stderr. Raises KeyboardInterrupt, BrokenPipeError."""
     try:
+        if given[:1] in ([], ["--help"], ["-h"]):
+            for name in _COMMANDS:
+                _ = app[name].default_command  # imported now, so that the list of commands shows what it does
         code: Any = app(given, exit_on_error=False, print_error=False, result_action="return_value")
     except PollerError as error:
         return _fails(error)

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from ..config.load import Config, load
-from ..errors import Misused
+from ..errors import ConfigError, Misused
 from ..kafka.client import Kafka
 from ..kafka.connect import connection_of
 from ..kafka.connection import silence_fenced_futures
@@ -62,7 +62,11 @@ def command(
     if since is not None and from_beginning:
         raise Misused("--since and --from-beginning exclude each other", fix="give one of them")
     wanted = _Wanted(topic.replace("-", "_"), 0 if from_beginning else since, key, kind)
-    return complete(tail(load(config), wanted, json=json, once=once))
+    loaded = load(config)
+    if wanted.role not in loaded.kafka.topics.by_role():
+        with loaded.at("kafka", "topics"):
+            raise ConfigError([f"no topic is named for {topic}; expected a name; fix: set kafka.topics.{wanted.role}"])
+    return complete(tail(loaded, wanted, json=json, once=once))
 
 
 class _Wanted:

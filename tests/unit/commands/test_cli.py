@@ -91,6 +91,10 @@ def test_help_lists_every_command_and_says_where_to_begin() -> None:
     assert shown.returncode == 0
     assert {name.split()[0] for name in COMMANDS} <= set(shown.stdout.split())
     assert "POLLER_CONFIG" in shown.stdout
+    told = " ".join(re.sub("[│╭╮╰╯─]", " ", shown.stdout).split())
+    for name in (name for name in COMMANDS if " " not in name):
+        first = " ".join((function_of(name).__doc__ or "").split(". ")[0].split()[:6])
+        assert f"{name} {first}" in told
     assert poller().stdout == shown.stdout
 
 

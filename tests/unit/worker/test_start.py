@@ -26,7 +26,7 @@ def started(folder: Path, *, command: str = "run", directory: str = "state", lis
     """The one line that a command says of a configuration which it refuses with 78."""
     (folder / "token").write_text("invented")
     (folder / "p.yaml").write_text(TEXT.format(directory=directory, listen=listen))
-    done = called(command, "--config", str(folder / "p.yaml"))
+    done = called(*command.split(), "--config", str(folder / "p.yaml"))
     assert (done.returncode, done.stdout) == (78, ""), done
     found = LINE.fullmatch(done.stderr.rstrip("\n"))
     assert found is not None, done.stderr
@@ -55,6 +55,12 @@ def taken() -> Iterator[str]:
     """An address that somebody listens at."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         yield f"127.0.0.1:{listener.getsockname()[1]}"
+
+
+def test_a_topic_that_has_no_name_cannot_be_followed(tmp_path: Path) -> None:
+    """Kafka is not asked for it: the configuration says that there is none."""
+    found = started(tmp_path, command="tail --topic latest --once")
+    assert (found["key"], found["fix"]) == ("kafka.topics", "set kafka.topics.latest")
 
 
 def test_an_address_that_cannot_be_listened_at_is_said(tmp_path: Path, taken: str) -> None:
