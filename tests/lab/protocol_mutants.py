@@ -56,6 +56,13 @@ MUTANTS = (
     Mutant("no-drain-at-a-stop", SHARD, "        await committer.drain()\n", "", OWNERSHIP),
     Mutant("opens-unconfirmed", SHARD, "not self._hold.confirmed()", "False", OWNERSHIP),
     Mutant(
+        "belongs-to-its-first-stream",
+        "poller/publishing/diff.py",
+        "seen == (old.stamp, old.position, old.stream)",
+        "seen[:2] == (old.stamp, old.position)",
+        "tests/unit/publishing/test_diff.py",
+    ),
+    Mutant(
         "timestamps-in-seconds-only", HISTORY, "if not at.sure and not probing(at) and at.cursor is not None:", "if False:", CONVERSATIONS
     ),
     Mutant(
