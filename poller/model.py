@@ -64,7 +64,7 @@ UNCOMPARED: frozenset[str] = frozenset({"price"})
 
 
 class Stream(Struct, frozen=True):
-    """The smallest thing polled: a Stuut thread, a Heymarket team, a Fone Dynamics property."""
+    """The smallest thing polled: a Stuut thread, a Heymarket team or conversation, a Fone Dynamics property."""
 
     provider: str
     account: str

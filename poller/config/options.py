@@ -41,7 +41,9 @@ def _made(kind: Any, value: Any, folder: Path = Path()) -> Any:
 
 
 def _referred(folder: Path, kind: type, value: object) -> SecretRef:
-    """What a type of our own is made of: a secret's reference."""
+    """A secret's reference, the one type beside those of JSON that an option may have. Raises ValueError with a whole sentence."""
+    if kind is not SecretOption:
+        raise TypeError("an option of another type")
     return secret_at(value, folder)
 
 
