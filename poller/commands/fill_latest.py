@@ -20,7 +20,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from ..config.load import Config
-from ..errors import ConfigError, Refused, WrongState
+from ..errors import Refused, WrongState
 from ..kafka import topics
 from ..kafka.client import Kafka
 from ..kafka.connect import connection_of
@@ -102,8 +102,8 @@ async def _topics(config: Config, kafka: Kafka) -> dict[str, topics.Found]:
     file, names = config.kafka, kafka.connection.topics
     there = await topics.inspect(kafka)
     plan = topics.compare(names, there, partitions=file.partitions, shards=file.shards)
-    if plan.problems:
-        raise ConfigError([f"{config.path}: kafka.topics: {problem}" for problem in plan.problems])
+    with config.at("kafka", "topics"):
+        plan.check()
     if LATEST in plan.create:
         await topics.create(
             kafka, (LATEST,), partitions=file.partitions, replication_factor=file.replication_factor, retention=file.retention

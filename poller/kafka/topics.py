@@ -15,7 +15,7 @@ from msgspec import Struct
 from ..errors import ConfigError, Refused, Unavailable
 from ..model import DAY, Instant
 from .client import Kafka
-from .port import LATEST, PUBLIC, REQUESTS, STATE
+from .port import LATEST, MESSAGES, PUBLIC, REQUESTS, STATE
 from .translate import mapped
 
 KEPT = {
@@ -128,7 +128,13 @@ def compare(names: dict[str, str], found: dict[str, Found], *, partitions: int, 
                 f"topic {topic.name}: max.message.bytes is {topic.bytes_max}; rows over {record_bytes_max(names, found)} bytes become "
                 f"dead letters; fix: alter the topic's max.message.bytes to {BYTES_MAX_WANTED}"
             )
-    return Plan(tuple(role for role, name in names.items() if name not in found), tuple(problems), tuple(warnings))
+    missing = tuple(role for role, name in names.items() if name not in found)
+    if LATEST in missing and MESSAGES in there:
+        warnings.append(
+            f"topic {names[LATEST]}: it is new, and gets only messages that change from now on; fix: stop the workers, run: "
+            "poller rebuild --latest"
+        )
+    return Plan(missing, tuple(problems), tuple(warnings))
 
 
 def _partitions(there: dict[str, Found], *, partitions: int, shards: int) -> list[str]:

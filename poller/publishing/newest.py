@@ -89,7 +89,7 @@ class Newest(Struct, gc=False):
         message, said = _decoded(self.full, Message), _decoded(self.full, Envelope)
         if self.status.revision > self.full.revision:
             return _status_event(message, _decoded(self.status, StatusChange))
-        if not (self.status.revision or cut is None or self.full.published > cut or message.final):
+        if not (self.status.revision or cut is None or self.full.published > cut):
             return None
         stream, observed = _stream(said.stream), _instant(said.observed_at)
         if said.changed is None:

@@ -165,6 +165,7 @@ class _Daemon:
             raise WrongState("the number of shards is being changed", fix="let poller reshard end; where it was killed, run it again")
         found = await topics.inspect(kafka)
         plan = topics.compare(names, found, partitions=file.partitions, shards=file.shards)
+        before = plan.warnings
         if plan.create and not plan.problems:
             await topics.create(
                 kafka, plan.create, partitions=file.partitions, replication_factor=file.replication_factor, retention=file.retention
@@ -173,7 +174,7 @@ class _Daemon:
             plan = topics.compare(names, found, partitions=file.partitions, shards=file.shards)
         with self._config.at("kafka", "topics"):
             plan.check()
-        for warning in plan.warnings:
+        for warning in dict.fromkeys((*before, *plan.warnings)):
             self._telemetry.topics_warning(warning)
         return found
 

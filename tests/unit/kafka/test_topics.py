@@ -72,7 +72,10 @@ def test_the_topic_of_latest_messages_is_compacted_and_has_the_others_partitions
         names, found(l=replace(latest, partitions=5, settings={**latest.settings, "cleanup.policy": "compact"})), partitions=4, shards=8
     ).problems
     assert "l 5" in problem
-    assert topics.compare(names, found(), partitions=4, shards=8).create == ("latest",)
+    late, first = topics.compare(names, found(), partitions=4, shards=8), topics.compare(names, {}, partitions=4, shards=8)
+    assert late.create == ("latest",)
+    assert "poller rebuild --latest" in " ".join(late.warnings), "what was published before is not on it"
+    assert not first.warnings
     assert topics.compare(NAMES, found(), partitions=4, shards=8).create == ()
 
 
