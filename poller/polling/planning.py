@@ -21,7 +21,7 @@ from .ladder_tuning import LadderTuner
 from .page import Pages
 from .schedule import Plan, Schedule, due_from_marks, quiet_period
 from .settings import AccountSettings
-from .side_queries import FRUITLESS_MAX, OFF_S
+from .side_queries import OFF_S
 from .streams import StreamPoll
 
 HINT_PERIODS_MAX = 8
@@ -177,7 +177,7 @@ class Planner:
             run, progress.run, progress.failures = progress.under_way(now), None, 0
             lookup = poll.lookups is not None and job.name == LOOKUP
             due = due if lookup else max(due, run.began + self._side_period_s(poll, job))
-        if progress.fruitless >= FRUITLESS_MAX:
+        if progress.switched_off:
             due = now + OFF_S
         self._plan(poll, job, due)
 
@@ -242,7 +242,7 @@ class Planner:
         progress = poll.of(job)
         if isinstance(job, SideQuery):
             wait = progress.failed_alone(self._side_period_s(poll, job), well=not poll.live_failures)
-            wait = OFF_S if progress.fruitless >= FRUITLESS_MAX else wait
+            wait = OFF_S if progress.switched_off else wait
         else:
             wait = progress.failed_beside()
         self._facts.trouble(f"{poll.stream.id} ({jobs.name(job, poll.rungs)})", error, wait)
@@ -278,7 +278,7 @@ class Planner:
         soon = self._clock.monotonic() + self._settings.interval_s
         for job in filter(self._pages.side_queries.hints, self._pages.side_queries.declared):
             progress = poll.of(job)
-            if not (progress.failures or progress.tries or progress.fruitless >= FRUITLESS_MAX):
+            if not (progress.failures or progress.tries or progress.switched_off):
                 self.schedule.hurry(poll.stream.id, job, soon, Rank.SIDE)
 
     def _period_s(self, poll: StreamPoll, rung: int) -> float:

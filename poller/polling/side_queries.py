@@ -22,9 +22,6 @@ from .lookups import Lookups
 from .settings import AccountSettings
 from .streams import StreamPoll
 
-FRUITLESS_MAX = 20
-"""Look-ups in a row that found nothing, after which a side query is switched off; a run that was refused counts as several."""
-
 OFF_S = 86_400.0
 """Seconds until a side query that was switched off is tried again: once a day."""
 

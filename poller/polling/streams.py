@@ -14,11 +14,14 @@ from ..coverage.gaps import Gaps
 from ..coverage.ladder import Rung
 from ..model import SECOND, Instant, Stream
 from ..providers.contract import Request
-from ..telemetry.snapshot import RungSnapshot, StreamSnapshot, Trouble
+from ..telemetry.snapshot import RungSnapshot, StreamSnapshot, Trouble, UnreadRange
 from .backoff import DEEP, REQUEST, TRIES_MAX, after_run
-from .jobs import RESTS_MAX, Edge, Job, Rest, Sweep
+from .jobs import RESTS_MAX, Edge, Job, Rest, SideQuery, Sweep, name
 from .lookups import Lookups
 from .unchanged import RememberedPage
+
+FRUITLESS_MAX = 20
+"""Look-ups in a row that found nothing, after which a side query is switched off; a run that was refused counts as several."""
 
 REFUSED_RUN = 4
 """A run of a side query that was refused counts as so many that found nothing."""
@@ -84,6 +87,11 @@ class Progress:
         if pages & (pages - 1) == 0:
             self.made = made
         return pages > 1 and made == remembered
+
+    @property
+    def switched_off(self) -> bool:
+        """Whether it was refused or in vain so often that it is tried once a day only."""
+        return self.fruitless >= FRUITLESS_MAX
 
     def answered(self) -> None:
         """The request in hand was answered well."""
@@ -178,6 +186,14 @@ class StreamPoll:
             last_success=self.last_success,
             first_look_back=cursor is None or cursor.first_look_back,
             rungs=tuple(self._rung(index, rung, cursor, due, now) for index, rung in enumerate(self.rungs)),
+            edge=self.edge or None,
+            debts=self._debts(cursor),
+            overdue={name(job, self.rungs): now - at for job, at in due.items() if at < now},
+            switched_off={
+                job.name: max(0.0, due.get(job, now) - now)
+                for job, progress in self.progress.items()
+                if isinstance(job, SideQuery) and progress.switched_off
+            },
             waiting=None if self.lookups is None else len(self.lookups),
             unconfirmed=self.lookups.unconfirmed if self.lookups else 0,
             notes=dict(self.notes),
@@ -194,6 +210,11 @@ class StreamPoll:
             late_rows=self.of(job).late,
             changes=self.of(job).changes,
         )
+
+    def _debts(self, cursor: Cursor | None) -> tuple[UnreadRange, ...]:
+        handed = [(sweep.since, sweep.until or sweep.now) for rest in map(Rest, range(RESTS_MAX)) if (sweep := self.of(rest).sweep)]
+        owed = sorted([*(cursor.debts.values() if cursor else ()), *handed])
+        return tuple(UnreadRange(since=since, until=until) for since, until in owed)
 
     def edge_was_quick(self) -> None:
         """An edge sweep took less than half an interval: the next one may read further back."""

@@ -77,6 +77,13 @@ class RungSnapshot(Struct, frozen=True, kw_only=True):
     changes: int = 0
 
 
+class UnreadRange(Struct, frozen=True, kw_only=True):
+    """Messages of these times have not been looked for yet."""
+
+    since: Instant
+    until: Instant
+
+
 class StreamSnapshot(Struct, frozen=True, kw_only=True):
     """One stream. ``state`` is one of ``STREAM_STATES``."""
 
@@ -89,6 +96,14 @@ class StreamSnapshot(Struct, frozen=True, kw_only=True):
     first_look_back: bool = False
     """Its first look back to the floor is not complete."""
     rungs: tuple[RungSnapshot, ...] = ()
+    edge: Instant | None = None
+    """The provider's clock at the last look at the newest messages."""
+    debts: tuple[UnreadRange, ...] = ()
+    """What the first look-back or an outage left to deeper rungs, and what looks at the newest messages handed on; the oldest first."""
+    overdue: dict[str, float] = {}
+    """What is due and waits for its turn, by the job's name: for how many seconds."""
+    switched_off: dict[str, float] = {}
+    """Side queries that were refused or found nothing, by name: seconds until each is tried again."""
     waiting: int | None = None
     """Messages that are not final and are looked up by id."""
     unconfirmed: int = 0

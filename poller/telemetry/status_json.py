@@ -24,6 +24,7 @@ INSTANTS = frozenset(
         "last_success",
         "last_error",
         "last_complete",
+        "edge",
         "owned_since",
     }
 )

@@ -16,6 +16,7 @@ from poller.telemetry.snapshot import (
     StreamPage,
     StreamSnapshot,
     Trouble,
+    UnreadRange,
     WorkerSnapshot,
 )
 
@@ -167,7 +168,16 @@ class Shown:
                 shown = [stream(f"{account_key}/{number}<script>") for number in range(offset, min(self.count, offset + limit))]
                 if not offset:
                     shown[0] = stream(
-                        f"{account_key}/<script>", state="waiting", trouble=trouble("gone"), waiting=3, unconfirmed=1, notes={"odd": 2}
+                        f"{account_key}/<script>",
+                        state="waiting",
+                        trouble=trouble("gone"),
+                        waiting=3,
+                        unconfirmed=1,
+                        notes={"odd": 2},
+                        edge=NOW - SECOND,
+                        debts=(UnreadRange(since=NOW - HOUR, until=NOW - MINUTE),),
+                        overdue={"live": 2.5},
+                        switched_off={"audit": 3600.0},
                     )
                 return StreamPage(total=self.count, offset=offset, streams=tuple(shown))
         return None

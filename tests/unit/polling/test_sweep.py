@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from poller.coverage import backfill, ladder
 from poller.coverage import cursor as coverage
@@ -19,7 +21,7 @@ from poller.polling.client.provider_clock import SETTLED
 from poller.polling.demand import Demand
 from poller.polling.page import Answer, Applied, Unasked
 from poller.polling.planning import Planner
-from poller.polling.streams import StreamPoll
+from poller.polling.streams import FRUITLESS_MAX, StreamPoll
 from poller.providers.contract import Page
 from poller.providers.stuut.provider import Stuut
 from poller.publishing.cache import CacheDirectory, Position, ShardCache
@@ -146,6 +148,26 @@ def test_no_sweep_is_shown_that_never_was() -> None:
     swept = Sweep(NOW - DAY, None, 0, 7 * DAY, NOW, Stuut().first_page(STREAM, coverage.Window(NOW - DAY, None, NOW), {}), started=NOW + 1)
     after = coverage.complete(LADDER, 0, cursor, swept)
     assert [rung.last_complete for rung in poll.snapshot(after, None, {}, 0.0).rungs] == [NOW + 1]
+
+
+def test_what_is_owed_waits_and_sleeps_is_shown() -> None:
+    """The edge, what deeper rungs and edge sweeps owe, what is due and since when, and which side queries switched themselves off."""
+    poll, cursor = StreamPoll(STREAM, LADDER), coverage.begin(LADDER, floor=NOW - DAY, now=NOW)
+    assert (poll.snapshot(None, None, {}, 0.0).edge, poll.snapshot(None, None, {}, 0.0).debts) == (None, ())
+    handed = Sweep(NOW - 50, NOW - 20, 0, 7 * DAY, NOW, Stuut().first_page(STREAM, coverage.Window(NOW - 50, None, NOW), {}))
+    poll.edge, poll.of(jobs.Rest(0)).sweep = NOW + 3, handed
+    poll.of(jobs.SideQuery("audit")).fruitless, poll.of(jobs.SideQuery("changes")).fruitless = FRUITLESS_MAX, FRUITLESS_MAX - 1
+    due: dict[jobs.Job, float] = {
+        jobs.Sweep(0): 97.5,
+        jobs.SideQuery("audit"): 150.0,
+        jobs.Rest(0): math.inf,
+        jobs.SideQuery("changes"): 100.5,
+    }
+    shown = poll.snapshot(replace(cursor, debts={0: (NOW - DAY, NOW - 40)}), None, due, 100.0)
+    assert shown.edge == NOW + 3
+    assert [(debt.since, debt.until) for debt in shown.debts] == [(NOW - DAY, NOW - 40), (NOW - 50, NOW - 20)]
+    assert shown.overdue == {"live": 2.5}
+    assert shown.switched_off == {"audit": 50.0}
 
 
 def test_all_backfills_of_an_account_share_one_part_of_its_rate_limit() -> None:

@@ -94,6 +94,18 @@ def test_gaps_and_backfills_have_sections_of_their_own() -> None:
     assert text.index("Possible gaps") < text.index('id="backfills"') < text.index('id="accounts"')
 
 
+def test_an_accounts_page_says_what_is_owed_waits_and_sleeps() -> None:
+    """The edge, the ranges that nobody has looked at, what is due and waits, and the side queries that switched themselves off."""
+    text = pages("healthy")[1]
+    for said in (
+        "The newest messages were looked at 1 s ago.",
+        "messages from 2026-09-21 13:13:20Z to 2026-09-21 14:12:20Z.",
+        "Due, and waiting for its turn: live for 3 s.",
+        "it was refused or found nothing: audit (tried again in 60 min).",
+    ):
+        assert said in text
+
+
 def test_accounts_that_are_well_are_sorted_by_lag() -> None:
     """The largest lag first."""
     text = page.status_page(worker(account(0), account(2), account(1)), refresh=5)
