@@ -75,8 +75,7 @@ async def fill(config: Config, *, say: Say) -> Filled:
     Raises WrongState where workers are running or a shard's state is lost; ConfigError, Unavailable, Refused.
     """
     link = connection_of(config)
-    if LATEST not in link.topics:
-        raise WrongState("no topic is named for latest messages", fix="set kafka.topics.latest, as in sms.messages-latest.v1")
+    config.demand_topic(LATEST)
     await nobody(Kafka(link))
     await own_metas(Kafka(link))
     there = await _topics(config, Kafka(link))

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from ..config.load import Config, load
-from ..errors import ConfigError, Misused
+from ..errors import Misused
 from ..kafka.client import Kafka
 from ..kafka.connect import connection_of
 from ..kafka.connection import silence_fenced_futures
@@ -63,9 +63,7 @@ def command(
         raise Misused("--since and --from-beginning exclude each other", fix="give one of them")
     wanted = _Wanted(topic.replace("-", "_"), 0 if from_beginning else since, key, kind)
     loaded = load(config)
-    if wanted.role not in loaded.kafka.topics.by_role():
-        with loaded.at("kafka", "topics"):
-            raise ConfigError([f"no topic is named for {topic}; expected a name; fix: set kafka.topics.{wanted.role}"])
+    loaded.demand_topic(wanted.role)
     return complete(tail(loaded, wanted, json=json, once=once))
 
 

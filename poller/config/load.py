@@ -43,6 +43,12 @@ class Config:
         except ConfigError as error:
             raise ConfigError([self.document.said(place, what) for what in error.lines]) from None
 
+    def demand_topic(self, role: str) -> None:
+        """Raises ConfigError where no topic is named for a role."""
+        if role not in self.kafka.topics.by_role():
+            with self.at("kafka", "topics"):
+                raise ConfigError([f"no topic is named for {role.replace('_', '-')}; expected a name; fix: set kafka.topics.{role}"])
+
 
 def load(path: Path | str, *, referenced: bool = False) -> Config:
     """Read and check a file; with ``referenced``, every file and variable that it names too. Raises ConfigError with every error."""
