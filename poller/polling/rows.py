@@ -148,15 +148,32 @@ def portions(rows: list[Row | BadRow]) -> Iterator[list[Row | BadRow]]:
     if len(rows) <= PORTION_ROWS and sum(len(row.raw) for row in rows) <= PORTION_BYTES:
         yield rows
         return
-    groups: dict[str | int, list[Row | BadRow]] = {}
-    for number, row in enumerate(rows):
-        groups.setdefault(number if row.id is None else row.id, []).append(row)
-    portion: list[Row | BadRow] = []
-    size = 0
-    for group in groups.values():
+    copies, portion, size = _copies(rows), list[Row | BadRow](), 0
+    for row in rows:
+        group = copies.get(row.id) if copies and row.id is not None else None
+        if group is not None and not group:
+            continue
         if len(portion) >= PORTION_ROWS or size >= PORTION_BYTES:
             yield portion
             portion, size = [], 0
-        portion += group
-        size += sum(len(row.raw) for row in group)
+        if group is None:
+            portion.append(row)
+            size += len(row.raw)
+        else:
+            portion += group
+            size += sum(len(each.raw) for each in group)
+            group.clear()
     yield portion
+
+
+def _copies(rows: list[Row | BadRow]) -> dict[str, list[Row | BadRow]]:
+    """The rows of each message that is listed more than once. Few are, so nothing is made for any other: a page may hold 100,000."""
+    seen, again = set[str](), set[str]()
+    for row in rows:
+        if row.id is not None:
+            (again if row.id in seen else seen).add(row.id)
+    found: dict[str, list[Row | BadRow]] = {id_: [] for id_ in again}
+    for row in rows if again else ():
+        if row.id is not None and row.id in found:
+            found[row.id].append(row)
+    return found

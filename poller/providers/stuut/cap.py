@@ -29,12 +29,13 @@ class LastList(Struct, frozen=True, omit_defaults=True):
 
 
 def remembered(known: LastList, rows: Rows, *, said: bool) -> LastList:
-    """What to remember of a list."""
-    good = sorted({(row.created, row.id) for row in rows if isinstance(row, Row)})
+    """What to remember of a list. Not sorted, only its ends are looked for: sorting a list of 100,000 would let nothing else run."""
+    good = {(row.created, row.id) for row in rows if isinstance(row, Row)}
     if not good:
         return LastList(said=said)
     moved = known.moved + 1 if _moved(known, rows) else known.moved if _still(known, rows) else 0
-    return LastList(good[0][1], good[-1][1], good[0][0], good[-1][0], len(good), moved, said)
+    (oldest, first), (newest, last) = min(good), max(good)
+    return LastList(first, last, oldest, newest, len(good), moved, said)
 
 
 def fewer(known: LastList, rows: Rows) -> bool:
