@@ -85,6 +85,9 @@ bench: .venv/ready  ## CPU per message as ratios to a floor and to a hand-writte
 bench-restore: .venv/ready  ## a restore against the bare fetch of the same topic (RECORDS=300000)
 	@exec $(BIN)/python -m tests.lab.bench.restore $(RECORDS)
 
+large: .venv/ready  ## 40,000 rows in one answer, then 100,000 in 32 MiB, beside other streams, on a real Kafka
+	@exec $(BIN)/python -m tests.lab.large
+
 bench-scale: .venv/ready  ## ten thousand threads of fifty accounts in one worker, one of them hanging
 	@exec $(BIN)/python -m tests.lab.bench.scale
 
