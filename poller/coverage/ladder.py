@@ -1,4 +1,8 @@
-"""ladder."""
+"""The ladder of a stream: which slices of message ages are read again, and how often. Pure.
+
+A message may turn up late, and its status may change days later. So every age down to the look-back is read again: young
+ages often, old ages seldom. Each slice is a rung; the live rung is read at every interval. docs/glossary.md has a picture.
+"""
 
 from __future__ import annotations
 
@@ -9,16 +13,14 @@ from ..model import MINUTE, SECOND, Instant
 RATIO = 4
 """Each rung reaches this many times deeper than the one before it."""
 
-
 AHEAD_FROM: Instant = 5 * MINUTE
-"""The live rung of a provider that lists future messages ends this far ahead of now."""
-
+"""How far ahead of now the live rung ends, at a provider that lists messages of the future. The rung ``ahead`` reads beyond it."""
 
 AHEAD_PERIOD: Instant = 5 * MINUTE
-
+"""How often the rung ``ahead`` is read at the most. It is in no hurry: a scheduled message is on the live rung before it is sent."""
 
 SLACK: Instant = 60 * SECOND
-"""What windows overlap by at their upper end, beside the largest clock error seen."""
+"""How far neighbouring windows overlap at their upper end, in addition to the largest clock error seen."""
 
 
 class Rung(Struct, frozen=True):

@@ -1,4 +1,4 @@
-"""What the engine asks of Kafka: the port that ``kafka.py`` fills, and its fake in tests.
+"""What the engine asks of Kafka: the port. ``client`` fills it; tests fill it with a fake.
 
 The protocol is strict (one strike per producer): after any exception a :class:`Writer` is
 only closed or killed, never used again.

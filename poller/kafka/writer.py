@@ -1,4 +1,8 @@
-"""writer."""
+"""One shard's transactional producer: all records of a commit in one transaction, or none.
+
+The client commits happily although a batch failed, so every batch's future is awaited before the commit. After any
+exception the producer is never used again ("one strike"): what became of the transaction, only the log can say.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +18,10 @@ from .port import STATE, Record
 from .translate import mapped
 
 TICK_S = 0.02
-"""How often a rehearsal looks whether all topics joined."""
+"""Seconds between two looks of a rehearsal whether all topics joined."""
 
 ABORT_S = 5.0
+"""Seconds that a rehearsal waits for its own transaction to be aborted; the broker aborts it later, if need be."""
 
 
 class KafkaWriter:

@@ -1,13 +1,16 @@
-"""demand."""
+"""What an account's sweeps cost, against its rate limit: how far the periods must stretch to fit. Pure.
+
+The live rung is served first, so that new messages come in time; where the rest does not suffice for the deep rungs, all
+their periods become longer by one factor, the stretch.
+"""
 
 from __future__ import annotations
 
 DEEP_SHARE = 0.3
-"""What deep rungs get at least while both kinds are due; shares of time as well as of requests."""
-
+"""The part that deep rungs get at least while the live rung is due as well, 0 to 1: of requests, and of time."""
 
 QUOTA_SHARE = 0.8
-"""What regular polling plans to use of an account's rate limit."""
+"""The part of an account's rate limit that sweeps plan to use, 0 to 1. The rest is for retries and side queries."""
 
 
 def round_s(streams: int, rate: float) -> float:
@@ -29,20 +32,20 @@ class Demand:
         self.live = self._deep = 0.0
 
     def swept(self, stream: str, rung: int, per_second: float, *, deep: bool) -> None:
-        """The rung's last sweep, spread over its planned period."""
+        """Note what a rung asks for: the requests of its last sweep, spread over its planned period."""
         rungs = self._asked.setdefault(stream, {})
         self._add(rungs.get(rung, (0.0, deep)), -1)
         rungs[rung] = per_second, deep
         self._add(rungs[rung], 1)
 
     def expect(self, stream: str, rungs: range, per_second: float) -> None:
-        """What deeper rungs are taken to ask for until their first sweeps end: each as much as the one above it, as a ladder does."""
+        """Assume what deeper rungs ask for until their first sweeps end: each as much as the rung above it."""
         for rung in rungs:
             if rung not in self._asked.get(stream, {}):
                 self.swept(stream, rung, per_second, deep=True)
 
     def forget(self, stream: str) -> None:
-        """The stream is no longer polled here, or its rungs are others now."""
+        """Forget what a stream asks for: it is no longer polled here, or its rungs have changed."""
         for asked in self._asked.pop(stream, {}).values():
             self._add(asked, -1)
 

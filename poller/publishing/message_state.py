@@ -1,4 +1,8 @@
-"""message_state."""
+"""What is kept of a message in state, and under which key.
+
+State must suffice to tell whether a listed copy is new and what changed, and must not hold what privacy protects: so it
+has revisions, stamps and keyed fingerprints, never a text or a number.
+"""
 
 from __future__ import annotations
 
@@ -11,13 +15,14 @@ from ..model import Instant, encode_id
 
 
 class MessageState(Struct, frozen=True, array_like=True):
-    """What is remembered of one published message: no text, no number, only keyed fingerprints."""
+    """What is kept of one published message. Stored by position: new fields go to the end, with a default."""
 
     revision: int
     status: str
     raw_status: str | None
     final: bool
     stamp: Instant
+    """The provider's stamp of the last change."""
     requested_at: int
     """The shard's logical clock when the request of the adopted copy was sent."""
     position: int
@@ -25,12 +30,13 @@ class MessageState(Struct, frozen=True, array_like=True):
     stream: int
     """Which stream it was seen in last (see :func:`stream_tag`): whose floor forgets it."""
     rules: int
+    """The number of the fingerprint rules (:data:`.diff.RULES`) that the fingerprints were made by."""
     key: int
     """The number of the fingerprint key."""
     present: int
-    """Bit n: ``HASHED[n]`` is present."""
+    """Bit n is set where the field ``HASHED[n]`` (:mod:`.fingerprints`) is present."""
     prints: bytes
-    """``PRINT_BYTES`` for each present field."""
+    """The fingerprints of the present fields, one after the other."""
     id: str | None = None
     """The message id while it is not final, where the provider can be asked for single messages."""
 

@@ -34,7 +34,7 @@ from poller.demo.simulator.world import NEVER, World
 from poller.errors import PollerError
 from poller.kafka.port import Stored
 from poller.model import DAY, HOUR, SECOND, Gap, Instant
-from poller.providers.kit import suspects as looks
+from poller.providers.kit import suspects
 from poller.publishing import shard_state as shard_state
 from poller.publishing.cache import CacheDirectory
 from poller.publishing.state_records import encode_state, request_key
@@ -211,7 +211,7 @@ class Soak(Story):
         back = round(BACK_H * 3600 * SECOND)
         begins, ends = ([START + round(at * SECOND) for at in each] for each in zip(*self.outages, strict=True))
         if sms.hole:
-            known = max(sms.created, sms.visible) + looks.CLOSED
+            known = max(sms.created, sms.visible) + suspects.CLOSED
             lives = zip([START, *ends], [*begins, NEVER], strict=True)  # the last one goes on until all is told
             return all(min(end, sms.created + back) - max(begin, known) < TOLD for begin, end in lives)
         silent = zip([0, *begins], [START, *ends], strict=True)  # nobody polled before the start either

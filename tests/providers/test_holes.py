@@ -21,7 +21,7 @@ from poller.providers.fonedynamics import reread
 from poller.providers.fonedynamics.provider import FoneDynamics
 from poller.providers.fonedynamics.slices import Learned
 from poller.providers.heymarket import recount
-from poller.providers.kit import suspects as looks
+from poller.providers.kit import suspects
 from poller.times import parse_rfc3339
 from tests.lab import holes
 from tests.support.asking import side_query
@@ -118,7 +118,7 @@ def test_a_hole_that_is_met_before_any_count_agreed_waits_for_one() -> None:
     """However often its block is looked at, the audit stays on; once another block agrees, it is looked at again."""
     memory = recount.Counted()
 
-    def look(span: looks.Span, counted: int) -> None:
+    def look(span: suspects.Span, counted: int) -> None:
         nonlocal memory
         counts = counted, 0
         at = recount.Compared(memory, 10 * DAY, span, counts, before=counts, upper={"a": span[0]}, lower={})
@@ -137,11 +137,13 @@ def test_a_hole_that_is_met_before_any_count_agreed_waits_for_one() -> None:
 
 def test_a_range_that_disagrees_for_ever_is_told_once_and_keeps_no_other_from_being_told() -> None:
     """Round after round; and nothing stays suspect of what is told."""
-    memory, told = looks.Memory(), list[looks.Span]()
+    memory, told = suspects.Memory(), list[suspects.Span]()
     for begin, span in ((1, (0, 4)), (10, (4, 8)), (20, (0, 4)), (30, (4, 6)), (40, (6, 8))):
-        since, until = (bound * looks.CELL for bound in span)
+        since, until = (bound * suspects.CELL for bound in span)
         for minutes in (0, 30, 60):
-            memory, gaps, _ = looks.looked(memory, (since, until), begin * DAY + minutes * MINUTE, wrong=True, reason="x", halve=False)
+            memory, gaps, _ = suspects.after_look(
+                memory, (since, until), begin * DAY + minutes * MINUTE, wrong=True, reason="x", halve=False
+            )
             told += [span] * len(gaps)
         assert not memory.suspects
     assert told == [(0, 4), (4, 8), (6, 8)]
@@ -151,8 +153,8 @@ def test_a_range_that_disagrees_for_ever_is_told_once_and_keeps_no_other_from_be
 def test_a_round_of_ranges_leaves_nothing_out_and_the_next_one_cuts_alike(rate: float) -> None:
     """From the first second to the newest closed cell, within two periods; whatever a round began with, all its bounds but the first are the same."""
 
-    def round_of(now: int) -> list[looks.Span]:
-        spans, memory = list[looks.Span](), None
+    def round_of(now: int) -> list[suspects.Span]:
+        spans, memory = list[suspects.Span](), None
         while request := side_query(FoneDynamics(), "tilings").begin(
             PROPERTY, View(now, now - 7 * DAY, 7 * DAY, 6 * HOUR, memory, Learned(most=100, rate=rate))
         ):
@@ -162,9 +164,9 @@ def test_a_round_of_ranges_leaves_nothing_out_and_the_next_one_cuts_alike(rate: 
 
     now = 1_790_000_000_000_000
     one, two = round_of(now), round_of(now + 5 * HOUR + 7 * MINUTE)
-    assert one[0][0] == looks.above(now - 7 * DAY)
+    assert one[0][0] == suspects.above(now - 7 * DAY)
     assert all(sooner[1] == later[0] for sooner, later in zip(one, one[1:], strict=False))
-    assert one[-1][1] > now - looks.CLOSED - 3 * HOUR - looks.CELL
+    assert one[-1][1] > now - suspects.CLOSED - 3 * HOUR - suspects.CELL
     period = side_query(FoneDynamics(), "tilings").period
     assert len(one) * period <= 12 * HOUR or rate > 1
     both = [span for span in two if span[1] <= one[-1][1]]
@@ -174,21 +176,21 @@ def test_a_round_of_ranges_leaves_nothing_out_and_the_next_one_cuts_alike(rate: 
 
 def test_a_disagreement_is_a_hole_at_the_third_look_over_an_hour() -> None:
     """One look, or three in a hurry, are none; a wide range is halved; a look that agrees clears the cell; a hole is told once."""
-    memory, now, cell = looks.Memory(), 10 * DAY, (0, looks.CELL)
+    memory, now, cell = suspects.Memory(), 10 * DAY, (0, suspects.CELL)
 
-    def look(memory: looks.Memory, at: int, *, wrong: bool = True) -> tuple[looks.Memory, int]:
-        after, gaps, _ = looks.looked(memory, cell, at, wrong=wrong, reason="x")
+    def look(memory: suspects.Memory, at: int, *, wrong: bool = True) -> tuple[suspects.Memory, int]:
+        after, gaps, _ = suspects.after_look(memory, cell, at, wrong=wrong, reason="x")
         return after, len(gaps)
 
     for minutes, gaps in ((0, 0), (1, 0), (2, 0), (30, 0), (31, 0), (60, 1), (90, 0), (300, 0)):
         memory, found = look(memory, now + minutes * MINUTE)
         assert found == gaps, minutes
-    memory = looks.Memory()
+    memory = suspects.Memory()
     for minutes, wrong in ((0, True), (30, True), (60, False), (90, True), (120, True)):
         memory, found = look(memory, now + minutes * MINUTE, wrong=wrong)
         assert not found
-    halves, gaps, _ = looks.looked(looks.Memory(), (0, 6 * looks.CELL), now, wrong=True, reason="x")
-    assert halves.todo == ((0, 3 * looks.CELL), (3 * looks.CELL, 6 * looks.CELL))
+    halves, gaps, _ = suspects.after_look(suspects.Memory(), (0, 6 * suspects.CELL), now, wrong=True, reason="x")
+    assert halves.todo == ((0, 3 * suspects.CELL), (3 * suspects.CELL, 6 * suspects.CELL))
     assert not gaps
 
 
@@ -196,7 +198,9 @@ def test_what_the_first_release_kept_of_looks_is_read() -> None:
     """By the names and the arrays of its state; what is of another shape begins anew."""
     look = {"suspects": {"600": [1, 2, 3, 4]}, "raised": [5], "withdrawn": [], "todo": [[6, 7]]}
     counted = recalled(recount.Counted, {**look, "blocks": [[0, 1, 2]], "agreed": 1, "tries": 0, "waiting": [[8, 9]]})
-    assert counted == recount.Counted({"600": looks.Suspect(1, 2, 3, 4)}, (5,), (), ((6, 7),), (recount.Block(0, 1, 2),), 1, 0, ((8, 9),))
+    assert counted == recount.Counted(
+        {"600": suspects.Suspect(1, 2, 3, 4)}, (5,), (), ((6, 7),), (recount.Block(0, 1, 2),), 1, 0, ((8, 9),)
+    )
     assert recalled(reread.Round, {**look, "next": 10, "round": 11}).next == 10
     assert msgspec.msgpack.decode(msgspec.msgpack.encode(counted))["suspects"] == look["suspects"]
     assert recalled(recount.Counted, {"blocks": "none"}) is None

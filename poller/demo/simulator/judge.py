@@ -106,9 +106,10 @@ def judge(
         flagged=sorted((missing | wrong[STALE]) & said),
         stale=sorted((wrong[STALE] - said) | wrong[UNTRUE]),
         duplicates=sorted(doubled | wrong[DOUBLED] | (lives.keys() - expected)),
-        out_of_order=sorted(
-            (lives.keys() - numbered)
-            | wrong[DISORDER]
-            | {key for (_, key), seen in read.items() if any(sooner >= later for sooner, later in pairwise(seen))}
-        ),
+        out_of_order=sorted((lives.keys() - numbered) | wrong[DISORDER] | _falling(read)),
     )
+
+
+def _falling(read: dict[tuple[str, str], list[int]]) -> set[str]:
+    """The keys whose revisions do not rise on each topic, in the order in which they were read."""
+    return {key for (_, key), revisions in read.items() if any(sooner >= later for sooner, later in pairwise(revisions))}

@@ -1,8 +1,8 @@
-"""One range of Fone Dynamics, read in several ways: what one way shows the others must show.
+"""The rereading of Fone Dynamics: whether ranges list the same messages in whatever way they are asked for. A side query.
 
-There is no count to hold lists against, so each closed range is read as a whole, under another
-tiling, and by direction. An id that one reading has and another lacks means that a page, a cut or
-a filter loses rows. It is looked at again before it is called a possible gap (see :mod:`.looks`).
+The vendor has no count to hold its lists against. So each range that is old enough is read in three ways: as one window,
+in other slices (another tiling), and by direction. An id that one way lists and another does not means that a page, a cut
+or a filter loses rows. The range is looked at again before it is called a possible gap (:mod:`poller.providers.kit.suspects`).
 """
 
 from __future__ import annotations
@@ -12,21 +12,25 @@ from msgspec.structs import replace
 
 from ...model import SECOND, Instant, Stream
 from ..contract import Page, Request, Response, View, Window
-from ..kit import suspects as looks
+from ..kit import suspects
 from . import slices
 from .slices import Continuation, Learned, asked, first
 
 REASON = "tilings_disagree"
+"""The reason of the possible gaps that a rereading finds."""
+
 IDS_MAX = 50_000
+"""Ids that are remembered of one way of reading a range."""
+
 PAGES_A_RANGE = 4
-"""A range is chosen to hold about so many of the longest answers seen."""
+"""How many of the longest answers seen a range should hold; its length is chosen accordingly."""
 
 SHORTER = 1.6
-"""The other tiling expects so many times the rows, so its slices begin shorter, and none of the bounds between is shared."""
+"""By what factor the other tiling overestimates the rows, so that its slices are shorter and share no inner bound with the first."""
 
 
-class Round(looks.Memory, frozen=True):
-    """Where the round of ranges is; kept in state."""
+class Round(suspects.Memory, frozen=True):
+    """How far the round over all ranges is. Field names are stored names and never change."""
 
     next: Instant = 0
     """Where the next range begins."""
@@ -45,12 +49,12 @@ class Reading(Struct, frozen=True):
 
 
 class Reread(Struct, frozen=True):
-    """One range is read again: what is left to read, and what each way has listed."""
+    """The rereading of one range under way: what is left to read, and what each way has listed. In memory only."""
 
     stream: str
     now: Instant
     memory: Round
-    span: looks.Span
+    span: suspects.Span
     learned: Learned
     plan: tuple[Reading, ...]
     ids: tuple[list[str], list[str], list[str]]
@@ -60,12 +64,15 @@ class Reread(Struct, frozen=True):
 
 
 def begin(stream: Stream, view: View, params_in: str) -> Request | None:
-    """A look that is due, else the next range of the round; a round a period of the deepest rung."""
-    start, edge = looks.above(max(view.floor, view.now - view.depth)), looks.below(view.now - looks.CLOSED)
-    memory = looks.kept(view.remembered or Round(next=start, round=view.now), start)
+    """The first request of a run: a range that is due, else the next range of the round. One round takes a period of the deepest rung.
+
+    None = there is nothing to ask now.
+    """
+    start, edge = suspects.above(max(view.floor, view.now - view.depth)), suspects.below(view.now - suspects.CLOSED)
+    memory = suspects.forget_before(view.remembered or Round(next=start, round=view.now), start)
     if start >= edge:
         return None
-    span, memory = looks.due(memory, view.now)
+    span, memory = suspects.next_look(memory, view.now)
     length = _length(view)
     if span is None and _end(memory.next, length) > edge and view.now - memory.round >= view.every:
         memory = replace(memory, next=start, round=view.now)
@@ -90,15 +97,18 @@ def begin(stream: Stream, view: View, params_in: str) -> Request | None:
 
 
 def _length(view: View) -> Instant:
-    """Longer where little is sent, within half a round: cells, doubled as often as that allows, so that ranges of two rounds are the same or nested."""
+    """The length of a range: longer where little is sent, and at most half a round.
+
+    It is a cell, doubled as often as that allows; so ranges of two rounds are the same, or one holds the other.
+    """
     learned = _of_the_past(view.learned or Learned())
     room, rate = PAGES_A_RANGE * max(50, learned.most), learned.rate or 0.0
     longest = min(view.every // 2, int(min(view.every, room / rate * SECOND))) if rate > 0 else view.every // 2
-    return looks.CELL << max(0, (longest // looks.CELL).bit_length() - 1)
+    return suspects.CELL << max(0, (longest // suspects.CELL).bit_length() - 1)
 
 
 def _of_the_past(learned: Learned) -> Learned:
-    """Without what is sent just now, unless nothing else is known."""
+    """What was learned, without how much is sent just now, unless nothing else is known."""
     return replace(learned, rate=learned.near if learned.rate is None else learned.rate, near=None)
 
 
@@ -124,7 +134,7 @@ def read(request: Request, response: Response, params_in: str) -> Page:
     reread: Reread = request.continuation
     page = slices.read(replace(request, continuation=reread.at), response, params_in)
     way, ids = reread.plan[0].way, list(reread.ids)
-    ids[way] = sorted(looks.ids_of(page.rows).union(ids[way]))[:IDS_MAX]
+    ids[way] = sorted(suspects.ids_of(page.rows).union(ids[way]))[:IDS_MAX]
     reread = replace(reread, ids=(ids[0], ids[1], ids[2]))
     if page.next is not None:
         following = replace(reread, at=page.next.continuation)
@@ -137,9 +147,9 @@ def read(request: Request, response: Response, params_in: str) -> Page:
 
 
 def _compared(reread: Reread, page: Page) -> Page:
-    """All readings are done: what one lists and another does not."""
+    """The end of a rereading: whether one way lists what another does not."""
     whole, tiled, directed = map(set, reread.ids)
     wrong = bool(whole ^ tiled or directed - whole or (directed and whole - directed))
-    memory, gaps, said = looks.looked(reread.memory, reread.span, reread.now, wrong=wrong, reason=REASON, halve=False)
+    memory, gaps, said = suspects.after_look(reread.memory, reread.span, reread.now, wrong=wrong, reason=REASON, halve=False)
     since, until = reread.span
     return Page(page.rows, learned=memory, gaps=(*page.gaps, *gaps), proved=() if wrong else ((since, until),), oddities=said)

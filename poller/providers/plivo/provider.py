@@ -1,6 +1,6 @@
 """Plivo: ``GET /v1/Account/{id}/Message/``, twenty rows a page, by the links that answers give.
 
-Sources: the vendor's Python client, whose tests hold example answers, and whose ``base.py`` says that a next
+Sources: the vendor's Python client, whose tests hold example answers, and whose module ``base`` says that a next
 link carries an offset or an opaque cursor; plivo.com/docs, "list all messages".
 """
 
