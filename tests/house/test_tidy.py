@@ -163,6 +163,17 @@ def test_every_test_is_a_sentence() -> None:
                 assert ast.get_docstring(node), f"{path.name}: {node.name}"
 
 
+def test_what_a_page_points_at_exists() -> None:
+    """A file, folder or test that a page for developers names is there."""
+    tests = {name for path in (ROOT / "tests").rglob("test_*.py") for name in re.findall(r"def (test_\w+)", path.read_text())}
+    for page in (ROOT / "docs" / "architecture.md", ROOT / "docs" / "laws.md", ROOT / "docs" / "glossary.md", ROOT / "CONTRIBUTING.md"):
+        for named in re.findall(r"`([\w./]+)`", page.read_text()):
+            if named.startswith("test_") and not named.endswith(".py"):
+                assert named in tests, f"{page.name}: {named}"
+            elif named.endswith((".py", ".md", "/")):
+                assert any((base / named).exists() for base in (ROOT, ROOT / "poller", ROOT / "docs")), f"{page.name}: {named}"
+
+
 def test_no_banned_words_in_the_repository() -> None:
     """No unfinished work, no package host, no path of a machine."""
     for path in tracked():

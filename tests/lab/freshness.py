@@ -1,8 +1,8 @@
 """How late new messages are, case by case: ``python -m tests.lab.freshness`` prints the table of docs/trials.md.
 
 Whole workers on virtual time against one simulated provider each; a message's freshness is the time from when it could be
-listed to when the answer that listed it had arrived. A case that breaks law W9 (a new message is read within one interval and two
-pages of the time its request could be sent) is marked, and the exit code says how many there were.
+listed to when the answer that listed it had arrived. A case that breaks the law (a new message is read within one
+interval and two pages of the time its request could be sent; docs/laws.md) is marked, and the exit code says how many there were.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class Run(NamedTuple):
 
 
 class Found(NamedTuple):
-    """What became of it; seconds, but for the numbers of messages, requests, and those that came later than W9 says."""
+    """What became of it; seconds, but for the numbers of messages, requests, and those that came later than the law says."""
 
     run: Run
     messages: int
@@ -129,7 +129,7 @@ def fresh(run: Run) -> Found:
 
 def table(found: list[Found]) -> str:
     """As docs/trials.md has it."""
-    lines = ["| case | provider | interval | limit | new | unseen | p50 | p95 | max | later than W9 | requests/min |", "|" + " --- |" * 11]
+    lines = ["| case | provider | interval | limit | new | unseen | p50 | p95 | max | too late | requests/min |", "|" + " --- |" * 11]
     for each in found:
         run = each.run
         lines.append(

@@ -20,7 +20,7 @@ from tests.support.story import START, Story
 
 @pytest.mark.parametrize(("case", "provider"), [("latency 400 ms", "heymarket"), ("crowds of 160", "fonedynamics")])
 def test_a_new_message_is_read_within_an_interval_and_two_pages(case: str, provider: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever crowds there are and however slowly the provider answers, where the limit permits: law W9."""
+    """Whatever crowds there are and however slowly the provider answers, where the limit permits."""
     monkeypatch.setattr(freshness, "SECONDS", 200.0)
     found = fresh(Run(case, provider, 1, "300/min"))
     assert found.messages > 30
