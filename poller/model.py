@@ -16,9 +16,16 @@ Instant = int
 """Microseconds since 1970-01-01T00:00:00Z."""
 
 SECOND: Instant = 1_000_000
+"""A second in microseconds."""
+
 MINUTE: Instant = 60 * SECOND
+"""A minute in microseconds."""
+
 HOUR: Instant = 60 * MINUTE
+"""An hour in microseconds."""
+
 DAY: Instant = 24 * HOUR
+"""A day in microseconds."""
 
 STATUS_RANK: dict[str, int] = {
     "draft": 0,

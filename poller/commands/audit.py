@@ -26,6 +26,7 @@ from .process import complete
 from .state_topic import metas
 
 PROGRESS_S = 2.0
+"""Seconds between two lines of progress."""
 
 
 def command(*, config: ConfigPath, from_: Annotated[Moment | None, Parameter(name="--from")] = None) -> int:

@@ -27,7 +27,11 @@ DEAD_AGAIN: Instant = 29 * DAY
 """A dead letter that was not listed for 30 days is forgotten, and published again when it is listed again; a day for clocks that differ."""
 
 EXAMPLES_MAX = 5
+"""Examples that are shown of each kind of fault."""
+
 BLOCK = 4096
+"""Numbers (of transactions, of revisions) that one bitmap holds: 512 bytes for each block that was met."""
+
 REVISION_MAX = 1 << 31
 """Higher numbers are nonsense: no message has so many events."""
 

@@ -32,12 +32,14 @@ from ..kafka.public_topics import places_of
 from ..model import MINUTE, SECOND, Instant, Stream
 from ..providers.contract import Provider, Window, recalled
 from ..providers.registry import provider_of
-from ..publishing.state_records import StoredBackoff, account_state_key, cursor_key, decode_state, encode_state, request_key
+from ..publishing.state_records import StoredBackoff, backoff_key, cursor_key, decode_state, encode_state, request_key
 from ..times import format_rfc3339
 from .arguments import ConfigPath, Flag, Moment
 from .process import complete
 
 LOOK_S = 1.0
+"""Seconds between two looks at the progress."""
+
 AGAIN_S = 5.0
 """A request that nobody has taken up is written again this often."""
 
@@ -164,7 +166,7 @@ class _Watch:
         end = await self._kafka.ends(self._shard, settled=False)
         first = self._position is None
         begin = end.begin if self._position is None else max(end.begin, self._position)
-        key, waits = cursor_key(self._stream.id), account_state_key(self._stream.account_key)
+        key, waits = cursor_key(self._stream.id), backoff_key(self._stream.account_key)
         async for chunk in self._kafka.read(self._shard, begin, end.end):
             for record in chunk.records:
                 if record.key == key:

@@ -35,7 +35,7 @@ from ..kafka.public_topics import Published, Stretch, read, stretches
 from ..model import SECOND, Instant, Message
 from ..providers.registry import provider_of
 from ..publishing.message_state import DeadMark, MessageState, digest, stream_tag
-from ..publishing.state_records import META_KEY, Meta, dead_key, encode_state, seen_key, side_query_key
+from ..publishing.state_records import META_KEY, Meta, dead_key, encode_state, message_state_key, side_query_key
 from ..times import parse_rfc3339
 from . import fill_latest
 from .arguments import ConfigPath, Flag
@@ -230,7 +230,7 @@ async def _write(kafka: Kafka, shard: int, history: History, *, rebuilding: bool
         for stream in sorted({message.stream for message in own.values()}):
             await writer.add(side_query_key(stream, NAMED), encode_state({}))
         for key, message in own.items():
-            await writer.add(seen_key(digest(key)), encode_state(_state_of(message, history.revision(message))))
+            await writer.add(message_state_key(digest(key)), encode_state(_state_of(message, history.revision(message))))
         for account, marks in history.dead.items():
             for key, mark in marks if shard_of(account, shards) == shard else ():
                 await writer.add(key, encode_state(mark))

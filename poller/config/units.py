@@ -14,6 +14,7 @@ DURATION = "a number with a unit: 500ms, 15s, 10m, 6h or 7d"
 RATE = "requests per second or minute: 1/s or 400/min"
 MOMENT = "an RFC 3339 time, a date, or a duration ago such as 24h"
 DURATION_MAX: Instant = 3650 * DAY
+"""The longest duration that is taken for one: ten years."""
 
 
 def duration(text: object) -> Instant:

@@ -1,10 +1,11 @@
-"""How late rows show themselves, and the overlap that follows: ``overlap: auto``.
+"""How late rows show themselves, and the overlap that follows: ``overlap: auto``. Pure.
 
-Overlap is cost and latency, never safety: the deeper rungs find whatever the live one missed.
-So it may be learned. A row's lateness is taken at its upper end (now minus creation); a row
-that was on time counts as zero. Old figures fade with a half-life of a week, and one sweep
-counts at most ten rows of about the same lateness (all that is later than the longest overlap
-is one such group), so that an import of thousands of old rows says no more than ten.
+The overlap costs requests and saves minutes. It is no safety setting, because the deeper rungs find whatever the live rung
+missed; so it may be learned.
+
+The lateness of a row is the time from its creation to when it was first listed; a row that was on time counts as zero.
+Rows are counted in buckets of lateness. Counts fade with a half-life of a week, and one sweep counts at most ten rows of
+one bucket, so that an import of thousands of old rows says no more than ten late ones.
 """
 
 from __future__ import annotations
@@ -19,23 +20,40 @@ from ..model import DAY, HOUR, MINUTE, SECOND, Instant
 from .ladder import SLACK
 
 FIRST: Instant = 15 * SECOND
-"""Upper end of the first bucket; each next one reaches sqrt(2) times further."""
+"""The upper end of the first bucket. Each next bucket ends sqrt(2) times later."""
 
 BUCKETS = 18
-"""The last one holds all that is later than the longest overlap."""
+"""The number of buckets. The last one holds every row that is later than the longest overlap."""
 
 HALF_LIFE: Instant = 7 * DAY
+"""The time after which a row counts half: a week has every hour and weekday in it."""
+
 PER_SWEEP_MAX = 10
+"""Rows of one bucket that one sweep counts at most."""
+
 START: Instant = 10 * MINUTE
 """The overlap until enough is known."""
 
-ROWS_MIN, TIME_MIN = 200, DAY
-QUANTILE, MARGIN = 0.99, 1.5
+ROWS_MIN = 200
+"""Rows that must be counted before the overlap is learned from them."""
+
+TIME_MIN: Instant = DAY
+"""How long rows must be counted before the overlap is learned from them."""
+
+QUANTILE = 0.99
+"""The part of the rows that the overlap should cover, 0 to 1."""
+
+MARGIN = 1.5
+"""The overlap over the lateness at the quantile: more than the error of a bucket, 1.42."""
+
 LONGEST: Instant = HOUR
+"""The longest overlap that is learned; what is later is left to the deeper rungs."""
+
 QUOTA_SHARE = 0.25
-"""What the live rung may take of the rate limit because of a learned overlap."""
+"""The part of the rate limit that the live rung may take because of a learned overlap, 0 to 1."""
 
 CHANGE_MIN = 0.25
+"""The smallest change of the overlap that is made, as a part of it: less is noise."""
 
 
 class Lateness(Struct, frozen=True, array_like=True):
@@ -51,7 +69,7 @@ class Lateness(Struct, frozen=True, array_like=True):
 
     @property
     def rows(self) -> float:
-        """Rows counted, faded."""
+        """How many rows are counted, with old ones faded."""
         return self.on_time + sum(self.late)
 
 
@@ -68,7 +86,7 @@ def reach(number: int) -> Instant:
 
 
 def observe(known: Lateness, *, now: Instant, on_time: int, late: Counter[int]) -> Lateness:
-    """What is known after one page; ``late`` counts rows by bucket, already bounded per sweep."""
+    """The counts after one page. ``late`` has its late rows by bucket, at most :data:`PER_SWEEP_MAX` of a bucket and sweep."""
     fade = 0.5 ** (max(0, now - known.touched) / HALF_LIFE)
     counts = tuple(count * fade + late.get(number, 0) for number, count in enumerate(known.late))
     return replace(known, touched=max(now, known.touched), on_time=known.on_time * fade + on_time, late=counts)
@@ -89,7 +107,7 @@ def quantile(known: Lateness) -> Instant:
 
 
 def learned(known: Lateness, *, now: Instant) -> bool:
-    """Whether enough was seen to speak."""
+    """Whether enough rows were counted, for long enough, to learn from."""
     return known.rows >= ROWS_MIN and now - known.since >= TIME_MIN
 
 

@@ -29,8 +29,14 @@ STABLE_TIMEOUT_S = 60.0
 """How long a restore waits for transactions that were open at the fence to be decided."""
 
 BATCH_BYTES_MAX = 256 * 1024
+"""Bytes of one batch of a transaction: large enough that batches are few, well below what brokers take by default (1 MiB)."""
+
 FETCH_BYTES_MAX = 1 << 20
+"""Bytes that a restore fetches of a partition at once."""
+
 POLL_MS = 50
+"""Milliseconds that a fetch waits for records: short, because a fetch of control records alone does not end the wait."""
+
 REQUESTS_WAIT_MS = 2_000
 """How long a fetch of requests waits at the broker; an answer comes at once where there is something."""
 

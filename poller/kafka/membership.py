@@ -24,7 +24,11 @@ from .port import STATE, Ownership
 from .translate import START_TIMEOUT_S, mapped
 
 RETRY_S = 1.0
+"""Seconds before the group is joined again after trouble."""
+
 TICK_MS = 500
+"""Milliseconds between two looks at what the group says."""
+
 HEARTBEAT_MS = 300
 """At most: a rebalance is heard of with the next heartbeat, and shards wait for it."""
 

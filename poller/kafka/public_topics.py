@@ -18,7 +18,10 @@ from .partitioner import partition_of
 from .port import DEAD_LETTERS, LATEST, PUBLIC
 
 POLL_MS = 500
+"""Milliseconds that a fetch waits for records."""
+
 MILLISECOND = 1000
+"""A millisecond in microseconds: Kafka counts in milliseconds."""
 
 SETTLE_S = 5.0
 """Seconds that a reader waits for the markers of transactions that are decided; what is open longer is another program's."""

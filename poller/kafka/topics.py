@@ -42,6 +42,7 @@ BATCH_OVERHEAD_BYTES = 512
 """Of a batch and its record, beside the record's key, value and headers."""
 
 APPEAR_S = 15.0
+"""Seconds within which a topic that was created must be known to all brokers."""
 
 
 class Found(Struct, frozen=True):

@@ -9,6 +9,8 @@ from aiokafka import errors as ak
 from ..errors import CommitUncertain, Denied, Fenced, KafkaError, OffsetGone, Refused, Unavailable
 
 TRANSACTION_TIMEOUT_MS = 40_000
+"""Milliseconds after which the broker aborts a transaction: longer than a commit may take."""
+
 START_TIMEOUT_S = 30.0
 """A broker with too few replicas for its transaction log never answers the start of a producer."""
 

@@ -18,56 +18,61 @@ from ..publishing.shard_state import ShardState
 from ..publishing.state_records import StoredBackoff
 
 HANDED_OVER_MAX_S = 3600.0
-"""Seconds that a wait of another worker is believed for: its clock may have been wrong."""
+"""The longest wait in seconds that is taken over from another worker, whose clock may have been wrong."""
 
 WAIT_MIN_S = 0.1
-"""Seconds between two tries at the least."""
+"""The shortest wait in seconds."""
 
 
 class Policy(Struct, frozen=True):
-    """Twice as long after each failure in a row, up to a bound; a part of it is left to chance, so that many do not march in step."""
+    """How long to wait after failures in a row: each time twice as long, up to a bound.
+
+    A part of the wait is left to chance, so that many streams do not march in step.
+    """
 
     first_s: float
-    """Half of what the first failure costs."""
+    """Half of the wait after the first failure, in seconds."""
     most_s: float
+    """The longest wait in seconds."""
     certain: float = 1.0
-    """The part of the wait that is not left to chance."""
+    """The part of the wait that is not left to chance, 0 to 1."""
 
     def wait_s(self, failures: int, fraction: float = 1.0) -> float:
-        """Seconds until the next try after so many ``failures`` in a row; ``fraction`` in [0, 1) is the chance."""
+        """Seconds until the next try after that many ``failures`` in a row; ``fraction`` in [0, 1) is the chance."""
         ceiling = min(self.most_s, self.first_s * 2.0 ** min(failures, 30))
         return max(WAIT_MIN_S, ceiling * (self.certain + (1 - self.certain) * fraction))
 
 
 REFUSED = Policy(first_s=15.0, most_s=3600.0, certain=0.5)
-"""After 401, 403, 404 or a page of a wrong shape: it cannot get better soon."""
+"""For 401, 403, 404 and pages of a wrong shape: they do not become better soon."""
 
 DEEP = Policy(first_s=1.0, most_s=900.0)
-"""A deep rung or a backfill that fails by itself, while the live rung is well."""
+"""For a deep rung or a backfill that fails while the live rung is well."""
 
 REQUEST = Policy(first_s=7.5, most_s=120.0)
-"""The same request of a side query is tried again: 15 s after its first failure, then ever later."""
+"""For a request of a side query, which is tried again: 15 s after its first failure, then ever later."""
 
 TRIES_MAX = 5
 """Failures in a row of one request of a side query that end its run."""
 
 RUN_MAX_S = 900.0
-"""A side query begins a new run at the latest so many seconds after runs that failed: what an audit looks for must not pass out of its reach."""
+"""The longest wait before a new run of a side query whose runs failed, in seconds: what a recount looks for must not pass out of its reach."""
 
 OUTAGE_FAILURES = 3
 """Failures in a row of the live rung that mean trouble of the provider, not of what a deeper rung asks for."""
 
 
 def after_run(period_s: float) -> Policy:
-    """How a side query waits whose runs fail: from twice its period on."""
+    """The policy of a side query whose runs fail: twice its period after the first failure, then ever longer."""
     least = max(period_s, REQUEST.first_s * 2)
     return Policy(first_s=least, most_s=max(least, RUN_MAX_S))
 
 
 def wait_after(error: ProviderError, failures: int, *, interval_s: float, fraction: float) -> float:
-    """Seconds until a stream (or account) in trouble is tried again, with full jitter for what may be over soon.
+    """Seconds until a stream (or account) in trouble is tried again, with full jitter where it may be over soon.
 
-    A provider that limits the rate and says when is believed, within an hour; said with another error, it is the least.
+    A provider that limits the rate and says for how long is believed, up to an hour. Where it says so with another error,
+    that is the shortest wait.
     """
     soon = Policy(first_s=0.5, most_s=min(300.0, max(10.0, 10 * interval_s)), certain=0.0)
     wait_s = (REFUSED if isinstance(error, Unauthorized | StreamGone | BadPage) else soon).wait_s(failures, fraction)
@@ -92,7 +97,7 @@ class Backoff(Struct):
 
 
 class Backoffs:
-    """Of one account: its own, and those of its streams."""
+    """Why one account waits, and why each of its streams does."""
 
     def __init__(self, shard_state: ShardState, account_key: str, clock: SystemClock, interval_s: float) -> None:
         self._shard_state, self._key, self._clock, self._interval_s = shard_state, account_key, clock, interval_s
@@ -102,7 +107,7 @@ class Backoffs:
         self.account = None if stored is None else self._handed_over(stored)
 
     def take_over(self, stream_id: str) -> None:
-        """What the last owner knew of a stream's trouble."""
+        """Go on waiting for a stream as the last owner did."""
         cursor = self._shard_state.cursor(stream_id)
         if cursor is not None and cursor.waits is not None:
             self._streams[stream_id] = self._handed_over(StoredBackoff(*cursor.waits))

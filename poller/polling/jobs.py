@@ -6,7 +6,7 @@
     Edge()          the newest messages, while the live rung's own sweep takes longer than the interval
     Rest(number)    what an edge sweep had not read when its interval was over
     Backfill()      a past range that was asked for
-    SideQuery(name) a hint, a look-up, an audit: it hurries what the sweeps will find anyway
+    SideQuery(name) a hint, a look-up, a recount: it only makes visible sooner what sweeps find, or that they miss something
 """
 
 from __future__ import annotations
@@ -21,27 +21,27 @@ from ..coverage.ladder import Rung
 
 
 class Sweep(Struct, frozen=True):
-    """The rung's window, from its watermark on."""
+    """One pass over the window of a rung, page by page. The cursor keeps how far it is."""
 
     rung: int
 
 
 class Edge(Struct, frozen=True):
-    """The newest messages only; its progress is memory, and no watermark rests on it."""
+    """A look at the newest messages only, while the live rung's own sweep is long. Kept in memory; no watermark rests on it."""
 
 
 class Rest(Struct, frozen=True):
-    """The older part of an edge sweep that was cut at its interval; memory as well."""
+    """What an edge sweep had not read when its interval was over. Kept in memory; no watermark rests on it."""
 
     number: int
 
 
 class Backfill(Struct, frozen=True):
-    """The past range that the stream's cursor holds."""
+    """One pass over the past range that was asked for; the cursor keeps range and progress."""
 
 
 class SideQuery(Struct, frozen=True):
-    """One of the provider's side queries, by its name."""
+    """A run of one of the provider's side queries, by its name."""
 
     name: str
 
@@ -53,12 +53,16 @@ RESTS_MAX = 4
 
 
 class Rank(IntEnum):
-    """Who goes first: what may be new, what nobody has read yet, what is read again, what only hurries."""
+    """Which job goes first; the lower rank does."""
 
     EDGE = 0
+    """What may be new."""
     COVERAGE = 1
+    """What nobody has read yet: first sweeps, debts, backfills."""
     REFRESH = 2
+    """What is read again: deep rungs."""
     SIDE = 3
+    """Side queries."""
 
 
 def rank(job: Job, rungs: tuple[Rung, ...], cursor: Cursor | None, *, long: bool) -> Rank:

@@ -1,11 +1,12 @@
 """Which message is looked up by its id next: those that are not final, the youngest first, ever more seldom.
 
-A hint within a share of the rate limit, but a duty for what was scheduled far ahead: by some
-readings of a provider's filter no window shows its status any more, so it is looked up from its
-scheduled time on. Both are one rule: not before the message's position (the latest of created and
-scheduled), then again after a fortieth of the time since it last changed, until the status
-horizon and a few times after it (an outage may have lain over it); what is not final then is
-unconfirmed, and only the ladder looks. Pure; instants are the provider's time.
+A look-up is a hint for most messages: it shows a status sooner than the ladder would. For a message that was scheduled far
+ahead it is a duty: by some readings of a provider's filter no window shows its status any more.
+
+One rule serves both. A message is first looked up at its position (the latest of created and scheduled), then again each
+time a fortieth of the time since its last change has passed, until the status horizon and a few times after it, because an
+outage may have lain over it. A message that is not final then is unconfirmed, and only the ladder looks at it. Pure;
+instants are the provider's time.
 """
 
 from __future__ import annotations
@@ -18,11 +19,13 @@ from ..model import SECOND, Instant
 from ..publishing.message_state import MessageState
 
 SPACING = 40
+"""The time since a message's last change over the time between two looks: more looks are made of young messages."""
+
 LAST_LOOKS = 3
-"""Looks after the horizon: more than one, because a request may fail."""
+"""How often a message is looked up after its status horizon: more than once, because a request may fail."""
 
 WAITING_MAX = 200_000
-"""Ids remembered for one stream: the youngest."""
+"""Messages of one stream that are remembered for look-ups: of more, the youngest."""
 
 
 class Waiting(Struct):
@@ -37,7 +40,7 @@ class Waiting(Struct):
 
 
 class Lookups:
-    """Of one stream."""
+    """The messages of one stream that are looked up by id."""
 
     def __init__(self, *, interval: Instant, horizon: Instant) -> None:
         self._interval, self._horizon = interval, horizon

@@ -1,4 +1,4 @@
-"""What is asked beside the sweeps: hints, look-ups by id, audits.
+"""What is asked beside the sweeps: hints, look-ups by id, recounts, rereadings.
 
 Side queries make changes visible sooner. They never advance a sweep, and their failures do not pause the stream.
 Each provider says which it has (:class:`poller.providers.contract.SideQuery`); the engine gives each a share of

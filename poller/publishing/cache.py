@@ -23,7 +23,11 @@ from ..errors import CacheError, ConfigError, CorruptState
 from ..model import Instant
 
 WRITE_BUFFER_BYTES = 8 << 20
+"""Bytes that RocksDB gathers in memory before it writes a file."""
+
 BLOCK_CACHE_BYTES = 16 << 20
+"""Bytes of rows that RocksDB keeps in memory after reading them."""
+
 SCAN_ROWS_MAX = 2_000
 """Rows of one step of a scan, so that polling goes on between two steps."""
 

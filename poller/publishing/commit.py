@@ -30,22 +30,25 @@ COMMIT_EVERY_S = 0.1
 """Seconds between two commits of a shard, unless one is full."""
 
 CHANGES_MAX = 2_000
-"""State records of one transaction; what is full is committed before its time."""
+"""State records of one transaction. Where that many wait, they are committed at once."""
 
 BYTES_MAX = 8 << 20
-"""Bytes of one transaction, about."""
+"""Bytes of one transaction, about. Where that many wait, they are committed at once."""
 
 QUEUED_CHANGES_MAX, QUEUED_BYTES_MAX = 2 * CHANGES_MAX, 2 * BYTES_MAX
-"""What may wait for its transaction; who writes more waits until there is room."""
+"""State records, and bytes, that may wait for a transaction: one under way and one more. Who writes more waits for room."""
 
 CURSORS_EVERY_S = 60.0
-"""Cursors that no change carries along are written this often."""
+"""Seconds after which cursors are written that no change has carried along."""
 
 CURSORS_MAX = 500
-"""Cursors, waits and memos of one entry."""
+"""State records (cursors, waits, what was learned) of one entry that carries nothing else."""
 
 COMMIT_TIMEOUT_S = 20.0
+"""Seconds that a commit may take: less than the transaction timeout of 40 s, after which the broker aborts it."""
+
 STOP_TIMEOUT_S = 10.0
+"""Seconds that a commit may take during a clean stop, which has 20 s in all."""
 
 
 class Queued(NamedTuple):

@@ -111,7 +111,7 @@ class Difference(Struct):
     stale: set[str] = set()
     """Ids of which an older copy was shown."""
     behind: int = 0
-    """How many of these show a status that comes later in a message's life: the provider's stamps contradict it."""
+    """How many older copies show a status that comes later in a message's life: the provider's stamps contradict it."""
 
 
 class PageContext(Struct, frozen=True):
@@ -178,7 +178,7 @@ def diff(known: Mapping[bytes, MessageState], copies: Mapping[bytes, Copy], cont
 
 
 def _again(old: MessageState, copy: Copy, context: PageContext, prints: Fingerprints) -> tuple[tuple[MessageEvent, ...], MessageState]:
-    """What a newer copy adds to what is remembered of its message."""
+    """The events of a newer copy of a known message: its status changed, other fields changed, both or none."""
     message, same_key = copy.observation.message, prints.under(old.key)
     comparable = old.rules == RULES and same_key is not None
     fields = differing(old, *((copy.present, copy.prints) if same_key in (prints, None) else same_key(message))) if comparable else []
@@ -206,13 +206,13 @@ _CONTENT = frozenset(CONTENT_FIELDS)
 
 
 def _newer(observation: Observation, old: MessageState, context: PageContext) -> bool:
-    """Whether this copy's version is above the remembered one."""
+    """Whether a copy is newer than the one in state: by the provider's stamp, then the status, then the logical clock."""
     version = observation.stamp, STATUS_RANK[observation.message.status], context.requested_at
     return version > (old.stamp, STATUS_RANK[old.status], old.requested_at)
 
 
 def _first(copy: Copy, context: PageContext, key: int) -> tuple[tuple[MessageEvent, ...], MessageState]:
-    """A message that is new: it is created, and its first status is told unless it is inbound."""
+    """The events of a message that is new: created, and its first status unless it is inbound."""
     message = copy.observation.message
     events: tuple[MessageEvent, ...] = (Created(context.stream, context.observed, message),)
     if message.direction != "inbound":

@@ -30,14 +30,14 @@ from .message_state import DeadMark, MessageState, stream_tag
 from .state_records import (
     Meta,
     StoredBackoff,
-    account_state_key,
+    backoff_key,
     cursor_key,
     dead_key,
-    decode_seen,
+    decode_message_state,
     decode_state,
     encode_state,
     lateness_key,
-    seen_key,
+    message_state_key,
     side_query_key,
 )
 
@@ -110,7 +110,7 @@ class ShardState:
 
     def waits(self, account_key: str) -> StoredBackoff | None:
         """The account's trouble as it was handed over."""
-        return self._get(account_state_key(account_key))
+        return self._get(backoff_key(account_key))
 
     def lateness(self, account_key: str) -> Lateness | None:
         """What the account has shown of how late rows come."""
@@ -135,7 +135,7 @@ class ShardState:
 
     def keep_waits(self, account_key: str, waits: StoredBackoff | None) -> None:
         """An account's trouble; None when it is over."""
-        key = account_state_key(account_key)
+        key = backoff_key(account_key)
         if waits is not None or self._raw(key) is not None:
             self._dirty[key] = None if waits is None else encode_state(waits)
 
@@ -175,7 +175,7 @@ class ShardState:
         changes.events += events
         if latest is not None and latest.key is not None:
             changes.latest[latest.key] = latest
-        changes.rows[seen_key(change.digest)] = encode_state(change.state)
+        changes.rows[message_state_key(change.digest)] = encode_state(change.state)
         changes.adopted[change.digest] = change.state
         created = change.copy.observation.created
         changes.statuses += [(created, stamp) for event in change.events if (stamp := own_stamp(event)) is not None]
@@ -201,7 +201,7 @@ class ShardState:
         rows: dict[bytes, bytes | None] = {}
         cursors: dict[str, Cursor] = {}
         for key, raw in step:
-            state = decode_seen(raw)
+            state = decode_message_state(raw)
             bound = bounds.get(state.stream)
             position = (state.position + 1) * SECOND
             if bound is None or key in self._queued or position > bound.until or self._backfilled(bound.stream_id, state.position * SECOND):
@@ -222,7 +222,7 @@ class ShardState:
     def count(self, step: list[tuple[bytes, bytes]]) -> None:
         """Count the messages of one step of the first scan, and remember which can be looked up by id."""
         for key, raw in step:
-            state = decode_seen(raw)
+            state = decode_message_state(raw)
             self.messages[state.stream] += 1
             if state.id is not None:
                 self.waiting.setdefault(state.stream, {})[key[1:]] = state
@@ -239,7 +239,7 @@ class ShardState:
         return self._entry(Entry([], rows), {}) if rows else None
 
     def take_dirty(self, most: int) -> Entry | None:
-        """Cursors, waits and memos that no entry carries, as an entry of their own; None where there are none.
+        """Cursors, waits and what was learned, as far as no entry carries them, as an entry of their own; None where there are none.
 
         It must be queued after every entry before it: then no cursor precedes what it stands for.
         """
@@ -274,11 +274,11 @@ class ShardState:
         return None if raw is None else decode_state(key, raw)
 
     def _known(self, digests: list[bytes]) -> dict[bytes, MessageState]:
-        wanted = [seen_key(digest) for digest in digests]
+        wanted = [message_state_key(digest) for digest in digests]
         cached = self._rows.get_many(wanted)
         if self._queued:
             cached = [self._queued.get(key, raw) for key, raw in zip(wanted, cached, strict=True)]
-        return {digest: decode_seen(raw) for digest, raw in zip(digests, cached, strict=True) if raw is not None}
+        return {digest: decode_message_state(raw) for digest, raw in zip(digests, cached, strict=True) if raw is not None}
 
     def _reject(self, context: PageContext, row: BadRow, changes: PageChanges) -> None:
         """A row that cannot be published: a dead letter once per content while listed, within the stream's budget."""

@@ -90,7 +90,7 @@ _pack = msgspec.msgpack.Encoder().encode
 _unpackers = {kind: msgspec.msgpack.Decoder(type_) for kind, type_ in _TYPES.items()}
 
 
-def seen_key(digest: bytes) -> bytes:
+def message_state_key(digest: bytes) -> bytes:
     """State key of a message."""
     return Kind.MESSAGE + digest
 
@@ -105,8 +105,8 @@ def request_key(stream_id: str) -> bytes:
     return Kind.REQUEST + stream_id.encode()
 
 
-def account_state_key(account_key: str) -> bytes:
-    """State key of an account."""
+def backoff_key(account_key: str) -> bytes:
+    """State key of why an account waits."""
     return Kind.BACKOFF + account_key.encode()
 
 
@@ -116,7 +116,7 @@ def side_query_key(stream_id: str, side_query: str) -> bytes:
 
 
 def lateness_key(account_key: str) -> bytes:
-    """State key of what an account's lateness taught."""
+    """State key of how late an account's rows come."""
     return Kind.LATENESS + account_key.encode()
 
 
@@ -143,8 +143,8 @@ def decode_state(key: bytes, value: bytes) -> Any:
         raise CorruptState from None
 
 
-def decode_seen(value: bytes) -> MessageState:
-    """As :func:`decode_state`, for the hot path."""
+def decode_message_state(value: bytes) -> MessageState:
+    """What is kept of a message. As :func:`decode_state`, but without looking the kind up: it is called for each row."""
     if value[0] > FORMAT:
         raise Refused("the state was written by a newer release of poller", fix="upgrade this worker")
     return _unpackers[Kind.MESSAGE].decode(memoryview(value)[1:])

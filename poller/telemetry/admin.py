@@ -26,7 +26,11 @@ REFRESH_S = 5
 """How often a page asks for itself again, by a header, so that no script is needed; ``?refresh=0`` stops it."""
 
 REFRESH_MAX_S = 3600
+"""The longest time in seconds between two refreshes that an address can ask for."""
+
 OFFSET_MAX = 10_000_000
+"""The largest offset that an address can ask for."""
+
 HEADERS = {
     "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'",
     "x-content-type-options": "nosniff",

@@ -40,6 +40,8 @@ STOP_S = 20.0
 """A clean stop takes at most this long."""
 
 RETRY_S = 2.0
+"""Seconds between two attempts to reach Kafka at the start."""
+
 OF_THE_REGISTRY = (RegistryUnavailable.kind, RegistryDenied.kind)
 """Trouble at the start that begins only once Kafka has answered."""
 
@@ -138,7 +140,7 @@ class _Daemon:
             await anyio.sleep_forever()
 
     async def _prepare(self, kafka: Kafka) -> dict[str, topics.Found]:
-        """Wait for Kafka, create what is missing, audit what is there; the topics as they are."""
+        """Wait for Kafka, create topics that are missing, check those that are there; return the topics as they are."""
         while True:
             try:
                 self._attempt_began = self._clock.monotonic()

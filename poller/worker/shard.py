@@ -42,7 +42,11 @@ from .phases import LEGAL, Phase
 from .unending import unending
 
 RETRY_S, RETRY_MAX_S = 0.5, 2.0
+"""Seconds before a shard starts anew after its first failure, and after many in a row."""
+
 REFUSED_S = 30.0
+"""Seconds before a shard starts anew that Kafka has refused: only the operator can mend it."""
+
 PROGRESS_S = 5.0
 """A long restore says so often how far it is."""
 

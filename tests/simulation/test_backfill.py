@@ -38,7 +38,7 @@ from poller.providers.fonedynamics.provider import FoneDynamics
 from poller.providers.heymarket.asking import Walk
 from poller.providers.heymarket.provider import Heymarket
 from poller.providers.registry import provider_of
-from poller.publishing.state_records import StoredBackoff, account_state_key, encode_state, request_key
+from poller.publishing.state_records import StoredBackoff, backoff_key, encode_state, request_key
 from poller.telemetry.account_facts import AccountFacts, SweepFacts
 from poller.telemetry.facts import Telemetry
 from tests.support.account import SETTINGS, StoppedClock, vendor
@@ -206,7 +206,7 @@ def test_an_old_trouble_ends_no_command_that_waits_for_an_owner(trouble: str) ->
 @pytest.mark.anyio
 async def test_an_old_trouble_is_believed_only_where_nothing_happens() -> None:
     """What the state said before the command began may be over; what is written meanwhile is true."""
-    key = account_state_key("stuut/a")
+    key = backoff_key("stuut/a")
     records = [Stored(key, encode_state(StoredBackoff("unauthorized", 3, 0)))]
 
     class Log:

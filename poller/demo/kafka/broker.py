@@ -22,7 +22,10 @@ from ...errors import Unavailable
 from .jars import Runtime
 
 START_TIMEOUT_S = 60.0
+"""Seconds that Kafka may take to start."""
+
 STOP_GRACE_S = 10.0
+"""Seconds that Kafka may take to end by itself; then it is killed."""
 
 _JAVA_FLAGS = ("-Xmx400m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto")
 

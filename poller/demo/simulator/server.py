@@ -18,6 +18,7 @@ from .vendors.answers import HANG, RESET
 from .vendors.routes import Providers
 
 HANG_S = 30.0
+"""Seconds that a request hangs which is not answered: longer than any client waits."""
 
 
 @asynccontextmanager

@@ -11,7 +11,11 @@ from heapq import nsmallest
 from ...model import SECOND, Instant
 
 RECEIVED_STEP: Instant = 60 * SECOND
+"""The unit of the difference between the time of receiving and the time of creation."""
+
 RECEIVED_MAX: Instant = 4 * RECEIVED_STEP
+"""The largest difference between the time of receiving and the time of creation."""
+
 UNREADABLE = "unreadable"
 OTHERS = ("comment", "email", UNREADABLE)
 """Rows that are listed, and no messages."""

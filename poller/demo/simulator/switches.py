@@ -42,7 +42,7 @@ class Switches:
     """The part of rows that vanish from lists and counts for a while, and return."""
     vanish_s: Mean = 600.0
     holes: Part = 0.0
-    """The part of rows that are counted and never listed (Heymarket); the audit tells of them after hours, which a demo does not last."""
+    """The part of rows that are counted and never listed (Heymarket); the recount tells of them after hours, which a demo does not last."""
     status_s: Mean = 3.0
     """Mean time between two statuses."""
     stuck: Part = 0.0

@@ -14,9 +14,12 @@ from .shelf import OTHERS, Shelf, Sms
 from .switches import Switches
 
 IMPORT_ROWS = 40
+"""Messages of one import of old messages."""
+
 SCHEDULED = frozenset({FONE, TWILIO})
 """The vendors that send at a later time where they are asked to."""
 NEVER = 1 << 62
+"""An instant that does not come."""
 
 
 class World:

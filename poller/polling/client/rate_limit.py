@@ -1,4 +1,4 @@
-"""How fast and how soon again: values that answer, and never sleep."""
+"""How fast an account may be asked: a rate limiter that answers Go or Wait, and never sleeps. Pure."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ MARGIN = 1.005
 
 
 class Go(Struct, frozen=True):
-    """Now."""
+    """The request may be sent now."""
 
 
 class Wait(Struct, frozen=True):
-    """Not before so many seconds; None = until something changes."""
+    """No request may be sent now."""
 
     seconds: float | None
+    """Seconds until one may; None = until something changes."""
 
 
 class RateLimiter:

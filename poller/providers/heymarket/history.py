@@ -33,6 +33,7 @@ CONFIRMED: Instant = HOUR
 """An empty page that ends a walk with more than this left is asked for twice: a provider in trouble may give one."""
 
 MILLISECOND: Instant = SECOND // 1000
+"""A millisecond in microseconds."""
 
 
 class History(Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="history"):

@@ -14,10 +14,14 @@ from collections.abc import Iterable
 from ...model import MINUTE, SECOND, Instant, Row
 
 LAST_ROWS = 3
+"""Rows with one date, or at the end of a list, that are too few to say anything of its order."""
+
 OLDER_ROWS = 30
-"""So many older rows at the end of a page in order end a walk: the vendor's own page, all of it older."""
+"""Older rows at the end of a page in order that end a walk: as many as the vendor's own page holds."""
 
 INVERSIONS_SHARE, SHUFFLED_SHARE = 0.1, 0.4
+"""Inversions for each row of a page from which on its list counts as out of order, and as shuffled."""
+
 JUMP = 4
 """A page whose last rows lie so many times further back than as many of its others jumps."""
 

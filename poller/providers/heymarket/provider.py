@@ -136,7 +136,7 @@ class Heymarket(NoToken, Struct, frozen=True):
         """The newest changes at every interval; and the recount, which also notices what turns up late. Both are of a team only."""
         if self.options.conversations:
             return ()
-        return (
+        return (  # the recount is "audit" in state, where the first release named it
             SideQuery("changes", share=0.1, begin=self._changes, read=self._read_changes, Learned=Changes),
             SideQuery("audit", share=0.05, period=MINUTE, begin=self._recount, read=self._read_recount, Learned=recount.Counted),
         )

@@ -17,7 +17,11 @@ from ..world import NEVER
 from .answers import NOT_FOUND, SECRETS, Answer, Call, json_answer, time_text
 
 JWT_LIVES_S = 300
+"""Seconds that a signed token is valid, as documented."""
+
 INBOXES = (101, 102)
+"""The ids of the team's inboxes."""
+
 CONVERSATION_ROWS = 50
 """Rows of a page of one conversation at most."""
 

@@ -19,7 +19,11 @@ from ..world import NEVER
 from .answers import SECRETS, Answer, Call, basic, json_answer
 
 LIMIT = 20
+"""Rows of a page, by default and at most, as documented."""
+
 RETENTION: Instant = 90 * DAY
+"""How long messages are listed, as documented."""
+
 ZONE = timezone(timedelta(hours=5, minutes=30))
 """In which times are printed; filters are UTC."""
 ERROR = ("110", "Message unroutable")

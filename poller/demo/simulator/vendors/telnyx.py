@@ -18,7 +18,11 @@ from ..world import NEVER
 from .answers import SECRETS, Answer, Call, json_answer, time_text
 
 SIZE, SIZE_MAX = 20, 50
+"""Rows of a page by default, and at most, as documented."""
+
 MILLISECOND = SECOND // 1000
+"""A millisecond in microseconds: the resolution of printed times."""
+
 _OPERATORS: dict[str, Callable[[Any, Any], bool]] = {"gte": operator.ge, "gt": operator.gt, "lte": operator.le, "lt": operator.lt}
 
 

@@ -19,7 +19,11 @@ from .answers import Answer, Call, basic, json_answer
 
 VERSION = "2010-04-01"
 SIZE, SIZE_MAX = 50, 1000
+"""Rows of a page by default, and at most, as documented."""
+
 RETENTION: Instant = 400 * DAY
+"""How far back the list may be asked for."""
+
 ERROR = (30003, "Unreachable destination handset")
 
 
