@@ -57,7 +57,7 @@ class Applied(Struct, frozen=True):
     late: list[Instant]
     """How late those of its new messages were that a complete sweep had looked for in vain, in microseconds."""
     durable: anyio.Event
-    """Set when it is committed."""
+    """Set when the page is committed."""
     live_since: float
     """Messages created since then were found by live polling; infinity = no message of it was."""
 
@@ -68,15 +68,16 @@ class Applied(Struct, frozen=True):
 
 
 class Unasked(Struct, frozen=True):
-    """Nothing was queued. ``ended``: the window was empty, so the job is complete; else what was asked is no longer wanted."""
+    """Nothing was asked, or nothing of the answer was queued."""
 
     ended: bool
+    """True: the window was empty, so the job is complete. False: the answer is no longer wanted, because its stream began anew."""
 
 
 def page_of(read: Callable[[Request, Response], Page], request: Request, response: Response) -> Page:
-    """One answer as the provider reads it. Raises as :meth:`Provider.read_page`.
+    """An answer as the provider reads it. Raises as :meth:`Provider.read_page`.
 
-    A page that the provider's code falls over waits with its stream: a vendor's answer ends no worker, whoever wrote that code.
+    Where the provider's code fails with any other error, that is a BadPage too: a vendor's answer ends no worker, whoever wrote that code.
     """
     try:
         return read(request, response)

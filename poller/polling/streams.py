@@ -24,7 +24,7 @@ FRUITLESS_MAX = 20
 """Look-ups in a row that found nothing, after which a side query is switched off; a run that was refused counts as several."""
 
 REFUSED_RUN = 4
-"""A run of a side query that was refused counts as so many that found nothing."""
+"""As how many fruitless runs of a side query a refused one counts."""
 
 BAD_ANSWERS_MAX = 3
 """Bad answers in a row to one request of a sweep after which the sweep is begun anew."""
@@ -32,28 +32,28 @@ BAD_ANSWERS_MAX = 3
 
 @dataclass
 class Run:
-    """A run of a job, from its first request to its end, as far as this worker asked it."""
+    """One run of a job, from its first request to its end, as far as this worker has asked it."""
 
     began: float
     """Monotonic seconds."""
     took_s: float = 0.0
-    """What its own requests took: each its time, or its place in the rate limit."""
+    """Seconds that its requests took. Each counts as long as it took, and at least its place in the rate limit."""
     pages: int = 0
     rows: int = 0
     events: int = 0
     resumed: bool = False
-    """Its sweep was in hand before: it does not begin with the newest messages."""
+    """True: its sweep was begun earlier, so the run does not begin with the newest messages."""
     longer: float = 1.0
     """How much longer its window is than the rung's usual one, at least 1."""
 
 
 @dataclass
 class Progress:
-    """How far one job of a stream is."""
+    """How far one job of a stream is. In memory only: what must outlive the worker is in the cursor."""
 
     run: Run | None = None
     request: Request | None = None
-    """What is asked next, where the cursor does not say it: of a side query, or one that may not be kept."""
+    """The next request, where the cursor does not hold it: a side query's, or one with a token that may not be stored."""
     sweep: SweepInHand | None = None
     """The sweep in hand of a job that no watermark rests on."""
     tries: int = 0
@@ -61,11 +61,11 @@ class Progress:
     failures: int = 0
     """Failures in a row: of runs of a side query, of requests of another job."""
     made: int | None = None
-    """The digest of a request that the sweep in hand has made, to see when it comes back to it."""
+    """The digest of a request that the sweep in hand has made; a sweep that makes it again goes round in a circle."""
     page: RememberedPage | None = None
-    """Its last page."""
+    """The last page, to be known when it is answered again."""
     events: int = 0
-    """What its last run gave."""
+    """How many events its last run gave."""
     fruitless: int = 0
     """Runs in a row of a side query that failed or listed nothing, since it last listed something."""
     changes: int = 0
@@ -90,7 +90,7 @@ class Progress:
 
     @property
     def switched_off(self) -> bool:
-        """Whether it was refused or in vain so often that it is tried once a day only."""
+        """Whether a side query was refused or fruitless so often that it is tried only once a day."""
         return self.fruitless >= FRUITLESS_MAX
 
     def answered(self) -> None:
@@ -98,7 +98,10 @@ class Progress:
         self.tries = 0
 
     def answered_badly(self) -> bool:
-        """The same page is asked again, or a long sweep would never end; True where it was answered badly too often."""
+        """Count a bad answer. True = the sweep must begin anew; False = the same page is asked again.
+
+        The page is asked again first, because a long sweep that began anew after each bad answer would never end.
+        """
         self.tries += 1
         if self.tries < BAD_ANSWERS_MAX:
             return False

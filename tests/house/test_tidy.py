@@ -192,6 +192,16 @@ def test_what_a_page_points_at_exists() -> None:
                 assert any((base / named).exists() for base in (ROOT, ROOT / "poller", ROOT / "docs")), f"{page.name}: {named}"
 
 
+def test_every_word_of_the_glossary_is_used() -> None:
+    """The glossary defines no word that the package does not say."""
+    said = "\n".join(path.read_text().lower() for path in (ROOT / "poller").rglob("*") if path.suffix in (".py", ".html"))
+    words = {
+        word.strip() for terms in re.findall(r"\*\*([^*]+)\*\*", (ROOT / "docs" / "glossary.md").read_text()) for word in terms.split(",")
+    }
+    assert len(words) > 40
+    assert not [word for word in words if word not in said]
+
+
 def test_no_banned_words_in_the_repository() -> None:
     """No unfinished work, no package host, no path of a machine."""
     for path in tracked():

@@ -16,8 +16,8 @@ from ...providers.contract import Headers, Request, TokenRequest
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
-class Asked(Struct, frozen=True):
-    """What goes over the wire, but for the headers that every request has."""
+class WireRequest(Struct, frozen=True):
+    """A request as it goes over the wire, without the headers that every request has."""
 
     method: str
     url: str
@@ -25,27 +25,27 @@ class Asked(Struct, frozen=True):
     body: bytes | None = None
 
 
-def asked_for(base_url: str, request: Request, made: Headers) -> Asked:
-    """A provider's request as it is sent. Raises BadPage for a link that leads elsewhere."""
+def wire_request(base_url: str, request: Request, made: Headers) -> WireRequest:
+    """A provider's request as it goes over the wire. Raises BadPage for a link that leads elsewhere."""
     headers = dict(made.headers)
     if request.body is not None:
         headers["content-type"] = "application/json"
     if request.link is not None:
-        return Asked(request.method, resolved(base_url, request.link), headers, request.body)
+        return WireRequest(request.method, resolved(base_url, request.link), headers, request.body)
     path, query = request.path, request.query
     for name, value in made.fill.items():
         path = path.replace(f"{{{name}}}", quote(value, safe=""))
         query = tuple((key, said.replace(f"{{{name}}}", value)) for key, said in query)
-    return Asked(request.method, base_url + path + (f"?{urlencode(query)}" if query else ""), headers, request.body)
+    return WireRequest(request.method, base_url + path + (f"?{urlencode(query)}" if query else ""), headers, request.body)
 
 
-def token_asked_for(base_url: str, wanted: TokenRequest) -> Asked:
-    """A request for a token as it is sent. Raises Unauthorized for an address without TLS that is not base_url's own."""
+def wire_token_request(base_url: str, wanted: TokenRequest) -> WireRequest:
+    """A request for a token as it goes over the wire. Raises Unauthorized for an address without TLS that is not base_url's own."""
     url = base_url + wanted.url if wanted.url.startswith("/") else wanted.url
     if not wanted.url.startswith("/") and urlsplit(url).scheme != "https" and _origin(url) != _origin(base_url):
         raise Unauthorized("the address that issues tokens is not https")
     headers = {"content-type": "application/x-www-form-urlencoded", **wanted.headers}
-    return Asked("POST", url, headers, urlencode(wanted.form).encode())
+    return WireRequest("POST", url, headers, urlencode(wanted.form).encode())
 
 
 def resolved(base_url: str, link: str) -> str:

@@ -22,7 +22,7 @@ from ...errors import BadPage, ConnectionLost, PollerError, Unreachable
 from ...model import Instant
 from ...providers.contract import Headers, Request, Response, TokenRequest
 from ...times import http_date
-from .addresses import Asked, asked_for, token_asked_for
+from .addresses import WireRequest, wire_request, wire_token_request
 from .bodies import body_of
 from .transport import Connections, Passage, Transport, passage
 
@@ -81,7 +81,7 @@ class Fetcher:
         the answer began, Unreachable for every other failure of the transport, BadPage for an answer over the limits,
         and for a link that leads elsewhere.
         """
-        asked = token_asked_for(self._base, request) if isinstance(request, TokenRequest) else asked_for(self._base, request, made)
+        asked = wire_token_request(self._base, request) if isinstance(request, TokenRequest) else wire_request(self._base, request, made)
         began, code = self._clock.monotonic(), "error"
         try:
             with anyio.fail_after(self._timeout_s):
@@ -99,7 +99,7 @@ class Fetcher:
             self._on_request(code, self._clock.monotonic() - began)
         return fetched
 
-    async def _exchange(self, asked: Asked) -> Fetched:
+    async def _exchange(self, asked: WireRequest) -> Fetched:
         way = Passage()
         extensions = {**self._timeouts, "trace": way.trace}
         sent = httpx.Request(asked.method, _url(asked.url), headers=HEADERS | asked.headers, content=asked.body, extensions=extensions)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from poller.errors import BadPage, Unauthorized
-from poller.polling.client.addresses import asked_for, resolved, token_asked_for
+from poller.polling.client.addresses import resolved, wire_request, wire_token_request
 from poller.providers.contract import Headers, Request, TokenRequest
 
 BASE = "https://api.example.test:8443/pre"
@@ -57,16 +57,16 @@ def test_a_link_that_leads_elsewhere_is_refused(link: str) -> None:
 def test_what_only_the_credentials_know_is_filled_in_at_the_last_moment() -> None:
     """An account's id in a path is encoded, a number in a query is; state has seen neither."""
     request = Request("GET", "/Accounts/{account}/Messages", (("phone", "{phone}"), ("page", "1")))
-    asked = asked_for(BASE, request, Headers({"authorization": "x"}, fill={"account": "A/1", "phone": "+1 555"}))
+    asked = wire_request(BASE, request, Headers({"authorization": "x"}, fill={"account": "A/1", "phone": "+1 555"}))
     assert asked.url == f"{BASE}/Accounts/A%2F1/Messages?phone=%2B1+555&page=1"
     assert asked.headers == {"authorization": "x"}
 
 
 def test_a_token_is_asked_for_over_tls_or_at_base_url_only() -> None:
     """A form, as RFC 6749 says; never in clear to another host."""
-    asked = token_asked_for(BASE, TokenRequest("/oauth/token", (("grant_type", "client_credentials"),), {"authorization": "x"}))
+    asked = wire_token_request(BASE, TokenRequest("/oauth/token", (("grant_type", "client_credentials"),), {"authorization": "x"}))
     assert (asked.method, asked.url, asked.body) == ("POST", f"{BASE}/oauth/token", b"grant_type=client_credentials")
     assert asked.headers["content-type"] == "application/x-www-form-urlencoded"
-    assert token_asked_for(BASE, TokenRequest("https://login.example.test/t", ())).url == "https://login.example.test/t"
+    assert wire_token_request(BASE, TokenRequest("https://login.example.test/t", ())).url == "https://login.example.test/t"
     with pytest.raises(Unauthorized):
-        token_asked_for(BASE, TokenRequest("http://login.example.test/t", ()))
+        wire_token_request(BASE, TokenRequest("http://login.example.test/t", ()))
