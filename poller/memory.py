@@ -1,4 +1,4 @@
-"""What was met lately, within a bound: for what is met in turn again and again, be it more than fits."""
+"""A memory of what was met lately, within a bound. It serves lists that are read again and again, also those longer than it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
 ROUNDS = 4
-"""So many times as many keys as fit are asked for before what none of them met is forgotten."""
+"""How many times the memory's size must be asked for before values are forgotten that were not asked for meanwhile."""
 
 
 class Memory(Generic[K, V]):

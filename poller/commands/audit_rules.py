@@ -33,7 +33,7 @@ BLOCK = 4096
 """Numbers (of transactions, of revisions) that one bitmap holds: 512 bytes for each block that was met."""
 
 REVISION_MAX = 1 << 31
-"""Higher numbers are nonsense: no message has so many events."""
+"""Higher numbers are nonsense: no message has as many events."""
 
 
 class Finding(Struct, frozen=True):

@@ -47,7 +47,7 @@ STALLED_S = 60.0
 """After this long without a page, or longer where pages are rare, the command says so; where the provider is known to be in trouble it ends."""
 
 SICK_LOOKS = 10
-"""A trouble that may pass is believed when so many looks in a row have seen it."""
+"""Looks in a row that must see a trouble that may pass before it is believed."""
 
 PATIENCE_S = 15.0
 """After this long without an owner, the command says so, and goes on waiting."""

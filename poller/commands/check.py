@@ -46,7 +46,7 @@ ANSWER_S = 30.0
 """``check --online`` answers within this time."""
 
 STATE_S = 10.0
-"""The state is read for accounts that the file lacks for so many seconds at most: it may be of any size."""
+"""Seconds for which the state is read at most, to find accounts that the file lacks: it may be of any size."""
 
 
 def command(*, config: ConfigPath, online: Flag = False) -> int:

@@ -144,7 +144,7 @@ class History(Struct):
         return message.revision + (FAR if self.cut is not None and message.published <= self.cut + EDGE else 0)
 
     def shards(self, count: int) -> set[int]:
-        """The shards, of so many, that have published, or whose accounts have."""
+        """The shards, of ``count``, that have published, or whose accounts have."""
         accounts = {message.account for message in self.messages.values()} | self.dead.keys()
         return {shard_of(account, count) for account in accounts} | {shard for shard in self.sequences if shard < count}
 

@@ -27,7 +27,7 @@ SETTLE_S = 5.0
 """Seconds that a reader waits for the markers of transactions that are decided; what is open longer is another program's."""
 
 ALIVE_S = 10.0
-"""After so many seconds without a record, a reader that follows a topic asks whether Kafka still answers."""
+"""Seconds without a record after which a reader that follows a topic asks whether Kafka still answers."""
 
 
 SHARD = "ce_pollershard"

@@ -120,7 +120,7 @@ class Poller:
         return None
 
     async def _rest(self, seconds: float | None) -> None:
-        """Until something changes, at most so long."""
+        """Wait until something changes, at most ``seconds``."""
         self._wake = anyio.Event()
         with anyio.move_on_after(seconds):
             await self._wake.wait()

@@ -25,7 +25,7 @@ from .settings import AccountSettings
 from .streams import StreamPoll
 
 PAGES_MAX = 200_000
-"""Pages of one sweep; a provider that never comes to an end is told from a long backlog by this (ten messages a second for weeks)."""
+"""The most pages of one sweep: more than the longest backlog has (ten messages a second for weeks). A longer sweep has no end."""
 
 
 class Step(Struct, frozen=True):
@@ -36,7 +36,7 @@ class Step(Struct, frozen=True):
     sweep: SweepInHand
     request: Request
     admitted: tuple[Range, ...] = ()
-    """What lies below the floor and may be published: a backfill's."""
+    """The ranges below the floor whose messages may be published: a backfill's."""
 
 
 class Sweeps:
@@ -215,7 +215,10 @@ class Sweeps:
                 return cursor
 
     def cut_edge(self, poll: StreamPoll) -> Rest | None:
-        """The edge sweep has lasted an interval: what it has not read goes on beside the next one, which reads less far back."""
+        """End an edge sweep that has lasted an interval. What it has not read becomes a rest; the next edge sweep reads less far back.
+
+        None = there are rests enough, and the live sweep will read it.
+        """
         progress, rest = poll.of(Edge()), poll.free_rest()
         poll.edge_reach = max(EDGE_REACH_MIN, poll.edge_reach // 2)
         if rest is not None and progress.sweep is not None:
@@ -226,10 +229,10 @@ class Sweeps:
 
 
 EDGE_AHEAD: Instant = 2 * SECOND
-"""An edge sweep ends so far ahead of now: whole seconds, and a clock that is a little ahead. What is dated further ahead is the live sweep's."""
+"""How far ahead of now an edge sweep ends: for whole seconds, and for clocks a little ahead. The live sweep reads what is dated later."""
 
 EDGE_REACH_MIN: Instant = 2 * SECOND
-"""An edge sweep reads at least so far before the last one: a ``Date`` has whole seconds, and so have the filters of providers."""
+"""How far an edge sweep reaches at least behind the last one: a ``Date`` has whole seconds, and so have the filters of providers."""
 
 
 def _gaps(cursor: Cursor, after: SweepInHand, page: Page, now: Instant) -> gaps.Gaps:

@@ -99,7 +99,7 @@ class Committer:
 
     @property
     def full(self) -> bool:
-        """Whether so much waits to be committed that nothing more should be asked for."""
+        """Whether nothing more should be asked for, because enough waits to be committed."""
         return self._changes > QUEUED_CHANGES_MAX or self._bytes > QUEUED_BYTES_MAX
 
     def queue(self, changes: PageChanges, cursor: Cursor, *, always: bool = False) -> anyio.Event:

@@ -20,8 +20,11 @@ HASHED: tuple[str, ...] = CONTENT_FIELDS + STATUS_FIELDS[3:]
 PRINT_BYTES = 4
 """Bytes of one fingerprint."""
 
-SHORT_CHARACTERS, SHORT_VALUES = 12, 4_096
-"""Texts of at most so many characters (a channel, a direction, a thread's number) come again and again: of so many the fingerprint is remembered."""
+SHORT_CHARACTERS = 12
+"""Characters of the longest text whose fingerprint is remembered: a channel, a direction, a thread's number come again and again."""
+
+SHORT_VALUES = 4_096
+"""Short texts whose fingerprints are remembered."""
 
 _encode = msgspec.json.Encoder(order="deterministic").encode
 

@@ -48,7 +48,7 @@ DEAD_RENEWED: Instant = DAY
 """How often the mark of a dead letter that is still listed is renewed."""
 
 DEAD_KEPT: Instant = 30 * DAY
-"""A dead letter not listed for so long is forgotten."""
+"""How long a dead letter is remembered after it was last listed."""
 
 
 def claim(meta: Meta | None, *, group: str, shards: int) -> Meta:

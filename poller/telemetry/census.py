@@ -10,7 +10,7 @@ from msgspec import Struct
 from ..model import Instant
 
 PICKED_MAX = 1_000
-"""Up to so many streams are picked from all, which costs one pass; for more of them sorting all is cheaper."""
+"""Streams that are picked from all in one pass; where more are wanted, sorting all is cheaper."""
 
 HEALTHY: Instant = 1 << 62
 """What is taken from the instant of a trouble, so that it sorts before every watermark."""

@@ -17,7 +17,7 @@ class Recent:
         self._seconds: deque[tuple[int, int]] = deque()
 
     def add(self, count: int = 1) -> None:
-        """So many happened now."""
+        """Count what has just happened."""
         second = int(self._monotonic())
         if self._seconds and self._seconds[-1][0] == second:
             count += self._seconds.pop()[1]

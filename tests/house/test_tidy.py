@@ -91,6 +91,18 @@ def test_each_file_says_what_it_is(path: Path) -> None:
     assert said.endswith((".", "::", ":")), said
 
 
+VAGUE = re.compile(r"\b[Ss]o (?:many|much|long)\b(?! that| as|,)")
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_sentences_name_the_thing(path: Path) -> None:
+    """No docstring says "so many" or "so long" in place of what it speaks of: it would lean on the line above it."""
+    texts = [
+        node.value for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+    ]
+    assert not [found for text in texts for found in VAGUE.findall(str(text.value))]
+
+
 def is_number(value: ast.expr | None) -> bool:
     """Whether an expression holds nothing but numbers and names."""
     parts = [part for part in ast.walk(value) if isinstance(part, ast.expr)] if value else []

@@ -38,7 +38,7 @@ class Reader:
         self._consumer.close()
 
     def poll(self, seconds: float) -> list[Published]:
-        """Events that came, after waiting at most so long for the first."""
+        """Events that have come, after waiting at most ``seconds`` for the first."""
         events: list[Published] = []
         for message in self._consumer.consume(1000, seconds):
             if message.error() is None:

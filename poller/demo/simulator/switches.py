@@ -61,7 +61,7 @@ class Switches:
     scheduled: Part = 0.0
     """The part of Fone Dynamics' and Twilio's sent messages that are scheduled ahead."""
     scheduled_s: Seconds = 60.0
-    """At most so far."""
+    """How far ahead they are scheduled at most."""
     drafts: Part = 0.0
     """The part of Stuut's sent messages that are drafts at first, some of them for good."""
     others: Part = 0.0
@@ -75,9 +75,9 @@ class Switches:
     ties: Part = 0.1
     """The part of messages that come in groups with one timestamp (Heymarket B, Fone Dynamics F)."""
     tie_rows: Annotated[int, Meta(ge=2)] = 5
-    """At most so many in a group."""
+    """The largest group."""
     crowd_seconds: Annotated[int, Meta(ge=1)] = 1
-    """A group with one timestamp comes again in each of so many consecutive seconds."""
+    """In how many consecutive seconds a group with one timestamp comes again."""
     broadcasts: Part = 0.0
     """The chance that a Heymarket message is followed by a broadcast: queued, listed and counted by one moment, printed with the dates of its sending."""
     broadcast_rows: Annotated[int, Meta(ge=1)] = 300
@@ -128,7 +128,7 @@ class Switches:
     allowed_per_min: Annotated[int, Meta(ge=0)] = 0
     """More requests to one provider within a minute are answered with 429; 0 = as many as are asked."""
     latency_s: Seconds = 0.0
-    """Each answer takes so long at least."""
+    """How long each answer takes at least."""
     errors: Part = 0.0
     """With 500."""
     hangs: Part = 0.0
@@ -142,9 +142,9 @@ class Switches:
     skew_s: float = 0.0
     """The providers' clock minus ours."""
     jump_s: float = 0.0
-    """The clock jumps by so much ..."""
+    """By how much the clock jumps, once."""
     jump_at_s: Seconds = 0.0
-    """... so long after the start."""
+    """How long after the start the clock jumps."""
     count_as_string: bool = True
     """Heymarket's count is a JSON string (Heymarket J)."""
     count_lag_s: Seconds = 0.0
@@ -154,7 +154,7 @@ class Switches:
     nulls: bool = False
     """Empty lists are null (Heymarket J, Fone Dynamics E)."""
     cap: Annotated[int, Meta(ge=0)] = 0
-    """Stuut silently lists only so many of the newest rows; 0 = all. What is dropped is told, and missing in a demo."""
+    """How many of the newest rows Stuut lists, silently; 0 = all. What is dropped is told, and missing in a demo."""
 
     @property
     def unit(self) -> Instant:

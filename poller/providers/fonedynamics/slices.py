@@ -272,7 +272,7 @@ def _after_second(at: OverfullSecond, rows: list[Row | BadRow]) -> _After:
 
 
 def _done(piece: Slice, held: int, gaps: tuple[Gap, ...] = ()) -> _After:
-    """The slice is exhausted, with so many rows: the next one below it, or the end."""
+    """What follows a slice that was read to its end and ``held`` that many rows: the next one below it, or the end of the window."""
     piece = replace(piece, total=piece.total + held)
     if piece.begin in (piece.course.now, piece.course.since):
         course = replace(piece.course, learned=_taught(piece))

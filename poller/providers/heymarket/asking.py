@@ -14,6 +14,7 @@ from ..contract import Json, Request
 from . import page_order
 
 PATH = "/v1/messages/all"
+"""Lists a team's messages; ``/count`` below it counts them."""
 
 LIMIT = 100
 """Rows that are asked for; the vendor documents no highest number."""
@@ -98,7 +99,7 @@ class Walk(Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="walk"
 
 
 def ask(walk: Walk, expected: float | None = None) -> Request:
-    """The page before the walk's cursor, only as long as so many ``expected`` rows are likely to need."""
+    """The request for the page before the walk's cursor. ``expected``: how many rows are left, so that no longer page is asked for."""
     length = walk.limit
     if expected is not None:
         length = min(length, max(LIMIT_FALLBACK, page_order.OLDER_ROWS + math.ceil(expected + 2 * math.sqrt(expected))))

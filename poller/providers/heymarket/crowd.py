@@ -1,8 +1,15 @@
-"""More rows with one printed date than a page holds: a crowd, which is counted, and looked for in every way that the vendor documents.
+"""A crowd: more rows with one printed date than a page holds. A walk, whose cursor is a date, cannot pass between them.
 
-Longer pages come first; then both ends of the printed unit are counted. What is short is asked for between the two, where dates are
-stored more finely than they are printed; then once more, in each order; then by the conversations that were seen there. What is still
-short is a possible gap. Requests of conversations hold phone numbers, so none of these requests is kept.
+So the crowd is looked for in every way that the vendor documents, until as many rows were listed as the vendor counts:
+
+1. longer pages, as far as the vendor accepts them;
+2. a count before the crowd's date and one behind it, which say how many rows there are;
+3. pages between the two, where dates are stored more finely than they are printed;
+4. the same page again, in each order;
+5. the conversations that were seen in the crowd, one by one.
+
+If rows are missing then, the crowd is a possible gap. Requests for conversations hold phone numbers, so no request of a crowd
+is stored.
 """
 
 from __future__ import annotations
@@ -23,25 +30,25 @@ from . import page_order
 from .asking import LIMIT_MAX, PATH, Walk, ask
 
 CONVERSATIONS_MAX = 20
-"""Conversations that are asked for one crowd at most."""
+"""The most conversations that are asked for on account of one crowd."""
 
 ORDERS = ("created_at", "created_at", "updated_at")
-"""In which the page of a crowd is asked for again: equal dates need not come in one order, and rows change at other times."""
+"""The orders in which the page of a crowd is asked for again. Rows with equal dates need not come in one order, and rows change at other times."""
 
 LOOKS_MAX = 30
-"""Pages that are asked for one crowd at most, before its conversations are."""
+"""The most pages that are asked for on account of one crowd, before its conversations are."""
 
 FINER = 1_000
-"""Dates may be stored so many times finer than they are printed."""
+"""How many times finer than they are printed dates may be stored: milliseconds under seconds."""
 
 GROUP_MAX = 5_000
-"""Ids of one crowd that are kept, in memory."""
+"""Ids of one crowd that are remembered, in memory."""
 
 LAGS: Instant = HOUR
-"""Counts of what is older are taken to be up to date."""
+"""The age from which counts are taken to be up to date."""
 
 REASON = "tie_group"
-"""Of a possible gap: more rows of one printed date than could be listed."""
+"""The reason of a possible gap: there are more rows with one printed date than could be listed."""
 
 
 class Crowd(Struct, frozen=True, omit_defaults=True):

@@ -25,7 +25,7 @@ Name = Annotated[
         extra_json_schema={"$comment": f"up to 32 small letters, dashes and at most six digits, other than {TEAM}"},
     ),
 ]
-"""A conversation's name, which is in its stream's id: so many digits may be a phone number, and what a team's stream holds is not its."""
+"""A conversation's name, which becomes part of its stream's id. It may be neither a phone number nor the name of the team's stream."""
 
 
 class ConversationOptions(Struct, frozen=True, forbid_unknown_fields=True):

@@ -23,7 +23,7 @@ INVERSIONS_SHARE, SHUFFLED_SHARE = 0.1, 0.4
 """Inversions for each row of a page from which on its list counts as out of order, and as shuffled."""
 
 JUMP = 4
-"""A page whose last rows lie so many times further back than as many of its others jumps."""
+"""A page jumps if its last rows lie this many times further back than as many rows before them would let expect."""
 
 
 def over(good: list[Row], since: Instant) -> bool:
@@ -33,7 +33,7 @@ def over(good: list[Row], since: Instant) -> bool:
 
 
 def left(good: list[Row], span: Instant) -> float | None:
-    """How many rows so much of the window holds, if it is as dense as this page; None where that says nothing."""
+    """How many rows a ``span`` of the window holds if it is as dense as this page; None where that says nothing."""
     dates = [row.created for row in good]
     seen = max(dates) - min(dates)
     return len(good) * max(span, 0) / seen if seen >= SECOND else None

@@ -27,10 +27,10 @@ from . import crowd, page_order
 from .asking import LIMIT, LIMIT_FALLBACK, LIMIT_MAX, Learned, Walk, ask, tomorrow
 
 SAME_MAX = 3
-"""The same page so many times in a row, with rows newer than the cursor, and the cursor is taken to be ignored."""
+"""How often in a row the same page may come, with rows newer than the cursor, before the vendor is taken to ignore the cursor."""
 
 CONFIRMED: Instant = HOUR
-"""An empty page that ends a walk with so much left is asked for twice."""
+"""The least part of a window that must be left for an empty page, which ends the walk, to be asked for twice."""
 
 
 def begin(window: Window, learned: Learned) -> Request:

@@ -14,10 +14,10 @@ from ..contract import Headers, Response, Token, TokenRequest
 from .answers import accept
 
 REFRESH_BEFORE: Instant = 30 * SECOND
-"""A token is asked for anew so long before it expires, so that a request with it does not arrive too late."""
+"""How long before its end a token is replaced, so that a request with it does not arrive too late."""
 
 LIVES_UNSAID: Instant = 300 * SECOND
-"""How long a token is used whose answer does not say how long it lives (RFC 6749 section 4.4.3 only recommends that)."""
+"""How long a token is used if its answer does not say how long it lives (RFC 6749 section 4.4.3 only recommends that)."""
 
 TOKEN_CHARACTERS_MAX = 16 << 10
 """The longest token that fits into the headers that common servers accept."""

@@ -91,7 +91,7 @@ def number_of(place: Place, first: int) -> int:
 
 
 def seen(place: Place, rows: list[Row | BadRow], total: int | None = None) -> Place:
-    """The place after these rows, of a list with so many; its page is still the one that they were on."""
+    """The same page, once its rows were read: with the list's ``total``, where the vendor says that, and how far back the rows reach."""
     return replace(place, total=total, reached=min((row.created for row in rows if isinstance(row, Row)), default=place.reached))
 
 
@@ -116,7 +116,7 @@ def number(place: Place, value: int | None, listing: Listing) -> Place | None:
     """The place at a page number or offset; None = the piece is at its end.
 
     New rows push old ones to later pages, where they are read again. Rows that vanish pull old ones to earlier pages, which were
-    read: a provider whose vendor tells totals goes on by so many less (:func:`fallen`). What a list hides without a total is
+    read: a provider whose vendor tells totals goes on that many rows earlier (:func:`fallen`). What a list hides without a total is
     found by the overlap of later sweeps.
     """
     return _older(place, listing) if value is None else replace(place, page=AtNumber(value))
