@@ -30,6 +30,7 @@ from ..polling.demand import round_s
 from ..providers.kit.answers import accept
 from ..providers.registry import provider_of
 from ..publishing.framing import frames, subjects
+from ..publishing.state_records import Kind
 from ..times import http_date
 from .arguments import ConfigPath, Flag
 from .exit_codes import ExitCode, code_of
@@ -180,7 +181,7 @@ async def _forgotten(config: Config, kafka: Kafka, found: list[tuple[int, str]])
     with anyio.move_on_after(STATE_S) as scope:
         async with aclosing(records(kafka)) as stored:
             async for record in stored:
-                if record.key[:1] == b"c":
+                if record.key[:1] == Kind.CURSOR:
                     (there.discard if record.value is None else there.add)(record.key[1:])
     lost = {stream.decode().rpartition("/")[0] for stream in there} - keys
     found.extend((0, f"kafka: note: state holds the account {account}, which the file lacks") for account in sorted(lost))

@@ -33,7 +33,7 @@ from ..kafka.partitioner import shard_of
 from ..kafka.port import STATE, Stored
 from ..kafka.public_topics import shards_that_published
 from ..publishing.message_state import stream_tag
-from ..publishing.state_records import META_KEY, Meta, decode_state, encode_state
+from ..publishing.state_records import META_KEY, Kind, Meta, decode_state, encode_state
 from .arguments import ConfigPath
 from .process import complete
 from .state_topic import Batches, Say, metas, nobody
@@ -190,7 +190,7 @@ def _targets(key: bytes, value: bytes | None, accounts: dict[int, str], shards: 
     kind = key[:1]
     if key == META_KEY:
         return ()
-    if kind in (b"a", b"l"):
+    if kind in (Kind.BACKOFF, Kind.LATENESS):
         return (shard_of(key[1:].decode(), shards),)
     if (stream := _stream(key)) is not None:
         return (shard_of(stream.rpartition("/")[0], shards),)
@@ -200,7 +200,7 @@ def _targets(key: bytes, value: bytes | None, accounts: dict[int, str], shards: 
 
 def _stream(key: bytes) -> str | None:
     """The stream that a record is about: its cursor, a request, what a side query remembers."""
-    return key[1:].decode().partition("#")[0] if key[:1] in (b"c", b"b", b"h") else None
+    return key[1:].decode().partition("#")[0] if key[:1] in (Kind.CURSOR, Kind.REQUEST, Kind.SIDE_QUERY) else None
 
 
 def new_metas(old: list[Meta | None], shards: int) -> list[Meta]:

@@ -16,7 +16,7 @@ from ..model import SECOND, Instant
 from .cursor import Backfill, Cursor, Range, Sweep
 
 QUOTA_SHARE = 0.2
-"""What a backfill may take of an account's rate limit."""
+"""The part of an account's rate limit that its backfills may take together, 0 to 1."""
 
 
 class BackfillRequest(Struct, frozen=True):

@@ -1,4 +1,4 @@
-"""The only time-range arithmetic: the ladder of rungs, their watermarks, their windows.
+"""The cursor of a stream: what each rung has read, what it reads next, what it owes. The only time-range arithmetic. Pure.
 
 A message has an age: query time minus creation, negative when it is dated ahead. A rung owns
 the ages ``(inner, reach]`` and is re-read every ``period``. With ``T`` the query time of the
@@ -26,37 +26,44 @@ from .gaps import Gaps
 from .ladder import SLACK, Rung, _bounds, live
 
 Range = tuple[Instant, Instant]
+"""A range of creation instants: ``[since, until)``."""
 
 
 class Mark(Struct, frozen=True, array_like=True):
-    """The rung's bounds at its last complete sweep, and the query time of that sweep's first request."""
+    """What a rung remembers of its last complete sweep. Stored by position."""
 
     inner: Instant
     reach: Instant
+    """The bounds that the rung then had: it owned the ages ``(inner, reach]``."""
     complete: Instant
+    """The query time of that sweep's first request, by the provider's clock: ages are read as of then."""
     swept: bool = True
-    """False: no sweep was complete yet, and this is where the stream began."""
+    """False: no sweep of the rung was complete yet, and this mark says where the stream began."""
 
 
 class Sweep(Struct, frozen=True):
-    """A sweep in hand: what it covers, when it began on the provider's clock, and what to ask next."""
+    """A sweep in hand, which a restart goes on with. All instants are the provider's time."""
 
     since: Instant
     until: Instant | None
+    """The window ``[since, until)`` that it covers; until None = it has no upper end."""
     inner: Instant
     reach: Instant
+    """The bounds of its rung when it began."""
     now: Instant
+    """The time when its window was chosen."""
     request: Request
+    """The request for its next page."""
     started: Instant = 0
     """Query time of its first request; 0 = not yet asked."""
     pages: int = 0
     rows: int = 0
     handed: bool = False
-    """It reads only the rung's last reach; what lies before is the next rung's debt."""
+    """True: it reads only as far back as the rung reaches, and what lies before was handed to the next rung as a debt."""
 
 
 class Backfill(Struct, frozen=True):
-    """A past range that was asked for: a rung of its own with fixed bounds. The latest one is kept with its result."""
+    """A past range that a person asked for: ``[since, until)``. The latest one is kept with its result when it is done."""
 
     id: str
     since: Instant
@@ -67,7 +74,7 @@ class Backfill(Struct, frozen=True):
     events: int = 0
     done: bool = False
     left: Instant | None = None
-    """What is older is still to be read; None = all of it."""
+    """The part of the range before this instant is still to be read; None = all of it."""
 
 
 class Cursor(Struct, frozen=True):

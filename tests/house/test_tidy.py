@@ -204,6 +204,12 @@ def test_what_a_page_points_at_exists() -> None:
                 assert any((base / named).exists() for base in (ROOT, ROOT / "poller", ROOT / "docs")), f"{page.name}: {named}"
 
 
+def test_kinds_of_state_records_have_names() -> None:
+    """Nobody but the enum of the kinds writes the byte that a state record's key begins with."""
+    bare = re.compile(r"key\[:1\] (?:==|!=|in|not in) \(?b\"")
+    assert not [path for path in SOURCES if bare.search(path.read_text())]
+
+
 def test_every_word_of_the_glossary_is_used() -> None:
     """The glossary defines no word that the package does not say."""
     said = "\n".join(path.read_text().lower() for path in (ROOT / "poller").rglob("*") if path.suffix in (".py", ".html"))

@@ -29,6 +29,7 @@ from poller.publishing.changes import Bound, Entry, PageChanges
 from poller.publishing.diff import PageContext
 from poller.publishing.message_state import stream_tag
 from poller.publishing.shard_state import ShardState, claim
+from poller.publishing.state_records import Kind
 from tests.support.account import StoppedClock, answering, committer_of, pages_of
 from tests.support.rows import NOW, PUBLISHER, observation
 
@@ -63,7 +64,11 @@ async def test_a_bad_page_in_flight_lowers_no_floor(tmp_path: Path) -> None:
         async def bad() -> None:
             bound = coverage.oldest(LADDER, began, slack=ladder.SLACK)
             if poll.of(LIVE).tries == 2:
-                applied(shard_state, rows, shard_state.forget(rows.scan(b"m", b""), {stream_tag(STREAM.id): Bound(STREAM.id, bound)}, NOW))
+                applied(
+                    shard_state,
+                    rows,
+                    shard_state.forget(rows.scan(Kind.MESSAGE, b""), {stream_tag(STREAM.id): Bound(STREAM.id, bound)}, NOW),
+                )
             raise BadPage("not a list")
 
         first = listed()
@@ -209,9 +214,9 @@ def test_what_a_backfill_may_list_again_is_not_forgotten(tmp_path: Path) -> None
         scope = PageContext(stream=STREAM, floor=began.floor, requested_at=1, observed=NOW)
         applied(shard_state, rows, shard_state.queue(shard_state.compare(scope, scheduled, []), began))
         bounds = {stream_tag(STREAM.id): Bound(STREAM.id, NOW - 8 * DAY)}
-        assert shard_state.forget(rows.scan(b"m", b""), bounds, NOW) is None
+        assert shard_state.forget(rows.scan(Kind.MESSAGE, b""), bounds, NOW) is None
         shard_state.keep_cursor(STREAM.id, coverage.replace(began, backfill=None))
-        assert shard_state.forget(rows.scan(b"m", b""), bounds, NOW) is not None
+        assert shard_state.forget(rows.scan(Kind.MESSAGE, b""), bounds, NOW) is not None
 
 
 async def test_the_first_page_of_a_new_stream_is_durable_also_where_it_is_empty(tmp_path: Path) -> None:
