@@ -327,7 +327,7 @@ def test_a_backfill_that_always_fails_delays_nothing_else() -> None:
     """Every rung and the audit of its stream go on as often as without it; it is tried again, ever more slowly."""
     told = []
     for asks in (False, True):
-        story = Retained(8, crash_s=None, seconds=1500.0)
+        story = Retained(8, crash_s=None, seconds=800.0)
         with_fonedynamics_alone(story)
 
         async def ask(story: Story, *, asks: bool = asks) -> None:

@@ -8,6 +8,8 @@ from functools import cache
 
 import pytest
 
+pytestmark = pytest.mark.xdist_group("soak")  # a history that two tests look at is played once
+
 
 def played(seed: int) -> subprocess.CompletedProcess[str]:
     """In a process of its own."""
