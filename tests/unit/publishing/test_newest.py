@@ -98,6 +98,17 @@ def test_what_may_have_been_superseded_is_not_told() -> None:
     assert told(status, published=5).event(None) is None
 
 
+def test_the_newest_status_counts_whatever_was_read_last() -> None:
+    """Two statuses of a message, read in either order."""
+    [created] = PLAIN.records(change(Created(STREAM, 0, observation().message))).events
+    [sent], [failed] = (
+        PLAIN.records(change(StatusChanged(STREAM, 0, observation(status=status).message, revision, "queued"))).events
+        for revision, status in ((2, "sent"), (3, "failed"))
+    )
+    assert told([created, sent, failed]) == told([created, failed, sent])
+    assert told([created, failed, sent]).revision == 3
+
+
 def test_what_the_topic_holds_is_known_with_what_was_erased() -> None:
     """The newest record of the topic counts; a record without a value is above every revision."""
     whole = PLAIN.records(change(Created(STREAM, 0, observation().message)))
