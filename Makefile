@@ -140,7 +140,7 @@ supply: build/supply/ready  ## secrets in the repository, and known vulnerabilit
 	@build/supply/bin/pip-audit --strict --path $$(echo build/runtime/lib/python3*/site-packages)
 
 release: build/supply/ready sbom  ## everything of a release but its upload, in dist: checked against the tag, the changelog and the lock
-	@rm -rf dist && build/supply/bin/python -m build --outdir dist . >/dev/null && build/supply/bin/twine check --strict dist/*
+	@rm -rf dist && build/supply/bin/python -m build -q --outdir dist . && build/supply/bin/twine check --strict dist/*
 	@exec build/supply/bin/python -m tests.lab.release dist
 
 alerts:  ## every alert played against its rule (needs promtool, as in the package prometheus of Debian)

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 from cyclopts import App, CycloptsError, Parameter
 
 from . import __version__
-from .commands.arguments import ConfigPath
+from .commands.arguments import ConfigPath, Flag
 from .commands.exit_codes import ExitCode, code_of
 from .commands.process import serve, silence_output
 from .errors import ConfigError, PollerError
@@ -50,6 +50,7 @@ def run(*, config: ConfigPath) -> int:
     """Run the daemon until SIGTERM, SIGINT or SIGHUP.
 
     It creates missing topics, waits for Kafka, and never ends because of a provider.
+
     Example: poller run --config poller.yaml
     """
     from .config.load import load
@@ -61,11 +62,11 @@ def run(*, config: ConfigPath) -> int:
 @app.command
 def demo(
     *,
-    seconds: float = 60,
-    port: int = 0,
-    hostile: bool = False,
-    keep: bool = False,
-    switch: Annotated[tuple[str, ...], Parameter(negative=())] = (),
+    seconds: Annotated[float, Parameter(metavar="SECONDS")] = 60,
+    port: Annotated[int, Parameter(metavar="PORT")] = 0,
+    hostile: Flag = False,
+    keep: Flag = False,
+    switch: Annotated[tuple[str, ...], Parameter(negative=(), metavar="NAME=VALUE", show_default=False)] = (),
 ) -> int:
     """Show everything at once: simulated providers, a real Kafka, the daemon, a kill, and the proof.
 
@@ -80,7 +81,7 @@ def demo(
     keep
         Leave Kafka, its topics and the configuration file at the end.
     switch
-        NAME=VALUE, as in late=0.5: one misbehaviour; repeat the option for more.
+        One misbehaviour, as in late=0.5; repeat the option for more.
 
     """
     from .demo.entry import demo as show

@@ -35,6 +35,9 @@ No message of an error ever holds a text, a number, a secret or a row's value.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class PollerError(Exception):
     """Base of all.
@@ -89,6 +92,19 @@ class ProviderError(PollerError):
     def __init__(self, message: str = "", *, fix: str = "", code: int | None = None, wait_s: float | None = None) -> None:
         super().__init__(message, fix=fix)
         self.code, self.wait_s = code, wait_s
+
+
+@contextmanager
+def saying_status(status: int) -> Iterator[None]:
+    """An error about an answer says with which HTTP status it came, wherever it is found out.
+
+    So an operator sees whether a vendor said no, or said yes with something that is none.
+    """
+    try:
+        yield
+    except ProviderError as error:
+        error.code = error.code or status
+        raise
 
 
 class Unreachable(ProviderError):

@@ -19,8 +19,8 @@ def _moment(_: Any, tokens: Sequence[Any]) -> Instant:
 
 
 ConfigPath = Annotated[Path, Parameter(name="--config", env_var="POLLER_CONFIG", help="The configuration file (YAML).")]
-Moment = Annotated[Instant, Parameter(converter=_moment)]
+Moment = Annotated[Instant, Parameter(converter=_moment, metavar="TIME")]
 """Microseconds of wall time; written as RFC 3339, a date (UTC), or a duration ago such as 24h."""
 
-Flag = Annotated[bool, Parameter(negative=())]
+Flag = Annotated[bool, Parameter(negative=(), show_default=False)]
 """An option that is given or not; there is no ``--no-`` form."""

@@ -34,6 +34,7 @@ def command(*, config: ConfigPath, from_: Annotated[Moment | None, Parameter(nam
 
     The state says what the newest transaction of each shard is, so the ends of the topics are judged too; workers may go on meanwhile.
     Ends with 0 when nothing is wrong, with 1 when something is, with 69 or 77 when Kafka cannot be asked.
+
     Example: poller audit --config poller.yaml --from 24h
 
     Parameters

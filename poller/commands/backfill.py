@@ -66,6 +66,7 @@ def command(
     The running worker does it with a fifth of the account's rate limit; it goes on where it was after any kill. Ends with 77 where the
     provider refuses the credentials, with 69 where Kafka or the provider cannot be reached, with 130 when it is interrupted: the worker
     then goes on.
+
     Example: poller backfill --config poller.yaml heymarket/main/team --from 2026-01-01 --to 2026-02-01
 
     Parameters

@@ -56,6 +56,7 @@ def command(*, config: ConfigPath, online: Flag = False) -> int:
     Without --online no connection is opened. With it, each provider is asked what polling asks, and Kafka what `poller run` would meet:
     topics, group, rights, clocks. Ends with 78 where the configuration or a topic is wrong, 77 where credentials are refused, 69 where
     something does not answer.
+
     Example: poller check --config poller.yaml --online
 
     Parameters

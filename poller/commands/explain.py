@@ -13,7 +13,9 @@ def command(kind: str | None = None) -> int:
     """Say what an alert, or a word of the log or the status page, means and what to do about it.
 
     It is the entry of docs/operations.md, which comes with the package. Without a word it lists all that there are.
+
     Example: poller explain PollerUnauthorized
+
     Example: poller explain unauthorized
 
     Parameters

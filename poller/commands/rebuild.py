@@ -58,7 +58,9 @@ def command(*, config: ConfigPath, latest: Flag = False) -> int:
 
     Everything is checked before anything is written. Killed at any moment, it is simply run again; until it has ended, no worker starts.
     Ends with 3 where workers are running, or where nothing is lost.
+
     Example: poller rebuild --config poller.yaml
+
     Example: poller rebuild --config poller.yaml --latest
 
     Parameters

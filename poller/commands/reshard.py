@@ -42,10 +42,13 @@ SHARDS_MAX = 1000
 """More than any installation has accounts to fill; each is a partition."""
 
 
-def command(*, config: ConfigPath, shards: Annotated[int, Parameter(validator=validators.Number(gte=1, lte=SHARDS_MAX))]) -> int:
+def command(
+    *, config: ConfigPath, shards: Annotated[int, Parameter(metavar="NUMBER", validator=validators.Number(gte=1, lte=SHARDS_MAX))]
+) -> int:
     """Change the number of shards of a stopped installation; killed at any moment, it is simply run again.
 
     Ends with 3, and has changed nothing, where workers are running or the state is not whole.
+
     Example: poller reshard --config poller.yaml --shards 32
 
     Parameters

@@ -37,12 +37,17 @@ ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # where a worker
 """Addresses to listen at on every interface, and where such a worker is reached from its own host."""
 
 
-def command(*, config: ConfigPath | None = None, url: Annotated[tuple[str, ...], Parameter(negative=())] = (), watch: Flag = False) -> int:
+Urls = Annotated[tuple[str, ...], Parameter(negative=(), metavar="URL", show_default=False)]
+
+
+def command(*, config: ConfigPath | None = None, url: Urls = (), watch: Flag = False) -> int:
     """Say in the terminal what the status page says: one verdict, what is in trouble and why, then the accounts.
 
     With --config the worker of this machine is asked, at its admin.listen. Ends with 0 when every worker answered, whatever the verdict is;
     with 69 when one did not.
+
     Example: poller status --config poller.yaml
+
     Example: poller status --url http://poller-0:8080 --url http://poller-1:8080 --watch
 
     Parameters

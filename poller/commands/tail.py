@@ -28,7 +28,7 @@ def command(
     topic: Literal["messages", "status", "dead-letters", "latest"] = "messages",
     from_beginning: Flag = False,
     since: Moment | None = None,
-    key: str | None = None,
+    key: Annotated[str | None, Parameter(metavar="KEY")] = None,
     kind: Annotated[Kind | None, Parameter(name="--type")] = None,
     json: Flag = False,
     once: Flag = False,
@@ -37,8 +37,11 @@ def command(
 
     Each line: when it was published, type, key, revision, status, changed fields, numbers, and how long after it happened at the provider.
     Ends with 69 when Kafka cannot be reached, with 77 when Kafka refuses the credentials, with 130 on a signal.
+
     Example: poller tail --config poller.yaml --topic status --since 1h
+
     Example: poller tail --config poller.yaml --from-beginning --json | jq .value.status
+
     Example: poller tail --config poller.yaml --once --json | sort
 
     Parameters

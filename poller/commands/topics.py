@@ -19,7 +19,9 @@ def plan_command(*, config: ConfigPath, strimzi: Flag = False) -> int:
 
     Everything that an administrator needs who creates the topics by hand: partitions, replication factor, cleanup policy, retention,
     min.insync.replicas. Ends with 78 where a topic that exists is wrong.
+
     Example: poller topics plan --config poller.yaml
+
     Example: poller topics plan --config poller.yaml --strimzi | kubectl apply -f -
 
     Parameters

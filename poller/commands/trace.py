@@ -24,6 +24,7 @@ def command(key: str, *, config: ConfigPath) -> int:
 
     Each line: revision, type, status, when it happened at the provider, when it was published and how long that took, changed fields.
     Ends with 1 where nothing was published under the key, or no longer is kept.
+
     Example: poller trace --config poller.yaml stuut/collections/msg_1
 
     Parameters

@@ -17,7 +17,7 @@ from ..clock import SystemClock
 from ..coverage import gaps
 from ..coverage.backfill import running
 from ..coverage.cursor import Cursor, Range
-from ..errors import BadPage, CursorIgnored, PollerError
+from ..errors import BadPage, CursorIgnored, PollerError, saying_status
 from ..model import SECOND, Gap, Instant
 from ..providers.contract import Page, Request, Response
 from ..publishing.commit import Committer
@@ -79,12 +79,15 @@ def page_of(read: Callable[[Request, Response], Page], request: Request, respons
 
     Where the provider's code fails with any other error, that is a BadPage too: a vendor's answer ends no worker, whoever wrote that code.
     """
-    try:
-        return read(request, response)
-    except PollerError:
-        raise
-    except Exception as error:
-        raise BadPage(f"the answer cannot be read ({type(error).__name__})", fix="report it: the provider's code fell over it") from error
+    with saying_status(response.status):
+        try:
+            return read(request, response)
+        except PollerError:
+            raise
+        except Exception as error:
+            raise BadPage(
+                f"the answer cannot be read ({type(error).__name__})", fix="report it: the provider's code fell over it"
+            ) from error
 
 
 class Pages:

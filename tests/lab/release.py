@@ -10,6 +10,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import tomllib
 import venv
 from pathlib import Path
 
@@ -43,6 +44,11 @@ def differences(name: str) -> list[str]:
     return wrong
 
 
+def address_missing() -> bool:
+    """Whether the metadata names no repository: nobody who has only the package would find where it is made."""
+    return "urls" not in tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+
 def answers(wheel: Path, name: str) -> None:
     """The wheel works by itself."""
     with tempfile.TemporaryDirectory() as folder:
@@ -63,6 +69,10 @@ def main(folder: Path) -> None:
     [wheel] = folder.glob(f"poller-{name}-*.whl")
     [_] = folder.glob(f"poller-{name}.tar.gz")
     answers(wheel, name)
+    if address_missing():
+        print(
+            "the metadata names no address: add [project.urls] to pyproject.toml (Repository, Changelog) once the repository has a public one"
+        )
     print(f"{wheel.name} and its source are in {folder}; the bill of materials is build/sbom.json. Left to do: upload.")
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from ...config.secrets import signed
-from ...errors import ConfigError, PollerError, Unauthorized
+from ...errors import ConfigError, PollerError, Unauthorized, saying_status
 from ...model import Instant
 from ...providers.contract import Headers, Provider, Response, Token, TokenRequest
 
@@ -53,12 +53,13 @@ class Credentials:
 
     def issued(self, response: Response, now: Instant) -> None:
         """The answer to a request for a token. Raises as :meth:`Provider.read_token`; Unauthorized where that falls over it."""
-        try:
-            token = self._provider.read_token(response, now)
-        except PollerError:
-            raise
-        except Exception as error:
-            raise Unauthorized(f"the token cannot be read ({type(error).__name__})") from error
+        with saying_status(response.status):
+            try:
+                token = self._provider.read_token(response, now)
+            except PollerError:
+                raise
+            except Exception as error:
+                raise Unauthorized(f"the token cannot be read ({type(error).__name__})") from error
         self._token, self._made = token, None
 
     def renewed(self, now: Instant, refused: Headers) -> Headers | TokenRequest:

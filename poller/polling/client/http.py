@@ -18,7 +18,7 @@ from msgspec import Struct
 
 from ... import __version__
 from ...clock import SystemClock
-from ...errors import BadPage, ConnectionLost, PollerError, Unreachable
+from ...errors import BadPage, ConnectionLost, PollerError, Unreachable, saying_status
 from ...model import Instant
 from ...providers.contract import Headers, Request, Response, TokenRequest
 from ...times import http_date
@@ -105,10 +105,11 @@ class Fetcher:
         sent = httpx.Request(asked.method, _url(asked.url), headers=HEADERS | asked.headers, content=asked.body, extensions=extensions)
         answer = await self._answer(sent, way)
         try:
-            if sum(len(name) + len(value) for name, value in answer.headers.raw) > HEADERS_BYTES_MAX:
-                raise BadPage("the answer's headers are too large")
-            assert isinstance(answer.stream, httpx.AsyncByteStream), "transports stream"
-            body = await body_of(answer.headers, answer.stream)
+            with saying_status(answer.status_code):
+                if sum(len(name) + len(value) for name, value in answer.headers.raw) > HEADERS_BYTES_MAX:
+                    raise BadPage("the answer's headers are too large")
+                assert isinstance(answer.stream, httpx.AsyncByteStream), "transports stream"
+                body = await body_of(answer.headers, answer.stream)
         finally:
             with anyio.move_on_after(1, shield=True):
                 await answer.aclose()

@@ -85,6 +85,26 @@ def test_help_says_what_every_parameter_is(name: str) -> None:
         assert " ".join(sentence.split()[:3]) in shown, sentence
 
 
+TYPE_WORDS = {"INT", "STR", "FLOAT", "BOOL", "TUPLE", "LIST", "INSTANT"}
+"""What a type of the language is called in a help that nobody thought about."""
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_says_what_every_option_expects(name: str) -> None:
+    """A TIME, a PATH, a NUMBER: a word of the user's, never a type of the language; and no default that is only the absence of a value."""
+    shown = " ".join(called(*name.split(), "--help").stdout.split())
+    expected = set(re.findall(r"--[a-z-]+ ([A-Z][A-Z=]*)", shown))
+    assert not expected & TYPE_WORDS
+    assert not re.findall(r"default: (False|None|\(\))", shown)
+    assert "--no-" not in shown
+
+
+def test_times_are_asked_for_as_times() -> None:
+    """Wherever a command takes a moment."""
+    for name, option in (("backfill", "--from"), ("backfill", "--to"), ("audit", "--from"), ("tail", "--since")):
+        assert f"{option} TIME" in called(name, "--help").stdout, name
+
+
 def test_help_lists_every_command_and_says_where_to_begin() -> None:
     """Whoever calls it without arguments, or with --help, sees all there is."""
     shown = poller("--help")

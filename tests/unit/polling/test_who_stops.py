@@ -11,10 +11,12 @@ import msgspec
 import pytest
 
 from poller.errors import AccountTrouble, BadPage, PollerError, ProviderError, RateLimited, Unauthorized
+from poller.model import SECOND, Stream
 from poller.polling.backoff import Backoffs
 from poller.polling.client.credentials import Credentials
 from poller.polling.page import page_of
-from poller.providers.contract import Request, Response
+from poller.providers.contract import Request, Response, Window
+from poller.providers.registry import BUILT_IN, provider_of
 
 
 def every(root: type[PollerError]) -> list[type[PollerError]]:
@@ -77,3 +79,33 @@ def test_what_a_provider_says_is_believed(error: type[ProviderError]) -> None:
     with pytest.raises(error) as caught:
         page_of(read, Request("GET", "/x"), Response(200, {}, b"[]"))
     assert type(caught.value) is error
+
+
+ODD = (b"", b"<html>", b"[", b"1", b'"text"')
+"""Bodies that are no page of any vendor."""
+
+
+@pytest.mark.parametrize("name", BUILT_IN)
+def test_an_answer_that_cannot_be_read_says_its_http_status(name: str) -> None:
+    """Also where it came with a 200: the page and the log then say that the vendor said yes with something that is none."""
+    provider = provider_of(name)
+    request = provider.first_page(Stream(name, "a", "s"), Window(0, SECOND, SECOND), None)
+    for body in ODD:
+        with pytest.raises(ProviderError) as caught:
+            page_of(provider.read_page, request, Response(200, {}, body))
+        assert caught.value.code == 200, body
+    with pytest.raises(ProviderError) as caught:
+        page_of(provider.read_page, request, Response(503, {}, b""))
+    assert caught.value.code == 503
+
+
+def test_a_token_that_cannot_be_read_says_its_http_status() -> None:
+    """A request for a token is answered like any other."""
+
+    def read(*_: object) -> Any:
+        raise Unauthorized("no token is issued for these credentials")
+
+    provider: Any = SimpleNamespace(read_token=read)
+    with pytest.raises(Unauthorized) as caught:
+        Credentials(provider, {}).issued(Response(400, {}, b"{}"), 0)
+    assert caught.value.code == 400
