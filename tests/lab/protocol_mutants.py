@@ -21,6 +21,7 @@ MEMBER, ROWS, PAGE = "poller/kafka/membership.py", "poller/polling/rows.py", "po
 RESTORE, WORKER, FORGETTING = "poller/publishing/restore.py", "poller/worker/worker.py", "poller/worker/forgetting.py"
 HISTORY, ASKED = "poller/providers/heymarket/history.py", "poller/providers/heymarket/options.py"
 CONVERSATIONS, OPTIONS = "tests/providers/test_conversations.py", "tests/unit/config/test_options.py"
+STRIDE, STRIDES = "poller/providers/heymarket/stride.py", "tests/providers/test_strides.py"
 RESTORED, SHARD_STATE = (f"tests/unit/publishing/test_{name}.py" for name in ("restore", "shard_state"))
 
 
@@ -75,6 +76,8 @@ MUTANTS = (
     Mutant("an-empty-page-is-the-end", HISTORY, "if not at.empty and min(", "if False and min(", CONVERSATIONS),
     Mutant("a-full-second-is-not-told", HISTORY, "if len(rows) >= max(FULL_ROWS, at.most) else ()", "if False else ()", CONVERSATIONS),
     Mutant("pages-come-in-order", HISTORY, "key=lambda row: -row.created", "key=lambda row: 0", "tests/providers/test_exam.py"),
+    Mutant("a-stride-jumps", STRIDE, "if fewer > len(at.listed):", "if False:", STRIDES),
+    Mutant("lagging-counts-are-believed", STRIDE, "if lacking > walk.fewer else ()", "if False else ()", STRIDES),
     Mutant("other-inboxes-stay", ASKED, "if inbox in wanted]", "]", CONVERSATIONS),
     Mutant("a-name-may-be-a-number", ASKED, "(?!(?:[^0-9]*[0-9]){{7}})", "", OPTIONS),
     Mutant("a-name-may-be-the-team", ASKED, "(?!{TEAM}$)", "", OPTIONS),

@@ -64,7 +64,7 @@ class World:
         self._frozen = True
         clock = self.clock(now)
         for sms in self.all():
-            sms.steps = [step for step in sms.steps if step[0] <= clock or step[0] == sms.created]
+            sms.steps = [step for step in sms.steps if step[0] <= clock or step[0] == sms.created] or sms.steps[:1]
             if sms.classified is not None and sms.classified > clock:
                 sms.classified = None
             if sms.edited is not None and sms.edited[0] > clock:

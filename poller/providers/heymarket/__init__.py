@@ -9,6 +9,7 @@ Files::
     asking          the request of a page
     walk            from page to page
     crowd           past more rows of one date than a page holds
+    stride          past rows that print later dates than they are listed by
     page_order      what one page says of its order
     history         one conversation alone
     recount         counts against lists

@@ -86,6 +86,14 @@ class Walk(Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="walk"
     """Where the crowd's printed date begins."""
     got: int = 0
     """Ids of the crowd when a longer page was asked for last; 0 = none was."""
+    width: Instant = 0
+    """How wide the crowd's place is, where its rows print later dates than they are listed by; 0 = they print its date."""
+    step: Instant = 0
+    """How far below the cursor before it this one lies, where pages print later dates than they are listed by; 0 = none did."""
+    above: tuple[str, ...] = ()
+    """The ids of the page before, where counts said that the cursor may be put so low."""
+    fewer: int = 0
+    """How many of them lie above the cursor, as was counted: the first ones."""
 
     @property
     def bound(self) -> Instant:
@@ -94,8 +102,8 @@ class Walk(Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="walk"
 
     @property
     def end(self) -> Instant:
-        """Where the crowd's printed date ends."""
-        return self.edge + self.unit
+        """Where the crowd's printed date ends, or its place."""
+        return self.edge + (self.width or self.unit)
 
 
 def ask(walk: Walk, expected: float | None = None) -> Request:

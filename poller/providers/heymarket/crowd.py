@@ -105,14 +105,19 @@ def stuck(walk: Walk, rows: list[Row | BadRow], good: list[Row], oddities: tuple
     return Page(rows, ask_count(Crowd(walk, conversations_of(good))), oddities=oddities)
 
 
+def between_counts(walk: Walk, ends: tuple[int, int]) -> Page:
+    """One moment has more rows than a page, as counts say, and prints later dates: its page is asked for longer and in each order."""
+    return _looked(Crowd(walk, ends=ends), [])
+
+
 def no_longer_page(walk: Walk) -> Request:
     """A longer page of the crowd was refused: what follows is asked in the length that was accepted."""
     return ask_count(Crowd(replace(walk, limit=max(1, walk.limit // 2))))
 
 
 def _of_crowd(walk: Walk, rows: list[Any]) -> list[Row]:
-    """The rows that print the crowd's date."""
-    return [row for row in rows if isinstance(row, Row) and walk.edge <= row.created < walk.end]
+    """The rows that print the crowd's date, or a later one where they are listed by another."""
+    return [row for row in rows if isinstance(row, Row) and walk.edge <= row.created and (walk.width or row.created < walk.end)]
 
 
 def _grown(walk: Walk, rows: list[Any]) -> Walk:
@@ -125,7 +130,7 @@ def _leave(walk: Walk) -> Request:
     cursor = walk.edge if walk.edge < walk.bound else walk.edge - 1
     if cursor >= walk.bound:
         raise CursorIgnored("the walk does not get below one date")
-    return ask(replace(walk, cursor=cursor, moved=True, limit=walk.usual, less=0, page=None, same=0, group=(), edge=0, got=0))
+    return ask(replace(walk, cursor=cursor, moved=True, limit=walk.usual, less=0, page=None, same=0, group=(), edge=0, got=0, width=0))
 
 
 def ask_count(crowd: Crowd) -> Request:
@@ -202,6 +207,9 @@ def after_look(asked: Look, rows: list[Row | BadRow]) -> Page:
     """
     crowd, walk = asked.crowd, _grown(asked.crowd.walk, rows)
     if not crowd.pieces:
+        older = sum(isinstance(row, Row) and row.created < walk.edge for row in rows)
+        if walk.width and older > page_order.LAST_ROWS and crowd.orders[0] == ORDERS[0]:
+            return Page(rows, _leave(walk))  # the list went on below the crowd's place, so all that is there now was on it
         orders = crowd.orders if len(walk.group) > len(crowd.walk.group) else crowd.orders[1:]
         return _looked(replace(crowd, walk=walk, orders=orders), rows)
     *pieces, (low, high) = crowd.pieces

@@ -37,12 +37,13 @@ from ..kit.auth import NoToken, bearer, jwt
 from ..kit.rows import count_of, decoded, read_once
 from ..kit.times import rfc3339
 from ..kit.values import words
-from . import crowd, history, recount, walk
+from . import crowd, history, recount, stride, walk
 from .asking import LIMIT, PATH, Learned, Walk
 from .crowd import Conversation, Count, Look
 from .history import History
 from .message import COMMENTS, _message, read_rows
 from .options import HeymarketOptions
+from .stride import Stride
 from .usual import usual
 
 REFUSED = frozenset({400, 403, 404, 405, 410, 422, 501})
@@ -65,7 +66,7 @@ class Heymarket(NoToken, Struct, frozen=True):
     credentials: ClassVar[tuple[frozenset[str], ...]] = (frozenset({"secret_id", "secret_key"}), frozenset({"api_key"}))
     listing: ClassVar[Listing] = ByTime()
     Options: ClassVar[type[Struct]] = HeymarketOptions
-    Continuation: ClassVar[Any] = Walk | Count | Look | Conversation | History
+    Continuation: ClassVar[Any] = Walk | Count | Look | Conversation | Stride | History
     Learned: ClassVar[Any] = Learned
 
     @property
@@ -120,10 +121,14 @@ class Heymarket(NoToken, Struct, frozen=True):
             return Page([], instead)
         if response.status in REFUSED and isinstance(at, Count):
             return crowd.uncounted(at)
+        if response.status in REFUSED and isinstance(at, Stride):
+            return stride.uncounted()
         nothing = response.status in REFUSED and not isinstance(at, Walk)
         body = b"[]" if nothing else accept(response)
         if isinstance(at, Count):
             return crowd.counted(at, count_of(body))
+        if isinstance(at, Stride):
+            return stride.counted(at, count_of(body))
         rows = list(_rows(body))
         if isinstance(at, Look):
             return crowd.after_look(at, rows)

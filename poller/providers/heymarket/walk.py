@@ -11,19 +11,19 @@ Rules, each safe under every reading of the vendor's pages:
   more than an hour is left); never at a short page.
 - A page is asked as long as what is left of the window is likely to need, with those thirty.
 - A cursor that lists its own date again where the walk has passed it, and nothing to go on by, is given a microsecond less.
-- Most rows newer than the cursor, or the same page again and again, means the cursor was not honoured. Rows dated ahead of now (a
-  bulk schedule) say nothing of that, nor of where a page ends.
+- Most rows newer than the cursor, or the same page again and again, means that the list goes by another stamp, or that the cursor is not
+  honoured (see :mod:`.stride`). Rows dated ahead of now (a bulk schedule) say nothing of that, nor of where a page ends.
 """
 
 from __future__ import annotations
 
 from msgspec.structs import replace
 
-from ...errors import BadPage, CursorIgnored
+from ...errors import BadPage
 from ...model import HOUR, MINUTE, SECOND, BadRow, Instant, Row
 from ..contract import Page, Request, Response, Window
 from ..kit.rows import listed
-from . import crowd, page_order
+from . import crowd, page_order, stride
 from .asking import LIMIT, LIMIT_FALLBACK, LIMIT_MAX, Learned, Walk, ask, tomorrow
 
 SAME_MAX = 3
@@ -66,6 +66,12 @@ def read(walk: Walk, rows: list[Row | BadRow], now: Instant | None = None) -> Pa
     """The page and what to ask next. ``now``: when the provider answered, as far as it says."""
     if not rows and _doubtful(walk):
         return Page(rows, ask(replace(walk, empty=True)))
+    page = _read(replace(walk, above=()), rows, now)
+    return replace(page, gaps=page.gaps + stride.unproved(walk, rows))
+
+
+def _read(walk: Walk, rows: list[Row | BadRow], now: Instant | None) -> Page:
+    """As :func:`read`, whatever was on the page above."""
     oddities = ("empty_answer",) if rows and walk.empty else ()
     good = [row for row in rows if isinstance(row, Row)]
     walk = replace(walk, empty=False, total=walk.total + sum(row.created >= walk.since for row in good))
@@ -75,7 +81,9 @@ def read(walk: Walk, rows: list[Row | BadRow], now: Instant | None = None) -> Pa
         return _undated(walk, rows)
     fingerprint = page_order.fingerprint(good)
     same = walk.same + 1 if fingerprint == walk.page else 0
-    _honoured(walk, good, same, now)
+    newer, present = page_order.newer(good, walk.bound + SECOND, now)
+    if newer * 2 > present or (newer and same >= SAME_MAX):
+        return _by_another_stamp(walk, rows, good)
     unit, tail = max(walk.unit, *map(page_order.unit_of, good)), tuple(row.id for row in good[-page_order.LAST_ROWS :])
     walk = replace(walk, asked=True, unit=unit, most=max(walk.most, len(rows)), tail=tail)
     if page_order.unsorted(good):
@@ -85,6 +93,8 @@ def read(walk: Walk, rows: list[Row | BadRow], now: Instant | None = None) -> Pa
         return _undated(walk, rows)
     reached = reached or good
     following = page_order.following(reached, walk.unit, walk.bound)
+    if following is None and page_order.newer(good, walk.bound - walk.less, now)[0] > page_order.LAST_ROWS:
+        return _by_another_stamp(walk, rows, good)
     if following is None:
         return _standing(walk, rows, reached, oddities)
     walk = replace(walk, cursor=following, page=fingerprint, same=same, limit=walk.usual, moved=True, group=(), got=0, less=0)
@@ -111,13 +121,9 @@ def _undated(walk: Walk, rows: list[Row | BadRow]) -> Page:
     return Page(rows, ask(replace(walk, limit=min(LIMIT_MAX, walk.limit * 2))))
 
 
-def _honoured(walk: Walk, good: list[Row], same: int, now: Instant | None) -> None:
-    """Most rows newer than the cursor, or the same page again and again: it was not honoured. What is dated ahead of now says nothing."""
-    newer, present = page_order.newer(good, walk.bound + SECOND, now)
-    if newer * 2 > present:
-        raise CursorIgnored("rows are newer than the cursor")
-    if newer and same >= SAME_MAX:  # once or twice where a row prints a later date than the one that it is listed by
-        raise CursorIgnored("the same page came again")
+def _by_another_stamp(walk: Walk, rows: list[Row | BadRow], good: list[Row]) -> Page:
+    """Rows are newer than the cursor: the list goes by another stamp than they print, or ignores the cursor."""
+    return Page(rows, None, learned=_learned(walk)) if walk.bound <= walk.since else stride.begin(walk, good, rows)
 
 
 def _standing(walk: Walk, rows: list[Row | BadRow], reached: list[Row], oddities: tuple[str, ...]) -> Page:

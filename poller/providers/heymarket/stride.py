@@ -1,0 +1,123 @@
+"""A list that goes by another stamp than its rows print: queued in one moment, printed with the dates at which each was sent.
+
+Such a page says nothing of where to go on, because its dates are later than the cursor. Counts do: the page lists the newest
+rows before its cursor, so a lower cursor before which the vendor counts fewer rows, but no more fewer than the page lists, jumps over
+nothing. It is found by doubling and halving. One moment that has more rows than a page is a crowd (see :mod:`.crowd`), and the walk goes
+on below it. A vendor that counts alike before every date, or that lists the same rows below, does not honour the cursor.
+"""
+
+from __future__ import annotations
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+
+from ...errors import CursorIgnored
+from ...model import SECOND, BadRow, Gap, Instant, Row
+from ...times import format_rfc3339
+from ..contract import Page, Request
+from . import crowd
+from .asking import LIMIT_MAX, PATH, Walk, ask
+
+FIRST: Instant = 16 * SECOND
+"""How far below the cursor the first count is asked for: about as long as a broadcast of some hundred messages is under way."""
+
+NARROW: Instant = SECOND
+"""A crowd's place is not looked for more narrowly: dates are documented to the second."""
+
+DAWN: Instant = SECOND
+"""A date before every message: who counts as many before it as before today does not count by dates."""
+
+
+class Stride(Struct, frozen=True, tag_field="kind", tag="stride"):
+    """A lower cursor is being looked for by counts; never kept."""
+
+    walk: Walk
+    """Its cursor is that of the page."""
+    listed: tuple[str, ...]
+    """The ids of the page, as they were listed."""
+    above: int | None = None
+    """What is counted before the cursor."""
+    below: int = 0
+    """What is counted before the nearest lower cursor that would jump over something."""
+    step: Instant = 0
+    """How far below the cursor is counted now."""
+    passed: Instant = 0
+    """The longest step over nothing."""
+    beyond: Instant | None = None
+    """The shortest step that would jump over something."""
+
+    @property
+    def room(self) -> Instant:
+        """How much of the window is left below the cursor: never nothing."""
+        return self.walk.bound - self.walk.since
+
+
+def begin(walk: Walk, good: list[Row], rows: list[Row | BadRow]) -> Page:
+    """The page's dates say nothing of where to go on: count what is before its cursor."""
+    walk = replace(walk, asked=True)
+    return Page(rows, _count(Stride(walk, tuple(row.id for row in good)), walk.bound))
+
+
+def _count(at: Stride, before: Instant) -> Request:
+    body = msgspec.json.encode({"created_at": format_rfc3339(before)})
+    return Request("POST", f"{PATH}/count", body=body, continuation=at, resumable=False)
+
+
+def uncounted() -> Page:
+    """The provider will not count, so nothing tells another stamp from a cursor that is ignored. Raises CursorIgnored."""
+    raise CursorIgnored("rows are newer than the cursor")
+
+
+def counted(at: Stride, count: int) -> Page:
+    """One more count; on to the next one, or to the page at a lower cursor. Raises CursorIgnored."""
+    if at.above is None:
+        at = replace(at, above=count)
+        return Page([], _next(at) if at.walk.step else _count(at, DAWN))
+    fewer = at.above - count
+    if fewer < -len(at.listed) or (fewer <= 0 and not at.step):
+        raise CursorIgnored("rows are newer than the cursor, and counts do not go by it either")
+    at = replace(at, above=max(at.above, count))  # more than before: some came meanwhile, fewer than the page lists
+    if not at.step:
+        return Page([], _next(at))
+    if fewer > len(at.listed):
+        return _narrowed(replace(at, beyond=at.step, below=count))
+    if fewer <= 0 and at.step < at.room:
+        return _narrowed(replace(at, passed=at.step))
+    return Page([], _down(at, at.step, max(0, fewer)))
+
+
+def _narrowed(at: Stride) -> Page:
+    """The next count, unless one moment has more rows than the page."""
+    if at.beyond is None or at.beyond - at.passed > NARROW:
+        return Page([], _next(at))
+    walk = replace(
+        at.walk, edge=at.walk.bound - at.beyond, width=at.beyond - at.passed, limit=LIMIT_MAX, step=FIRST, above=at.listed[:1], fewer=1
+    )
+    assert at.above is not None, "the cursor is counted first"
+    return crowd.between_counts(walk, (at.above, at.below))
+
+
+def _next(at: Stride) -> Request:
+    """The count at the next step."""
+    longer = min(at.room, max(2 * at.passed, at.walk.step or FIRST))
+    step = longer if at.beyond is None else (at.passed + at.beyond) // 2
+    return _count(replace(at, step=step), at.walk.bound - step)
+
+
+def _down(at: Stride, step: Instant, fewer: int) -> Request:
+    """The page at the lower cursor."""
+    cursor, limit = at.walk.bound - step, at.walk.usual
+    return ask(replace(at.walk, cursor=cursor, step=step, above=at.listed, fewer=fewer, moved=True, limit=limit, page=None, same=0, less=0))
+
+
+def unproved(walk: Walk, rows: list[Row | BadRow]) -> tuple[Gap, ...]:
+    """A possible gap where a page lacks more of the one above its stride than counts let expect, as where counts lag.
+
+    Raises CursorIgnored where it lists what lies above the cursor.
+    """
+    ids = {row.id for row in rows}
+    if walk.above and walk.fewer and walk.above[0] in ids:
+        raise CursorIgnored("the rows above the cursor came again")
+    lacking = sum(id_ not in ids for id_ in walk.above)
+    return (Gap(crowd.REASON, walk.bound, walk.bound + walk.step),) if lacking > walk.fewer else ()
