@@ -105,9 +105,13 @@ def epoch(value: object) -> Time | None:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1 << 62:
         return None
     micros = round(value * 1000) if value > 1e11 else round(value * SECOND)
-    if micros >= EPOCH_MAX * SECOND:
-        return None
-    return Time(micros, format_rfc3339(micros))
+    return None if micros >= EPOCH_MAX * SECOND else _of_epoch(micros)
+
+
+@lru_cache(maxsize=1 << 14)
+def _of_epoch(instant: Instant) -> Time:
+    """Remembered, because lists show the same times again and again."""
+    return Time(instant, format_rfc3339(instant))
 
 
 @lru_cache(maxsize=64)

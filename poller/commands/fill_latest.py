@@ -30,10 +30,10 @@ from ..kafka.port import LATEST, MESSAGES, STATUS, Writer
 from ..kafka.public_topics import Stretch, read, stretches
 from ..kafka.schema_registry import register
 from ..model import Instant
-from ..publishing.events import Encoded, Publisher, Unpublishable, in_transaction
+from ..publishing.events import Encoded, Publisher, in_transaction
 from ..publishing.framing import frames, subjects
 from ..publishing.newest import Newest
-from ..publishing.privacy import Privacy
+from ..publishing.privacy import Privacy, Unpublishable
 from ..publishing.state_records import META_KEY, Meta, encode_state, state_record
 from .audit_rules import EDGE
 from .state_topic import BATCH, COMMIT_TIMEOUT_S, Say, nobody, own_metas

@@ -23,7 +23,7 @@ from ..times import format_rfc3339, parse_rfc3339
 from .diff import Created, DeadLetter, MessageChange, MessageEvent, StatusChanged
 from .framing import NO_FRAME, Frame
 from .message_state import message_key
-from .privacy import Privacy
+from .privacy import Privacy, Unpublishable
 
 RECORD_BYTES_MAX = 900 * 1024
 """Bytes of a record's key and value. A row whose event is larger becomes a dead letter: one giant row must never stop a shard."""
@@ -106,14 +106,6 @@ _observed_at = lru_cache(maxsize=64)(format_rfc3339)
 
 
 _json = msgspec.json.Encoder().encode
-
-
-class Unpublishable(Exception):
-    """No record can be made of a message; ``reason`` is that of its dead letter."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
 
 
 class Encoded(Struct, frozen=True, gc=False):

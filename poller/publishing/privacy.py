@@ -9,6 +9,8 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
+from collections.abc import Iterator
+from itertools import repeat
 from typing import Any, Literal, cast
 
 import msgspec
@@ -22,8 +24,19 @@ Mode = Literal["plain", "mask", "hash", "drop"]
 SHAPED_BYTES_MAX = 1 << 20
 """Bytes of the largest row whose shape is told; to read a larger one would hold up every other stream."""
 
+_VALUES_MAX: dict[Mode, int] = {"mask": 60_000, "hash": 20_000}
+"""Values of free-form data that are hidden one by one: more of them, hidden, fill a record of 900 KiB whatever they are."""
+
 _FIELD_NAME = re.compile(r"[A-Za-z_]{1,40}")
 _NUMBER_LIKE = re.compile(r"\d{5}")
+
+
+class Unpublishable(Exception):
+    """No record can be made of a message; ``reason`` is that of its dead letter."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
 
 
 class Privacy(Struct, frozen=True):
@@ -40,7 +53,7 @@ class Privacy(Struct, frozen=True):
         return self.numbers == self.text == "plain"
 
     def apply(self, message: Message) -> Message:
-        """The message as it may be published."""
+        """The message as it may be published. Raises Unpublishable where it holds too many values to hide."""
         if self.plain:
             return message
         to = [hidden for number in message.to or () if (hidden := self.number(number)) is not None]
@@ -67,16 +80,18 @@ class Privacy(Struct, frozen=True):
         """Free-form data counts as text, leaf by leaf; keys that hold a number count as numbers."""
         if self.text == "drop":
             return None
-        return self._leaves(value)
+        return self._leaves(value, repeat(None, _VALUES_MAX.get(self.text, 0)))
 
-    def _leaves(self, value: Any) -> Any:
+    def _leaves(self, value: Any, left: Iterator[None]) -> Any:
         if isinstance(value, dict):
             pairs = cast("dict[str, Any]", value).items()
-            return {self._name(name): self._leaves(leaf) for name, leaf in pairs}
+            return {self._name(name): self._leaves(leaf, left) for name, leaf in pairs}
         if isinstance(value, list):
-            return [self._leaves(leaf) for leaf in cast("list[Any]", value)]
+            return [self._leaves(leaf, left) for leaf in cast("list[Any]", value)]
         if isinstance(value, bool) or value is None or self.text == "plain":
             return value
+        if next(left, self) is self:
+            raise Unpublishable("too_large")
         return self.words(value if isinstance(value, str) else str(value))
 
     def _name(self, name: str) -> str:

@@ -24,9 +24,10 @@ from ..model import DAY, HOUR, SECOND, BadRow, Instant, Observation
 from .cache import ShardCache
 from .changes import Bound, Entry, PageChanges
 from .diff import NOT_FINAL_KEPT, DeadLetter, MessageChange, PageContext, diff, newest_copies
-from .events import Publisher, Unpublishable, own_stamp
+from .events import Publisher, own_stamp
 from .fingerprints import Fingerprints
 from .message_state import DeadMark, MessageState, stream_tag
+from .privacy import Unpublishable
 from .state_records import (
     Meta,
     StoredBackoff,

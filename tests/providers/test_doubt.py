@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import random
+from bisect import bisect_left
 
 import msgspec
 import pytest
@@ -33,16 +34,18 @@ class Property:
     """A Fone Dynamics property with a message at each of ``stamps`` (seconds); skipping may be ignored."""
 
     def __init__(self, stamps: list[int], *, cap: int, skips: bool = True) -> None:
-        self.rows = [{"MessageSid": f"M{n}", "Created": at, "Status": "Delivered"} for n, at in enumerate(stamps)]
+        self.rows = sorted((at, n) for n, at in enumerate(stamps))
         self.cap, self.skips, self.requests = cap, skips, 0
 
     def answer(self, request: Request) -> Response:
         """As the vendor's page says."""
         self.requests += 1
         query = dict(request.query)
-        inside = [row for row in self.rows if int(query["Date_From"]) <= row["Created"] < int(query["Date_To"])]  # type: ignore[operator]
+        since, until = (bisect_left(self.rows, (int(query[name]), 0)) for name in ("Date_From", "Date_To"))
         skip = int(query.get("Results_Skip", 0)) if self.skips else 0
-        return Response(200, {}, json.dumps({"Messages": inside[skip : skip + self.cap]}).encode())
+        listed = self.rows[max(since, until - skip - self.cap) : max(since, until - skip)][::-1]
+        body = ",".join(f'{{"MessageSid":"M{n}","Created":{at},"Status":"Delivered"}}' for at, n in listed)
+        return Response(200, {}, b'{"Messages": [%b]}' % body.encode())
 
 
 def read(

@@ -70,7 +70,8 @@ def facts_of(body: bytes) -> Facts:
         value = decoded(row.raw) if isinstance(row, Row) else row
         if isinstance(value, BadRow):
             continue
-        found = [epoch(each) for name, each in value.items() if name.lower() in STAMPS]
+        folded = [(name.lower(), each) for name, each in value.items()]
+        found = [epoch(each) for name, each in folded if name in STAMPS]
         stamps.append(tuple(stamp.instant for stamp in found if stamp is not None))
-        properties |= {each for name, each in value.items() if name.lower() == "propertysid" and isinstance(each, str) and each}
+        properties.update(each for name, each in folded if name == "propertysid" and isinstance(each, str) and each)
     return Facts(tuple(stamps), frozenset(properties))

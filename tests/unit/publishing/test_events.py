@@ -15,11 +15,14 @@ from msgspec.structs import replace
 from poller.model import BadRow, Instant, Message
 from poller.publishing import events
 from poller.publishing.diff import Created, DeadLetter, StatusChanged
-from poller.publishing.events import RECORD_BYTES_MAX, Publisher, Unpublishable, in_transaction
-from poller.publishing.privacy import Privacy
+from poller.publishing.events import Publisher, in_transaction
+from poller.publishing.privacy import Privacy, Unpublishable
 from poller.times import format_rfc3339
 from tests.support.rows import change, compared, observation, scope
 from tests.support.sample_event import MESSAGE, OBSERVED, STREAM, created, published
+
+SMALL = 64 << 10
+"""Bytes of a record that a topic takes, where that is less than usual."""
 
 
 def test_a_created_event_is_a_cloudevent_with_the_full_message() -> None:
@@ -95,18 +98,38 @@ def test_a_dead_letter_carries_the_rows_bytes_and_why() -> None:
 @pytest.mark.parametrize("item", [1, 1e9, "\x01", [], {"a": 1}])
 def test_no_record_is_over_the_limit(kind: Literal["plain", "mask", "hash"], item: object) -> None:
     """Whatever privacy makes of a row, and whatever the topics take: a record fits, or its row becomes a dead letter that fits."""
-    fitted, too_many = set[int](), 1_100_000 // (len(msgspec.json.encode(item)) + 1)
-    for bytes_max in (RECORD_BYTES_MAX, 64 << 10):
-        publisher = Publisher(partitions=1, privacy=Privacy(numbers=kind, text=kind, key=b"key"), record_bytes_max=bytes_max)
-        for count in (1, 3_000, 30_000, too_many):
-            message = replace(MESSAGE, provider_data={"classifications": [item] * count})
-            row = BadRow("too_large", "", json.dumps(message.provider_data).encode(), "i" * 100_000)
-            sizes = [publisher.dead_letter(DeadLetter(STREAM, OBSERVED, row, "0" * 64)).size]
-            with contextlib.suppress(Unpublishable):
-                sizes += [record.size for record in publisher.records(change(Created(STREAM, OBSERVED, message))).events]
-                fitted.add(count)
-            assert max(sizes) <= bytes_max
-    assert {1, 3_000} <= fitted <= {1, 3_000, 30_000}
+    publisher = Publisher(partitions=1, privacy=Privacy(numbers=kind, text=kind, key=b"key"), record_bytes_max=SMALL)
+    every, fitted = (1, SMALL // 300, SMALL // 30, SMALL * 5 // 4 // (len(msgspec.json.encode(item)) + 1)), set[int]()
+    for count in every:
+        message = replace(MESSAGE, provider_data={"classifications": [item] * count})
+        row = BadRow("too_large", "", json.dumps(message.provider_data).encode(), "i" * 100_000)
+        sizes = [publisher.dead_letter(DeadLetter(STREAM, OBSERVED, row, "0" * 64)).size]
+        with contextlib.suppress(Unpublishable):
+            sizes += [record.size for record in publisher.records(change(Created(STREAM, OBSERVED, message))).events]
+            fitted.add(count)
+        assert max(sizes) <= SMALL
+    assert set(every[:2]) <= fitted <= set(every[:3])
+
+
+@pytest.mark.parametrize(("kind", "fits"), [("plain", 400_000), ("mask", 40_000), ("hash", 15_000)])
+def test_what_cannot_fit_once_hidden_is_not_hidden_first(
+    kind: Literal["plain", "mask", "hash"], fits: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A row of half a million small values costs no more of them than a record can hold; what fits is published."""
+    hidden = 0
+
+    def words(_: Privacy, value: str | None) -> str | None:
+        nonlocal hidden
+        hidden += 1
+        return value and hide(privacy, value)
+
+    hide, privacy = Privacy.words, Privacy(numbers=kind, text=kind, key=b"key")
+    monkeypatch.setattr(Privacy, "words", words)
+    publisher = Publisher(partitions=1, privacy=privacy)
+    assert publisher.records(change(Created(STREAM, OBSERVED, replace(MESSAGE, provider_data={"tags": ["a"] * (fits // 2)})))).events
+    with pytest.raises(Unpublishable, match="too_large"):
+        publisher.records(change(Created(STREAM, OBSERVED, replace(MESSAGE, provider_data={"tags": ["a"] * 500_000}))))
+    assert hidden < 150_000
 
 
 @given(st.integers(-(10**15), 10**16))
