@@ -51,6 +51,8 @@ STATUS_FIELDS: tuple[str, ...] = (
     "received_at",
     "error",
 )
+"""Fields of a message that a status change may change."""
+
 CONTENT_FIELDS: tuple[str, ...] = (
     "conversation_id",
     "channel",
@@ -65,6 +67,7 @@ CONTENT_FIELDS: tuple[str, ...] = (
     "automated",
     "provider_data",
 )
+"""Fields of a message whose change is an update."""
 
 UNCOMPARED: frozenset[str] = frozenset({"price"})
 """Keys of ``provider_data`` that a provider fills in later without a change of the message: published with the next event, never compared."""

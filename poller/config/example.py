@@ -61,3 +61,4 @@ accounts:
   provider: plivo
   credentials: {auth_id: {env: PLIVO_ID}, auth_token: {file: /run/secrets/plivo}}
 """
+"""What ``poller config example`` prints: every key with its default, and one account of each provider."""

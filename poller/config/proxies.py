@@ -13,6 +13,8 @@ from ..errors import ConfigError
 from .forms import LOOPBACK
 
 EXPECTED = "expected HOST:PORT, or a URL with http, https or socks5"
+"""How a message says what a proxy variable may hold."""
+
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\]")
 
 

@@ -29,9 +29,16 @@ from .stream_names import names_in
 from .yaml_document import Place
 
 FOLDER = "expected one that this user may write; fix: let this user write there, or name another"
+"""How a message about a folder ends."""
+
 SECURITY_SECRETS = ("password", "token", "key_password")
+"""Keys of ``kafka.security`` that are references to secrets, never values."""
+
 REGISTRY = ("kafka", "schema_registry")
+"""Where the section of the schema registry lies."""
+
 SECURITY_FILES = ("ca_file", "cert_file", "key_file")
+"""Keys of ``kafka.security`` that name files, which must be readable at the start."""
 
 
 def missing(document: dict[str, Any], folder: Path) -> Iterator[tuple[Place, str]]:

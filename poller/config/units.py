@@ -11,8 +11,14 @@ _UNITS = {"ms": SECOND // 1000, "s": SECOND, "m": MINUTE, "h": HOUR, "d": DAY}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
 _RATE = re.compile(r"(\d+)/(s|min)")
 DURATION = "a number with a unit: 500ms, 15s, 10m, 6h or 7d"
+"""How a message says what a duration may look like."""
+
 RATE = "requests per second or minute: 1/s or 400/min"
+"""How a message says what a rate limit may look like."""
+
 MOMENT = "an RFC 3339 time, a date, or a duration ago such as 24h"
+"""How a message says what a moment may look like."""
+
 DURATION_MAX: Instant = 3650 * DAY
 """The longest duration that is taken for one: ten years."""
 

@@ -38,6 +38,8 @@ from .simulator.world import World
 from .view import Figures, View
 
 PUBLIC = ("sms.messages.v1", "sms.status-changes.v1", "sms.dead-letters.v1")
+"""Topics that the demo reads back, with their default names."""
+
 SETTLE_S = 60.0
 """How long the proof waits for what is still on its way."""
 

@@ -12,6 +12,8 @@ from ..model import STATUS_RANK
 from ..telemetry.event_types import CREATED, DEAD_LETTER, LATEST, STATUS_CHANGED, UPDATED, dataschema
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
+"""The JSON Schema that the schemas are written in."""
+
 _TEXT, _WHOLE, _FLAG = {"type": "string"}, {"type": "integer"}, {"type": "boolean"}
 _TIME = {"type": "string", "format": "date-time", "pattern": "Z$"}
 _NUMBER = (
@@ -65,13 +67,20 @@ FIELDS: dict[str, tuple[dict[str, Any], str]] = {
         "The names of the fields that differ from the revision before, sorted.",
     ),
 }  # fmt: skip
+"""Each public field: its JSON Schema, and what it means."""
 
 ENVELOPE = ("provider", "account", "stream", "message_id", "conversation_id", "revision")
+"""Fields that every event has."""
+
 STATUS_FIELDS = ("direction", "status", "provider_status", "final", "sent_at", "delivered_at", "received_at", "error", "observed_at")
+"""Fields that say how far a message is."""
+
 FULL = (
     *ENVELOPE, *STATUS_FIELDS, "channel", "from", "to", "text", "media", "created_at", "updated_at", "scheduled_at", "segments", "automated",
     "provider_data",
 )  # fmt: skip
+"""Fields of an event that holds the whole message."""
+
 _ALWAYS = ("provider", "account", "stream", "message_id", "revision", "direction", "status", "final", "observed_at")
 
 VALUES: dict[str, tuple[str, str, tuple[str, ...], tuple[str, ...]]] = {

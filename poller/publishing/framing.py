@@ -18,6 +18,7 @@ from ..telemetry import event_types
 from .event_schemas import VALUES, json_schemas
 
 HEADER = "__value_schema_id"
+"""The record header of Confluent's serializers that names the schema of the value."""
 
 
 class Frame(NamedTuple):
@@ -28,6 +29,7 @@ class Frame(NamedTuple):
 
 
 NO_FRAME = Frame()
+"""Nothing is put to a record: no schema registry is configured."""
 
 
 def subjects() -> dict[str, str]:

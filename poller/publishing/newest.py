@@ -42,6 +42,7 @@ class Told(Struct, frozen=True, gc=False):
 
 
 NOTHING = Told(0, b"", 0)
+"""Of a message of which no event was read."""
 
 
 class Newest(Struct, gc=False):

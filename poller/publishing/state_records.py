@@ -76,6 +76,8 @@ class Kind(bytes, Enum):
 
 
 META_KEY: bytes = Kind.META.value
+"""The key of a shard's meta record, of which there is one."""
+
 _TYPES: dict[bytes, Any] = {
     Kind.MESSAGE: MessageState,
     Kind.CURSOR: Cursor,

@@ -7,6 +7,7 @@ from pathlib import Path
 from . import log_events, metrics
 
 DOCS = Path(__file__).parent.parent.parent / "docs"
+"""The folder of the generated references."""
 
 if __name__ == "__main__":
     (DOCS / "metrics.md").write_text(metrics.table())

@@ -37,7 +37,10 @@ HEADERS = {
     "cache-control": "no-store",
     "referrer-policy": "no-referrer",
 }
+"""What every answer of the administration port says to browsers: nothing from elsewhere, no frame, no cache."""
+
 LOOPBACK = ("127.0.0.1", "localhost", "::1", "[::1]")
+"""Hosts of the Host header that mean this machine."""
 
 
 class Port:

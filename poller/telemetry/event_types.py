@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 CREATED, UPDATED = "sms.message.created.v1", "sms.message.updated.v1"
+"""``ce_type`` of what says the whole message."""
+
 STATUS_CHANGED, DEAD_LETTER = "sms.message.status-changed.v1", "sms.message.dead-letter.v1"
+"""``ce_type`` of what says less of it."""
 
 TYPES = {"created": CREATED, "updated": UPDATED, "status": STATUS_CHANGED, "dead": DEAD_LETTER}
 """Event type by the kind of an event."""

@@ -16,6 +16,7 @@ import structlog
 from .log_events import NAMES
 
 JSON, CONSOLE, ECS = "json", "console", "ecs"
+"""Forms of a line, as ``log.format`` names them."""
 
 ECS_NAMES = {
     "timestamp": "@timestamp",
@@ -28,6 +29,7 @@ ECS_NAMES = {
 """Our names as the Elastic Common Schema has them; facts go under ``poller.``."""
 
 ECS_VERSION = "8.17"
+"""The release of the Elastic Common Schema that lines name."""
 
 QUIET = ("httpx", "httpcore", "uvicorn", "uvicorn.error", "uvicorn.access", "asyncio")
 """Loggers of libraries that print addresses; their errors still come."""

@@ -48,6 +48,7 @@ EVENTS: tuple[LogEvent, ...] = (
 """Every event, in the order of the docs."""
 
 NAMES = frozenset(event.name for event in EVENTS)
+"""Every name that a line of the log may have as its event."""
 
 
 def table() -> str:

@@ -17,6 +17,8 @@ from .known import CODES, ERRORS, GAPS, OUTCOMES, REJECTED, TRANSACTIONS
 from .snapshot import ACCOUNT_STATES, STREAM_STATES, AccountSnapshot, WorkerSnapshot, ready
 
 PA = ("provider", "account")
+"""Labels of what is counted for an account."""
+
 P = ("provider",)
 
 SECONDS = (0.005, 0.02, 0.1, 0.5, 2.0, 10.0, 60.0)

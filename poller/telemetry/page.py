@@ -31,6 +31,8 @@ LAG_BAR_S = 300.0
 """The lag that fills its bar."""
 
 ICONS = {HEALTHY: "1d6b3a", STARTING: "c77700"}
+"""Colours of the favicon by verdict; any other is red."""
+
 BAD_ICON = "b3261e"
 """The colours of the small icon in the browser's tab."""
 

@@ -14,8 +14,7 @@ from ..model import SECOND, Instant
 from .kinds import sentence, words
 from .snapshot import AccountSnapshot, OpenGap, Trouble, WorkerSnapshot
 
-HEALTHY, STARTING, TROUBLE, DOWN = "healthy", "starting", "trouble", "down"
-LEVELS = (HEALTHY, STARTING, TROUBLE, DOWN)
+HEALTHY, STARTING, TROUBLE, DOWN = LEVELS = "healthy", "starting", "trouble", "down"
 """From good to bad: all is well; not all is up yet; something is in trouble; nothing is polled or published."""
 
 NAMED_MAX = 3

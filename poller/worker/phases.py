@@ -22,3 +22,4 @@ LEGAL: dict[Phase, frozenset[Phase]] = {
     Phase.DRAINING: frozenset({Phase.CLOSED}),
     Phase.CLOSED: frozenset({Phase.FENCING}),
 }
+"""Which phase may follow which."""

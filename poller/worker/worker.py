@@ -39,6 +39,7 @@ from .shard import Settings, Shard
 from .unending import unending
 
 SILENT = "Kafka has not answered heartbeats for half a session: polling waits"
+"""What the status page says while Kafka is silent."""
 
 LISTEN_AGAIN_S = 2.0
 """Seconds before requests are followed again after trouble."""

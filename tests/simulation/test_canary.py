@@ -152,7 +152,7 @@ def everything_but_values(story: Canary, said: str) -> dict[str, str]:
 @pytest.mark.usefixtures("secrets")
 @pytest.mark.parametrize(
     ("told", "privacy", "seconds"),
-    [(Canary, "", 15.0), (Canary, HASHED, 15.0), (Conversations, "", 30.0)],
+    [(Canary, "", 9.0), (Canary, HASHED, 9.0), (Conversations, "", 30.0)],
     ids=["plain", "hashed", "conversations"],
 )
 def test_nothing_planted_leaves_its_place(told: type[Canary], privacy: str, seconds: float, capfd: pytest.CaptureFixture[str]) -> None:

@@ -36,7 +36,7 @@ from tests.support.seeded import Chance
 from tests.support.virtual_clock import VirtualClock
 
 START = 1_790_000_000 * SECOND
-SETTLE_TIMES = 10
+SETTLE_TIMES = 40
 CONFIG = """\
 kafka: {{bootstrap_servers: ["127.0.0.1:1"], shards: {shards}, partitions: 4, session_timeout: 2s{latest}}}
 defaults: {{start_from: {start_from}, {defaults}}}
@@ -55,7 +55,7 @@ class Story:
     """Mean time between two crashes of a worker; None = none."""
     faults: dict[str, float] = field(default_factory=dict)
     seconds: float = 60.0
-    settle_s: float = 40.0
+    settle_s: float = 10.0
     cluster: FakeCluster = field(default_factory=lambda: FakeCluster(4))
     crashes: int = 0
     log: type[FakeLog] = FakeLog

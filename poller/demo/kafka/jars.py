@@ -15,6 +15,8 @@ from pathlib import Path
 from ...errors import Unavailable
 
 VERSION = "4.3.1"
+"""The release of Kafka that the demo and the tests start; ``KAFKA_VERSION`` names another."""
+
 _ENDPOINT = "org.apache.kafka:kafka_2.13:{version}+org.slf4j:slf4j-nop:1.7.36"
 _MARK = "complete"
 

@@ -14,6 +14,7 @@ from .vendors.routes import Providers
 from .world import World
 
 LISTEN = "127.0.0.1:9000"
+"""Where the simulated vendors listen, should nothing else be said."""
 
 
 async def _serve(listen: str) -> None:

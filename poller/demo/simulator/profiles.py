@@ -6,13 +6,19 @@ from typing import NamedTuple
 
 from ...model import SECOND, Instant
 
-STUUT, HEYMARKET, FONE = "stuut", "heymarket", "fonedynamics"
-TWILIO, TELNYX, PLIVO = "twilio", "telnyx", "plivo"
+STUUT, HEYMARKET, FONE, TWILIO, TELNYX, PLIVO = "stuut", "heymarket", "fonedynamics", "twilio", "telnyx", "plivo"
+"""Providers as accounts name them."""
+
 THREADS = ("thr_1", "thr_2", "thr_3")
+"""Stuut threads of the simulated world."""
+
 PROPERTIES = ("PR1", "PR2")
+"""Fone Dynamics properties of the simulated world."""
+
 SUBACCOUNTS = tuple(f"AC{number:032x}" for number in (1, 2))
 """The account whose token is used, and one of its subaccounts."""
 WORDS = ("Your parcel is on its way", "Thanks!", "See you at ten", "Invoice attached", "Please call back", "Yes", "STOP")
+"""Invented texts; a number is put behind each."""
 
 Life = tuple[str, ...]
 
@@ -87,7 +93,10 @@ PROFILES = {
         SECOND,
     ),
 }
+"""How each simulated vendor differs from the others."""
 
 EVERY_PROVIDER = tuple(PROFILES)
+"""The six vendors, in the order of their profiles."""
+
 FIRST_THREE = (STUUT, HEYMARKET, FONE)
 """The vendors of histories whose seeds are older than the others."""

@@ -17,6 +17,8 @@ RECEIVED_MAX: Instant = 4 * RECEIVED_STEP
 """The largest difference between the time of receiving and the time of creation."""
 
 UNREADABLE = "unreadable"
+"""The kind of a row that no reader can make a message of."""
+
 OTHERS = ("comment", "email", UNREADABLE)
 """Rows that are listed, and no messages."""
 

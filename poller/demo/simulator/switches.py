@@ -214,6 +214,7 @@ HOSTILE = Switches(
     shouted=True,
     links="cursor",
 )
+"""What ``poller demo --hostile`` throws: most of the misbehaviours at once, each at a rate that a minute shows."""
 
 
 def _sometimes(rng: random.Random, value: float, chance: float = 0.4) -> float:

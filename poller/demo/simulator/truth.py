@@ -26,6 +26,8 @@ STATUSES = {
 """The vendors' words as ours, of what is sent. A Telnyx record without a status has a time of sending."""
 
 ENDS = frozenset({"delivered", "read", "failed", "undelivered", "received", "canceled"})
+"""Statuses after which nothing follows."""
+
 STAMPED = {
     STUUT: ("sent", "delivered"),
     FONE: ("Submitted", "Delivered"),

@@ -14,6 +14,7 @@ from ...errors import BadPage, Unauthorized
 from ...providers.contract import Headers, Request, TokenRequest
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
+"""The port of a scheme, where an address names none."""
 
 
 class WireRequest(Struct, frozen=True):

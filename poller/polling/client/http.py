@@ -35,6 +35,7 @@ URLS_KEPT = 256
 _url = lru_cache(maxsize=URLS_KEPT)(httpx.URL)
 
 HEADERS = {"accept": "application/json", "accept-encoding": "gzip, deflate", "user-agent": f"poller/{__version__}"}
+"""What every request to a vendor says of us and of what we read."""
 
 
 class Fetched(Struct, frozen=True):

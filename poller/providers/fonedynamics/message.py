@@ -9,11 +9,14 @@ from ..kit.times import epoch
 from ..kit.values import distinct, number, phone, words
 
 STATUSES = {"processing": "queued", "submitted": "sent", "delivered": "delivered", "failed": "failed", "received": "received"}
+"""The vendor's words (find SMS, field ``Status``), in any case, as ours."""
 
 
 DIRECTIONS = {"transmit": "outbound", "receive": "inbound"}
+"""The vendor's words (field ``Direction``), in any case, as ours."""
 
 STAMPS = ("created", "scheduled", "submitted", "delivered", "received")
+"""Fields that hold a time of the message, in lower case."""
 
 
 def is_final(status: str, wants_receipt: object) -> bool:

@@ -25,6 +25,7 @@ from .crowd import REASON
 from .options import ConversationOptions, secret_of
 
 PATH = "/v1/messages"
+"""The list of one conversation, which a cursor ``before`` pages."""
 
 FULL_ROWS = 30
 """Rows of the shortest page that may be cut: the vendor documents fifty, and thirty elsewhere."""

@@ -14,15 +14,19 @@ STATUSES = {
     "scheduled": "scheduled", "draft": "draft", "sent": "sent", "delivered": "delivered", "seen": "read", "read": "read",
     "failed": "failed", "undelivered": "undelivered", "received": "received",
 }  # fmt: skip
+"""The vendor's words (field ``status``) as ours."""
 
 
 FINAL = frozenset({"delivered", "read", "failed", "undelivered", "received"})
+"""Our words after which nothing follows."""
 
 
 COMMENTS = frozenset({"comment", "private", "private_comment", "internal", "note"})
+"""Types and channels, in lower case, of what colleagues write to each other: no message, never published."""
 
 
 CHANNELS = frozenset({"sms", "mms", "email"})
+"""Channels that keep their name; any other word is none."""
 
 
 def _message(id_: str, value: dict[str, Any], created: str, updated: str | None) -> tuple[Message, tuple[str, ...]]:

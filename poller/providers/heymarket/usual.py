@@ -51,6 +51,7 @@ class Usual(Struct, gc=False):
 
 
 NOBODY = Talk()
+"""Stands for the conversation of a row that has none."""
 
 KEPT = frozenset({"failed", "undelivered"})
 """Statuses of an inbound message that say more than that it was received."""

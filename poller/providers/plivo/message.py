@@ -13,8 +13,14 @@ STATUSES = {
     "queued": "queued", "sent": "sent", "failed": "failed", "delivered": "delivered", "undelivered": "undelivered",
     "rejected": "failed", "read": "read", "received": "received",
 }  # fmt: skip
+"""The vendor's words (field ``message_state``), in any case, as ours."""
+
 FINAL = frozenset({"delivered", "read", "failed", "undelivered", "received"})
+"""The vendor's words after which nothing follows."""
+
 CHANNELS = {"sms": "sms", "mms": "mms", "whatsapp": "whatsapp", "rcs": "rcs"}
+"""The vendor's words (field ``message_type``) as ours."""
+
 NO_ERROR = (None, "0", "000")
 """Codes that say that there is no error."""
 

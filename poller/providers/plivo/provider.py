@@ -31,6 +31,7 @@ RETENTION: Instant = 90 * DAY
 """The vendor lists messages this long."""
 
 PATH = "/v1/Account/{auth_id}/Message/"
+"""The list of messages; look-ups put the id behind it."""
 
 
 class Lookup(Struct, frozen=True, tag="lookup"):

@@ -17,12 +17,14 @@ STATUSES = {
     "failed": "failed",
     "undelivered": "undelivered",
 }
+"""The vendor's words (field ``status``) as ours."""
 
 
 ARRIVED = frozenset({"sent", "delivered"})
 """Statuses that mean of an inbound message that it was received: the vendor has no word for that. Others keep their meaning."""
 
 FINAL = frozenset({"delivered", "failed", "undelivered", "received"})
+"""Our words after which nothing follows."""
 
 
 def _observation(id_: str, value: dict[str, Any], created: Instant, created_text: str, *, zoned: bool) -> Observation:

@@ -21,6 +21,7 @@ NOT_FINAL = frozenset({"queued", "sending", "sent"})
 """All other words are the last ones, as far as the vendor knows."""
 
 CHANNELS = {"sms": "sms", "mms": "mms", "rcs": "rcs"}
+"""The vendor's words (field ``message_type``), in any case, as ours."""
 
 
 read_rows = row_reader("uuid", ("created_at",), rfc3339, older_id_name="id")

@@ -26,6 +26,7 @@ PAGE_SIZE = 50
 """The vendor's largest page."""
 
 PATH = "/v2/detail_records"
+"""The list of detail records."""
 
 
 class _Meta(Struct):

@@ -57,6 +57,7 @@ FAULTS = {
 """One for each of the switches ``FAULTS``."""
 
 NOT_FOUND = Answer(404, b'{"detail":"Not found"}')
+"""The answer to a path that no simulated vendor has."""
 
 
 @dataclass(frozen=True)

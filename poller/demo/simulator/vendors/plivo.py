@@ -27,6 +27,8 @@ RETENTION: Instant = 90 * DAY
 ZONE = timezone(timedelta(hours=5, minutes=30))
 """In which times are printed; filters are UTC."""
 ERROR = ("110", "Message unroutable")
+"""Code and words of what failed."""
+
 _OPERATORS: dict[str, Callable[[Any, Any], bool]] = {"gte": operator.ge, "gt": operator.gt, "lte": operator.le, "lt": operator.lt}
 
 

@@ -18,6 +18,8 @@ from ..world import NEVER
 from .answers import Answer, Call, basic, json_answer
 
 VERSION = "2010-04-01"
+"""The version of the API that its paths begin with."""
+
 SIZE, SIZE_MAX = 50, 1000
 """Rows of a page by default, and at most, as documented."""
 
@@ -25,6 +27,7 @@ RETENTION: Instant = 400 * DAY
 """How far back the list may be asked for."""
 
 ERROR = (30003, "Unreachable destination handset")
+"""Code and words of what failed."""
 
 
 def authorized(given: str, now: Instant) -> bool:
