@@ -25,7 +25,7 @@ from poller.publishing import shard_state as shard_state
 from poller.publishing.cache import Position
 from poller.publishing.commit import Committer
 from poller.publishing.message_state import digest
-from poller.publishing.state_records import decode_state
+from poller.publishing.state_records import Kind, decode_state
 from tests.support.fake_kafka import FakeCluster, FakeLog, FakeMember, FakeWriter
 from tests.support.story import Story
 from tests.support.trial import faults
@@ -207,7 +207,7 @@ class History(Story):
         state: dict[bytes, int] = {}
         for log in self.cluster.state.values():
             for record, committed in log:
-                if committed and record.key[:1] == b"m" and record.value is not None:
+                if committed and record.key[:1] == Kind.MESSAGE and record.value is not None:
                     state[record.key[1:]] = decode_state(record.key, record.value).revision
         last: dict[str, int] = {}
         for event in self.published():

@@ -20,7 +20,7 @@ from poller.model import DAY
 from poller.publishing.cache import CacheDirectory
 from poller.publishing.message_state import MessageState, digest
 from poller.publishing.restore import restore
-from poller.publishing.state_records import META_KEY, Meta, encode_state, state_record
+from poller.publishing.state_records import META_KEY, Meta, encode_state, message_state_key, state_record
 
 BATCH = 2000
 ROUNDS = 3
@@ -47,7 +47,7 @@ async def fill(kafka: Kafka, count: int) -> None:
                 0b111111,
                 uuid.uuid4().bytes + b"12345678",
             )
-            records.append(state_record(0, b"m" + digest(f"m{number}"), encode_state(seen)))
+            records.append(state_record(0, message_state_key(digest(f"m{number}")), encode_state(seen)))
         await writer.commit(records, timeout_s=20)
     await writer.close()
 

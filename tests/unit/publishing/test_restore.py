@@ -9,12 +9,12 @@ import pytest
 from poller.kafka.port import Stored
 from poller.publishing.cache import CacheDirectory, Position
 from poller.publishing.restore import restore
-from poller.publishing.state_records import META_KEY, Meta, encode_state
+from poller.publishing.state_records import META_KEY, Meta, encode_state, message_state_key
 from tests.support.fake_kafka import FakeCluster, FakeLog
 from tests.support.rows import NOW
 
 pytestmark = pytest.mark.anyio
-OLD, ROW = b"m" + b"o" * 16, b"m" + b"r" * 16
+OLD, ROW = message_state_key(b"o" * 16), message_state_key(b"r" * 16)
 
 
 def meta(nonce: str) -> Stored:

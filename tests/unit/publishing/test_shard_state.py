@@ -19,6 +19,7 @@ from poller.publishing.changes import Bound, Entry
 from poller.publishing.diff import PageContext
 from poller.publishing.message_state import stream_tag
 from poller.publishing.shard_state import ShardState, claim
+from poller.publishing.state_records import Kind
 from poller.worker.forgetting import _left_alone
 from tests.support.rows import NOW, PUBLISHER, observation
 
@@ -50,7 +51,7 @@ def test_a_floor_that_rises_while_a_page_is_in_flight_doubles_nothing(tmp_path: 
         first = shard_state.compare(scope(before, 1), old, [])
         applied(shard_state, rows, shard_state.queue(first, shard_state.cursor(STREAM.id)))
         bound = window.oldest(LADDER, before, slack=ladder.SLACK)
-        applied(shard_state, rows, shard_state.forget(rows.scan(b"m", b""), {stream_tag(STREAM.id): Bound(STREAM.id, bound)}, NOW))
+        applied(shard_state, rows, shard_state.forget(rows.scan(Kind.MESSAGE, b""), {stream_tag(STREAM.id): Bound(STREAM.id, bound)}, NOW))
         second = shard_state.compare(scope(before, 2), old, [])
     assert first.created
     assert (second.events, second.below_floor) == ([], 1)
@@ -73,11 +74,11 @@ def test_a_stream_that_nobody_polls_is_forgotten_after_its_look_back(left_days: 
         applied(shard_state, rows, shard_state.take_dirty(10))
 
         bounds = anyio.run(_left_alone, rows, {}, Day())
-        for kind, forget in ((b"m", shard_state.forget), (b"h", shard_state.forget_learned)):
+        for kind, forget in ((Kind.MESSAGE, shard_state.forget), (Kind.SIDE_QUERY, shard_state.forget_learned)):
             entry = forget(rows.scan(kind, b""), bounds, NOW)
             if entry is not None:
                 applied(shard_state, rows, entry)
-        assert len(rows.scan(b"m", b"")) == kept
+        assert len(rows.scan(Kind.MESSAGE, b"")) == kept
         assert (shard_state.learned(STREAM.id, "hints") is None) == (kept == 1)
 
         cursor = shard_state.cursor(STREAM.id)
