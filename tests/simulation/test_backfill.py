@@ -318,7 +318,7 @@ class Retained(Heard):
 
 def with_fonedynamics_alone(story: Story) -> None:
     """The history with a message in five seconds, and one vendor alone: others would only be asked, not told from it."""
-    story.defaults = story.defaults.replace("interval: 1s", "interval: 2s")
+    story.defaults = story.defaults.replace("interval: 1s", "interval: 4s")
     story.world = World(story.seed, START, story.switches, per_second=0.2, providers=(FONE,))
     story.providers = type(story.providers)(story.world, story.seed)
 
@@ -360,7 +360,7 @@ class Poisoned(Heard):
         return await super()._answer(request, name)
 
 
-@pytest.mark.parametrize(("how", "live"), [(500, 500), (400, 150), (0, 500)])
+@pytest.mark.parametrize(("how", "live"), [(500, 250), (400, 80), (0, 250)])
 def test_a_rung_that_always_fails_starves_no_deeper_one(how: int, live: int) -> None:
     """All ages but those of the poisoned rung are read on, also while it owes its first sweep."""
     story = Poisoned(8, crash_s=None, seconds=1500.0, settle_s=1.0)
