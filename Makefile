@@ -143,6 +143,9 @@ release: build/supply/ready sbom  ## everything of a release but its upload, in 
 	@rm -rf dist && build/supply/bin/python -m build -q --outdir dist . && build/supply/bin/twine check --strict dist/*
 	@exec build/supply/bin/python -m tests.lab.release dist
 
+image: .venv/ready  ## the Dockerfile built for real, and its image run as the chart runs it (needs root, buildah, debootstrap; BASE=NAME takes another base)
+	@BASE=$(BASE) exec $(BIN)/python -m tests.lab.image
+
 alerts:  ## every alert played against its rule (needs promtool, as in the package prometheus of Debian)
 	@command -v promtool >/dev/null || { echo "alerts needs promtool: apt-get install prometheus"; exit 1; }
 	@promtool check rules deploy/prometheus/alerts.yaml
