@@ -189,12 +189,20 @@ def test_every_test_is_a_sentence() -> None:
 def test_what_a_page_points_at_exists() -> None:
     """A file, folder or test that a page for developers names is there."""
     tests = {name for path in (ROOT / "tests").rglob("test_*.py") for name in re.findall(r"def (test_\w+)", path.read_text())}
-    for page in (ROOT / "docs" / "architecture.md", ROOT / "docs" / "laws.md", ROOT / "docs" / "glossary.md", ROOT / "CONTRIBUTING.md"):
+    for page in (*(ROOT / "docs" / f"{name}.md" for name in ("architecture", "glossary", "laws", "world")), ROOT / "CONTRIBUTING.md"):
         for named in re.findall(r"`([\w./]+)`", page.read_text()):
             if named.startswith("test_") and not named.endswith(".py"):
                 assert named in tests, f"{page.name}: {named}"
             elif named.endswith((".py", ".md", "/")):
                 assert any((base / named).exists() for base in (ROOT, ROOT / "poller", ROOT / "docs")), f"{page.name}: {named}"
+
+
+def test_each_input_of_the_world_has_its_test() -> None:
+    """No row of the table of what was met says what happens without a test that holds it."""
+    rows = [line for line in (ROOT / "docs" / "world.md").read_text().splitlines() if line.startswith("| ")]
+    told = [line for line in rows if not line.startswith(("| what", "| ---"))]
+    assert len(told) > 40
+    assert not [line for line in told if "`test_" not in line.split(" | ")[-1]]
 
 
 def test_kinds_of_state_records_have_names() -> None:

@@ -21,6 +21,7 @@ MEMBER, ROWS, PAGE = "poller/kafka/membership.py", "poller/polling/rows.py", "po
 RESTORE, WORKER, FORGETTING = "poller/publishing/restore.py", "poller/worker/worker.py", "poller/worker/forgetting.py"
 HISTORY, ASKED = "poller/providers/heymarket/history.py", "poller/providers/heymarket/options.py"
 CONVERSATIONS, OPTIONS = "tests/providers/test_conversations.py", "tests/unit/config/test_options.py"
+CLIENT = "tests/unit/kafka/test_client.py"
 STRIDE, STRIDES = "poller/providers/heymarket/stride.py", "tests/providers/test_strides.py"
 RESTORED, SHARD_STATE = (f"tests/unit/publishing/test_{name}.py" for name in ("restore", "shard_state"))
 
@@ -76,6 +77,9 @@ MUTANTS = (
     Mutant("an-empty-page-is-the-end", HISTORY, "if not at.empty and min(", "if False and min(", CONVERSATIONS),
     Mutant("a-full-second-is-not-told", HISTORY, "if len(rows) >= max(FULL_ROWS, at.most) else ()", "if False else ()", CONVERSATIONS),
     Mutant("pages-come-in-order", HISTORY, "key=lambda row: -row.created", "key=lambda row: 0", "tests/providers/test_exam.py"),
+    Mutant("restores-below-what-is-open", "poller/kafka/client.py", "if stable >= end or not settled:", "if True:", CLIENT),
+    Mutant("commits-without-its-batches", "poller/kafka/writer.py", "        await asyncio.gather(*sent)\n", "", CLIENT),
+    Mutant("stale-copies-are-known", ROWS, " and row.id not in changes.stale", "", "tests/unit/polling/test_portions.py"),
     Mutant("a-stride-jumps", STRIDE, "if fewer > len(at.listed):", "if False:", STRIDES),
     Mutant("lagging-counts-are-believed", STRIDE, "if lacking > walk.fewer else ()", "if False else ()", STRIDES),
     Mutant("other-inboxes-stay", ASKED, "if inbox in wanted]", "]", CONVERSATIONS),

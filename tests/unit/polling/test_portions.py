@@ -132,3 +132,20 @@ async def test_the_loop_turns_between_portions_of_any_page_and_of_many_at_once(t
     assert provider.most <= 4 * PORTION_ROWS, "the first portions of three pages, and one more"
     assert waiting[0] <= QUEUED_CHANGES_MAX + 4 * PORTION_ROWS
     assert len(written) > 5, "a page spans several transactions"
+
+
+async def test_a_copy_that_is_not_adopted_is_not_known(tmp_path: Path) -> None:
+    """An older copy that a replica lists is read in full each time: once it is taken for known, a later return to it would go unseen."""
+    copies = {b"new": observation(status="delivered", stamp=2), b"old": observation(status="sent", stamp=1)}
+    provider: Any = SimpleNamespace(read_row=lambda row: copies[row.raw])
+    with CacheDirectory(tmp_path) as store:
+        shard_state, clock = ShardState(store.shard(0), claim(None, group="g", shards=1), PUBLISHER), SystemClock()
+        telemetry, writer = Telemetry(version="x", level="critical", form="json"), SimpleNamespace()
+        committer = Committer(shard_state, shard=0, writer=writer, rows=store.shard(0), cluster="c", clock=clock, telemetry=telemetry)  # pyright: ignore[reportArgumentType]
+        settings: Any = SimpleNamespace(channels=frozenset({"sms"}), publish_drafts=False)
+        rows, poll = AccountRows(settings, provider, committer, clock), SimpleNamespace(lookups=None)
+        for raw in (b"new", b"old"):
+            changes, _ = await rows.compare(poll, Page([Row("m1", NOW, raw)]), scope(shard_state.tick()), every=False, now=NOW)  # pyright: ignore[reportArgumentType]
+            shard_state.queue(changes, Cursor(0, 0, (), 0, 0))
+        assert changes.stale == {"m1"}
+        assert rows.known.others([Row("m1", NOW, b"old")])
