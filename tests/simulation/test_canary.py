@@ -50,13 +50,14 @@ class Planted(Providers):
 class Canary(Story):
     """Every text and number of the world is a canary, and so is every secret."""
 
-    planted = PLANTED
+    planted, interval = PLANTED, "3s"
 
     def __post_init__(self) -> None:
         super().__post_init__()
         self.world = World(self.seed, START, self.switches, per_second=6.0, backlog=self.planted)
         self.providers = Planted(self.world, self.seed)
         self.level, self.pictures = "debug", ""
+        self.defaults = self.defaults.replace("interval: 1s", f"interval: {self.interval}")  # a thread is listed whole each time
         message = self.world._message
 
         def planted(*given: Any, **named: Any) -> Sms:
@@ -102,7 +103,7 @@ class Canary(Story):
 class Conversations(Canary):
     """Heymarket's numbers are those of two conversations, which the account polls alone."""
 
-    planted = 200
+    planted, interval = 200, "1s"
     names = ("press", "vip")
 
     @staticmethod
@@ -152,7 +153,7 @@ def everything_but_values(story: Canary, said: str) -> dict[str, str]:
 @pytest.mark.usefixtures("secrets")
 @pytest.mark.parametrize(
     ("told", "privacy", "seconds"),
-    [(Canary, "", 9.0), (Canary, HASHED, 9.0), (Conversations, "", 30.0)],
+    [(Canary, "", 12.0), (Canary, HASHED, 12.0), (Conversations, "", 30.0)],
     ids=["plain", "hashed", "conversations"],
 )
 def test_nothing_planted_leaves_its_place(told: type[Canary], privacy: str, seconds: float, capfd: pytest.CaptureFixture[str]) -> None:

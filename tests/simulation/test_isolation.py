@@ -89,7 +89,7 @@ def test_what_is_asked_again_with_fresh_credentials_keeps_the_rate_limit() -> No
                     return httpx.Response(401, content=b"{}", headers={"content-type": "application/json"})
             return await super()._answer(request, name)
 
-    one = Refusing(11, crash_s=None, seconds=SECONDS * 5, cluster=FakeCluster(1))
+    one = Refusing(11, crash_s=None, seconds=SECONDS * 2, cluster=FakeCluster(1))
     one.rate = "60/min"
     times = one.played()["heymarket"]
     spaces = [later - sooner for sooner, later in zip(times, times[1:])]
