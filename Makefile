@@ -146,6 +146,24 @@ release: build/supply/ready sbom  ## everything of a release but its upload, in 
 image: .venv/ready  ## the Dockerfile built for real, and its image run as the chart runs it (needs root, buildah, debootstrap; BASE=NAME takes another base)
 	@BASE=$(BASE) exec $(BIN)/python -m tests.lab.image
 
+KUBERNETES := 1.36.3
+
+build/apiserver/ready:  # a module that requires Kubernetes as it is released: each of its parts has the same number
+	@command -v go >/dev/null || { echo "apiserver needs go, 1.26 or newer"; exit 1; }
+	@echo "building kube-apiserver, kubectl and controller-gen (once, some ten minutes of one core) ..."
+	@mkdir -p build/apiserver/crds && cd build/apiserver && printf 'module apiserver\n\ngo 1.26.0\n\nrequire k8s.io/kubernetes v$(KUBERNETES)\n' > go.mod
+	@cd build/apiserver && parts=$$(go mod download -json k8s.io/kubernetes@v$(KUBERNETES) | sed -n 's/.*"GoMod": "\(.*\)",/\1/p') && \
+		sed -nE 's|^\s*(k8s.io/[a-z-]+) => ./staging/.*|replace \1 => \1 v0.$(KUBERNETES:1.%=%)|p' "$$parts" >> go.mod
+	@cd build/apiserver && nice go build -mod=mod -p 1 -ldflags '-s -w -X k8s.io/component-base/version.gitVersion=v$(KUBERNETES)' \
+		-o . k8s.io/kubernetes/cmd/kube-apiserver k8s.io/kubernetes/cmd/kubectl
+	@cd build/apiserver/crds && printf 'module crds\n\ngo 1.26.0\n' > go.mod && go get sigs.k8s.io/controller-tools/cmd/controller-gen@v0.23.0 \
+		github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring@v0.95.2 2>/dev/null
+	@cd build/apiserver/crds && nice go build -p 1 -o controller-gen sigs.k8s.io/controller-tools/cmd/controller-gen
+	@touch $@
+
+apiserver: .venv/ready build/apiserver/ready  ## chart, manifests and Strimzi resources applied to a real Kubernetes API server (needs go, etcd, openssl)
+	@exec $(BIN)/python -m tests.lab.apiserver
+
 alerts:  ## every alert played against its rule (needs promtool, as in the package prometheus of Debian)
 	@command -v promtool >/dev/null || { echo "alerts needs promtool: apt-get install prometheus"; exit 1; }
 	@promtool check rules deploy/prometheus/alerts.yaml
