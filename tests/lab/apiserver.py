@@ -243,12 +243,13 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="poller-apiserver-") as name, serving(Path(name)) as server:
         (folder := Path(name) / "kinds").mkdir()
         kinds(folder)
-        wrong = [server.apply("-f", str(folder))]
+        said = {"the kinds": server.apply("-f", str(folder))}
         server.kubectl("wait", "--for=condition=established", "crd", "--all", "--timeout=60s")
         version = json.loads(server.kubectl("get", "--raw", "/version").stdout)["gitVersion"]
         server.namespace("kafka")
         priority = {"apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass", "metadata": {"name": "high"}, "value": 1000}
-        wrong += [server.apply("-f", "-", given=json.dumps(priority))]
+        said["a priority"] = server.apply("-f", "-", given=json.dumps(priority))
+        wrong = [f"{what}: {why}" for what, why in said.items() if why]
         charts = variants()
         for variant, documents in charts.items():
             found = installed(server, variant, documents)
@@ -261,7 +262,7 @@ def main() -> int:
         refused = {what: server.apply("--dry-run=server", "-f", "-", given=text(bad)) for what, bad in broken(charts["everything"]).items()}
         wrong += [f"{what} is taken" for what, said in refused.items() if not said]
         print(f"refused as they must be: {', '.join(what for what, said in refused.items() if said)}")
-    print("\n".join(each for each in wrong if each) or "the server takes all of it")
+    print("\n".join(wrong) or "the server takes all of it")
     return 1 if wrong else 0
 
 
