@@ -8,6 +8,7 @@ waits. Times that are only published and compared stay text, in one canonical fo
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 from msgspec import Struct
@@ -73,6 +74,10 @@ UNCOMPARED: frozenset[str] = frozenset({"price"})
 """Keys of ``provider_data`` that a provider fills in later without a change of the message: published with the next event, never compared."""
 
 
+STREAMS_REMEMBERED = 1 << 14
+"""Streams of which it is remembered what all their messages say alike: more than one worker polls."""
+
+
 class Stream(Struct, frozen=True):
     """The smallest thing polled: a Stuut thread, a Heymarket team or conversation, a Fone Dynamics property."""
 
@@ -88,10 +93,15 @@ class Stream(Struct, frozen=True):
     @property
     def id(self) -> str:
         """``provider/account/name`` with the name percent-encoded (CONTRACT of keys)."""
-        return f"{self.provider}/{self.account}/{encode_id(self.name)}"
+        return _stream_id(self)
 
 
 _SAFE = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._~-")
+
+
+@lru_cache(maxsize=STREAMS_REMEMBERED)
+def _stream_id(stream: Stream) -> str:
+    return f"{stream.provider}/{stream.account}/{encode_id(stream.name)}"
 
 
 def encode_id(text: str) -> str:

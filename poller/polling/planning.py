@@ -27,6 +27,12 @@ from .streams import StreamPoll
 HINT_PERIODS_MAX = 8
 """Intervals that a hint waits on a stream that has been quiet for long: two minutes of the usual fifteen seconds."""
 
+EDGE_AGAIN_SHARE = 0.125
+"""The part of an interval, 0 to 1, after which an edge sweep reads no further into what the look before it has read.
+
+It reads that again only for rows that were listed late, which the live sweep beside it finds, too.
+"""
+
 RESTS_FAILURES_MAX = 3
 """Failures in a row after which the rest of an edge sweep is left to the live sweep."""
 
@@ -154,7 +160,7 @@ class Planner:
         """A page of the newest messages: on, or again an interval after the last look began; what takes longer goes on as a rest."""
         now, interval_s = self._clock.monotonic(), self._settings.interval_s
         run = poll.of(Edge()).under_way(now)
-        if ended:
+        if ended or (now - run.began >= EDGE_AGAIN_SHARE * interval_s and self._pages.sweeps.end_edge(poll)):
             self._tell(poll, Edge())
             if 2 * (now - run.began) < interval_s:
                 poll.edge_was_quick()

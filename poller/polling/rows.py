@@ -145,7 +145,7 @@ class AccountRows:
 
 def portions(rows: list[Row | BadRow]) -> Iterator[list[Row | BadRow]]:
     """The rows in portions, at least one. Copies of one message stay together: of several in one page the highest counts."""
-    if len(rows) <= PORTION_ROWS and sum(len(row.raw) for row in rows) <= PORTION_BYTES:
+    if len(rows) <= PORTION_ROWS and sum([len(row.raw) for row in rows]) <= PORTION_BYTES:
         yield rows
         return
     copies, portion, size = _copies(rows), list[Row | BadRow](), 0

@@ -214,6 +214,16 @@ class Sweeps:
                     poll.edge = max(poll.edge, after.started)
                 return cursor
 
+    def end_edge(self, poll: StreamPoll) -> bool:
+        """End an edge sweep that has come down to what the look before it has read; False where it has not, or nobody can say."""
+        progress = poll.of(Edge())
+        sweep = progress.sweep
+        reached = None if sweep is None else self._client.provider.reached(progress.request or sweep.request)
+        if sweep is None or reached is None or reached > poll.edge - EDGE_REACH_MIN:
+            return False
+        poll.edge, progress.sweep, progress.request = max(poll.edge, sweep.started), None, None
+        return True
+
     def cut_edge(self, poll: StreamPoll) -> Rest | None:
         """End an edge sweep that has lasted an interval. What it has not read becomes a rest; the next edge sweep reads less far back.
 

@@ -40,8 +40,10 @@ def remembered_page(digest: int, page: Page) -> RememberedPage | None:
 
     A page with another one behind it is not the page that its job asks for next.
     """
+    if page.next is not None or len(page.rows) > COPIES_KEPT:
+        return None
     ids = [row.id for row in page.rows if isinstance(row, Row)]
-    if page.next is not None or len(ids) < len(page.rows) or len(ids) > COPIES_KEPT:
+    if len(ids) < len(page.rows):
         return None
     return RememberedPage(digest, msgspec.structs.replace(page, rows=[], unread=len(ids)), ids, _marks(page.rows))
 

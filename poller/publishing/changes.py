@@ -22,8 +22,8 @@ class Entry(Struct, frozen=True):
     @property
     def size(self) -> int:
         """Bytes that its records take, about."""
-        public = sum(each.size for each in (*self.events, *self.latest.values()))
-        return public + sum(len(key) + len(value or b"") for key, value in self.rows.items())
+        public = sum([each.size for each in (*self.events, *self.latest.values())])
+        return public + sum([len(key) + len(value or b"") for key, value in self.rows.items()])
 
 
 class Bound(NamedTuple):

@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from ..kafka.partitioner import partition_of
 from ..kafka.port import DEAD_LETTERS, LATEST, MESSAGES, STATUS, Record
-from ..model import Instant, Message, Problem, Stream
+from ..model import STREAMS_REMEMBERED, Instant, Message, Problem, Stream
 from ..telemetry import event_types
 from ..telemetry.event_types import dataschema
 from ..times import format_rfc3339, parse_rfc3339
@@ -71,10 +71,6 @@ class Envelope(Struct, frozen=True, omit_defaults=True, gc=False):
     revision: int
     observed_at: str
     changed: tuple[str, ...] | None = None
-
-
-STREAMS_REMEMBERED = 1 << 14
-"""Streams whose headers are remembered: more than one worker polls."""
 
 
 class _Source(NamedTuple):

@@ -34,10 +34,6 @@ _ATTRIBUTES = {"from": "from_", "provider_data": "compared_data"}
 _fields = attrgetter(*(_ATTRIBUTES.get(field, field) for field in HASHED))
 
 
-def _as_it_is(value: Any) -> Any:
-    return value
-
-
 def _unordered(value: Any) -> Any:
     """Lists sorted, at any depth: what a vendor lists in another order is the same."""
     if isinstance(value, dict):
@@ -58,10 +54,13 @@ def _unsigned(media: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [{name: urldefrag(leaf)[0].partition("?")[0] if name == "url" else leaf for name, leaf in each.items()} for each in media]
 
 
+_BITS = tuple(1 << number for number in range(len(HASHED)))
+"""The bit of each field in ``MessageState.present``."""
+
 _COMPARED: dict[int, Callable[[Any], Any]] = {
-    HASHED.index("media"): _unsigned,
-    HASHED.index("provider_data"): _unordered,
-    HASHED.index("to"): _unordered,
+    1 << HASHED.index("media"): _unsigned,
+    1 << HASHED.index("provider_data"): _unordered,
+    1 << HASHED.index("to"): _unordered,
 }
 """How the value of a field is compared, by the field's bit, where that is not as it is published."""
 
@@ -87,20 +86,27 @@ class Fingerprints:
         """``(present, prints)`` as kept in :class:`MessageState`."""
         present, short = 0, self._short
         prints: list[bytes] = []
-        for bit, value in enumerate(_fields(message)):
-            if value is not None:
-                present |= 1 << bit
-                known = short.get(value) if type(value) is str else None
-                prints.append(self._print(value, bit) if known is None else known)
+        for bit, value in zip(_BITS, _fields(message), strict=True):
+            if value is None:
+                continue
+            present |= bit
+            if type(value) is str:
+                prints.append(short.get(value) or self._of_text(value))
+            else:
+                compared = _COMPARED.get(bit)
+                prints.append(self._print(_encode(value if compared is None else compared(value))))
         return present, b"".join(prints)
 
-    def _print(self, value: Any, bit: int) -> bytes:
+    def _print(self, value: bytes) -> bytes:
         """The fingerprint of the value of one field: of a text's UTF-8, of anything else's JSON as it is compared."""
-        text = type(value) is str
         state = self._begun.copy()  # the key was taken in once
-        state.update(value.encode("utf-8", "surrogatepass") if text else _encode(_COMPARED.get(bit, _as_it_is)(value)))
-        found = state.digest()
-        if text and len(value) <= SHORT_CHARACTERS:
+        state.update(value)
+        return state.digest()
+
+    def _of_text(self, value: str) -> bytes:
+        """The fingerprint of a text."""
+        found = self._print(value.encode("utf-8", "surrogatepass"))
+        if len(value) <= SHORT_CHARACTERS:
             if len(self._short) >= SHORT_VALUES:
                 self._short.clear()
             self._short[value] = found

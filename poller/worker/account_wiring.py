@@ -8,8 +8,8 @@ from ..model import SECOND
 from ..polling.client.credentials import Credentials
 from ..polling.client.http import Fetcher
 from ..polling.client.rate_limit import RateLimiter
-from ..polling.client.transport import Transport
 from ..polling.client.vendor import VendorClient
+from ..polling.client.wire import Transport
 from ..polling.settings import AccountSettings
 from ..providers.registry import provider_of
 from ..telemetry.account_facts import AccountFacts

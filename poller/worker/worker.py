@@ -23,7 +23,7 @@ from ..kafka.partitioner import shard_of
 from ..kafka.port import Log, Membership, Ownership
 from ..model import SECOND, Instant
 from ..polling.account import Poller
-from ..polling.client.transport import Transport
+from ..polling.client.wire import Transport
 from ..polling.pictures import no_state
 from ..publishing.cache import CacheDirectory
 from ..publishing.commit import Committer

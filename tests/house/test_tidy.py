@@ -19,8 +19,8 @@ FILE_LINES_MAX, FUNCTION_LINES_MAX = 350, 50
 TIERS = {"unit", "providers", "house", "simulation", "sockets", "kafka"}
 NO_TESTS = {"lab", "support"}
 PLACES = {
-    "httpx": {"polling/client/http.py", "polling/client/transport.py", "kafka/schema_registry.py"},
-    "httpx_aiohttp": {"polling/client/transport.py"},
+    "httpx": {"polling/client/over_httpx.py", "polling/client/transport.py", "kafka/schema_registry.py"},
+    "aiohttp": {"polling/client/over_aiohttp.py"},
     "aiokafka": {
         "kafka/client.py",
         "kafka/connection.py",

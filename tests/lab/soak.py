@@ -34,6 +34,7 @@ from poller.demo.simulator.world import NEVER, World
 from poller.errors import PollerError
 from poller.kafka.port import Stored
 from poller.model import DAY, HOUR, SECOND, Gap, Instant
+from poller.polling.client.over_httpx import OverHttpx
 from poller.providers.kit import suspects
 from poller.publishing import shard_state as shard_state
 from poller.publishing.cache import CacheDirectory
@@ -160,7 +161,7 @@ class Soak(Story):
             with anyio.CancelScope() as life, CacheDirectory(directory) as store:
                 life.deadline = begin
                 log = self.log(self.cluster, name, partial(self.fault, name=name))
-                transport, telemetry = httpx.MockTransport(partial(self._answer, name=name)), self.telemetry()
+                transport, telemetry = OverHttpx(httpx.MockTransport(partial(self._answer, name=name))), self.telemetry()
                 worker = Worker(config, log, store, clock=self.clock, telemetry=telemetry, retention=7 * DAY, transport=transport)
                 self.running[name] = worker, telemetry
                 await worker.run(anyio.Event())

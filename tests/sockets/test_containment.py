@@ -17,6 +17,7 @@ import pytest
 import trustme
 
 from poller.errors import AccountTrouble, ClientUnusable, ProviderError, Unreachable
+from poller.polling.client.over_httpx import OverHttpx
 from poller.polling.client.transport import Connections
 from poller.providers.contract import Request
 from tests.sockets.test_hostile_bytes import _whole, fetched, server
@@ -162,7 +163,7 @@ def test_whatever_a_library_throws_stops_a_stream_or_an_account_at_most(tmp_path
     async def ask() -> None:
         way = Throwing(THROWN[name], where)
         heard: list[str] = []
-        client = client_of("http://127.0.0.1:9", tmp_path, transport=way, on_request=lambda code, _: heard.append(code))
+        client = client_of("http://127.0.0.1:9", tmp_path, transport=OverHttpx(way), on_request=lambda code, _: heard.append(code))
         async with client:
             try:
                 assert (await client.exchange(Request("GET", "/x"))).response.body == b"[]"
@@ -197,7 +198,7 @@ def test_a_defect_of_ours_is_not_taken_for_a_vendors(tmp_path: Path) -> None:
 
 def _thrown(folder: Path, error: BaseException) -> None:
     async def ask() -> None:
-        async with client_of("http://127.0.0.1:9", folder, transport=Throwing(error, "head")) as client:
+        async with client_of("http://127.0.0.1:9", folder, transport=OverHttpx(Throwing(error, "head"))) as client:
             await client.exchange(Request("GET", "/x"))
 
     anyio.run(ask)

@@ -18,9 +18,9 @@ import pytest
 from poller.errors import BadPage, ProviderError, Unreachable
 from poller.model import DAY, SECOND, Observation, Row, Stream
 from poller.polling.client.bodies import RESPONSE_BYTES_MAX
-from poller.polling.client.http import HEADERS_BYTES_MAX
+from poller.polling.client.over_aiohttp import CONNECTIONS_MAX
 from poller.polling.client.rate_limit import Go
-from poller.polling.client.transport import CONNECTIONS_MAX
+from poller.polling.client.wire import HEADERS_BYTES_MAX
 from poller.providers.contract import Headers, Request, Window
 from poller.providers.kit.rows import ROWS_MAX
 from poller.providers.registry import BUILT_IN, provider_of

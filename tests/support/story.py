@@ -27,6 +27,7 @@ from poller.demo.simulator.world import World
 from poller.errors import CommitUncertain, Unavailable
 from poller.model import DAY, SECOND
 from poller.polling import account
+from poller.polling.client.over_httpx import OverHttpx
 from poller.publishing.cache import CacheDirectory
 from poller.telemetry.facts import Telemetry
 from poller.worker.worker import Worker
@@ -138,7 +139,7 @@ class Story:
                 with CacheDirectory(directory) as store:
                     log = self.log(self.cluster, name, partial(self.fault, name=name))
                     telemetry = self.telemetry()
-                    transport = httpx.MockTransport(partial(self._answer, name=name))
+                    transport = OverHttpx(httpx.MockTransport(partial(self._answer, name=name)))
                     worker = Worker(config, log, store, clock=self.clock, telemetry=telemetry, retention=7 * DAY, transport=transport)
                     self.running[name] = worker, telemetry
                     await worker.run(anyio.Event())

@@ -30,23 +30,26 @@ _GZIP, _ZLIB, _RAW = 31, 15, -15
 
 async def body_of(headers: Mapping[str, str], parts: AsyncIterable[bytes]) -> bytes:
     """The body of an answer. Raises BadPage over the limit, Unreachable where it cannot be unpacked."""
-    body = b"".join([part async for part in _limited(parts)])
-    codings = [each.strip().lower() for each in headers.get("content-encoding", "").split(",")]
+    body = await _joined(parts)
+    packed = headers.get("content-encoding")
+    codings = [] if packed is None else [each.strip().lower() for each in packed.split(",")]
     codings = [each for each in codings if each not in ("", "identity")]
     if len(codings) > CODINGS_MAX:
         raise BadPage("the answer is packed too often")
     for coding in reversed(codings):
-        body = b"".join([piece async for piece in _limited(_yielding(_unpacked(body, coding)))])
+        body = await _joined(_yielding(_unpacked(body, coding)))
     return in_utf8(body, headers.get("content-type", ""))
 
 
-async def _limited(parts: AsyncIterable[bytes]) -> AsyncIterable[bytes]:
-    size = 0
+async def _joined(parts: AsyncIterable[bytes]) -> bytes:
+    """All parts as one; what is over the limit is not gathered."""
+    found, size = list[bytes](), 0
     async for part in parts:
         size += len(part)
         if size > RESPONSE_BYTES_MAX:
             raise BadPage(f"the answer is larger than {RESPONSE_BYTES_MAX >> 20} MiB")
-        yield part
+        found.append(part)
+    return b"".join(found)
 
 
 async def _yielding(pieces: Iterator[bytes]) -> AsyncIterable[bytes]:

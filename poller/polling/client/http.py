@@ -1,41 +1,27 @@
 """The only HTTP: one request and its answer, every wait bounded, every answer within limits, every exception mapped.
 
-httpx's transports are used without its client, so there is nothing that could follow a redirect (with
-credentials they must not leave the host, and none of the three providers documents one) or keep a cookie.
-TLS is verified.
+No transport follows a redirect (with credentials they must not leave the host, and no provider documents one) or
+keeps a cookie. TLS is verified.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
 
 import anyio
-import httpx
 from msgspec import Struct
 
-from ... import __version__
 from ...clock import SystemClock
-from ...errors import BadPage, ConnectionLost, PollerError, Unreachable, saying_status
+from ...errors import PollerError, Unreachable, saying_status
 from ...model import Instant
 from ...providers.contract import Headers, Request, Response, TokenRequest
 from ...times import http_date
 from .addresses import WireRequest, wire_request, wire_token_request
 from .bodies import body_of
-from .transport import Connections, Passage, Transport, passage
-
-HEADERS_BYTES_MAX = 64 << 10
-"""Bytes of all headers of an answer; servers refuse more than 8 to 64 KiB of requests, too."""
-
-URLS_KEPT = 256
-"""Addresses that are kept as they were read: an account whose questions are in their bodies asks the same one for ever."""
-
-_url = lru_cache(maxsize=URLS_KEPT)(httpx.URL)
-
-HEADERS = {"accept": "application/json", "accept-encoding": "gzip, deflate", "user-agent": f"poller/{__version__}"}
-"""What every request to a vendor says of us and of what we read."""
+from .transport import Connections
+from .wire import Transport
 
 
 class Fetched(Struct, frozen=True):
@@ -65,7 +51,6 @@ class Fetcher:
         self._base, self._timeout_s = base_url.rstrip("/"), timeout_s
         self._clock, self._on_request = clock, on_request
         self._connections = Connections(base_url, proxy=proxy, ca_file=ca_file, transport=transport)
-        self._timeouts = {"timeout": httpx.Timeout(timeout_s).as_dict()}
 
     async def __aenter__(self) -> Fetcher:
         """Connections are opened as they are needed."""
@@ -88,7 +73,7 @@ class Fetcher:
             with anyio.fail_after(self._timeout_s):
                 fetched = await self._exchange(asked)
             code = str(fetched.response.status)
-        except (TimeoutError, httpx.TimeoutException):
+        except TimeoutError:
             code = "timeout"
             raise Unreachable("the provider did not answer in time") from None
         except (PollerError, AssertionError):
@@ -101,28 +86,7 @@ class Fetcher:
         return fetched
 
     async def _exchange(self, asked: WireRequest) -> Fetched:
-        way = Passage()
-        extensions = {**self._timeouts, "trace": way.trace}
-        sent = httpx.Request(asked.method, _url(asked.url), headers=HEADERS | asked.headers, content=asked.body, extensions=extensions)
-        answer = await self._answer(sent, way)
-        try:
-            with saying_status(answer.status_code):
-                if sum(len(name) + len(value) for name, value in answer.headers.raw) > HEADERS_BYTES_MAX:
-                    raise BadPage("the answer's headers are too large")
-                assert isinstance(answer.stream, httpx.AsyncByteStream), "transports stream"
-                body = await body_of(answer.headers, answer.stream)
-        finally:
-            with anyio.move_on_after(1, shield=True):
-                await answer.aclose()
-        response = Response(answer.status_code, dict(answer.headers), body, self._clock.now())
-        return Fetched(response, http_date(response.headers.get("date")))
-
-    async def _answer(self, asked: httpx.Request, way: Passage) -> httpx.Response:
-        """The head of the answer."""
-        passage.set(way)
-        try:
-            return await self._connections.current().handle_async_request(asked)
-        except (httpx.NetworkError, httpx.RemoteProtocolError):
-            if way.reused:
-                raise ConnectionLost("a kept connection ended before its answer began") from None
-            raise
+        async with self._connections.current().answered(asked) as head:
+            with saying_status(head.status):
+                body = await body_of(head.headers, head.body)
+        return Fetched(Response(head.status, head.headers, body, self._clock.now()), http_date(head.headers.get("date")))

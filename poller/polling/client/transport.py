@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import ssl
-from contextvars import ContextVar
 from pathlib import Path
 
 import anyio
@@ -16,38 +15,12 @@ import httpx
 from ...config.certificates import Stamp, stamp_of, tls_context
 from ...config.proxies import proxy_of
 from ...errors import ClientUnusable, ConfigError
-
-Transport = httpx.AsyncBaseTransport
-
-CONNECTIONS_MAX = 64
-"""Connections of one account: twice its requests in flight, so that none waits for another to close."""
-
-KEEPALIVE_S = 60.0
-"""Seconds that an idle connection is kept: longer than most intervals, shorter than most servers' patience."""
+from .over_aiohttp import CONNECTIONS_MAX, KEEPALIVE_S, OverAiohttp
+from .over_httpx import OverHttpx
+from .wire import Transport
 
 CLOSE_S = 2.0
 """Seconds that closing an account's connections may take."""
-
-
-class Passage:
-    """What happened to one request on its way."""
-
-    def __init__(self) -> None:
-        self.kept = self._made = self._begun = False
-
-    async def trace(self, event: str, _: object) -> None:
-        """Hear an event of httpcore."""
-        self._made = self._made or event.startswith("connection.connect")
-        self._begun = self._begun or event.endswith("send_request_headers.started")
-
-    @property
-    def reused(self) -> bool:
-        """Whether the request went over a connection that had been used before."""
-        return self.kept or (self._begun and not self._made)
-
-
-passage: ContextVar[Passage] = ContextVar("passage")
-"""The request that is under way in this task."""
 
 
 class Connections:
@@ -92,27 +65,8 @@ def _stamp(ca_file: Path | None) -> Stamp | None:
 
 
 def _transport(proxy: str | None, verify: ssl.SSLContext, *, special: bool) -> Transport:
-    """The fast transport where nothing special is asked for; else httpx's own."""
+    """aiohttp where nothing special is asked for; else httpx."""
     if proxy or special:
         limits = httpx.Limits(max_connections=CONNECTIONS_MAX, keepalive_expiry=KEEPALIVE_S)
-        return httpx.AsyncHTTPTransport(verify=verify, proxy=proxy, limits=limits)
-    import aiohttp
-    from httpx_aiohttp import AiohttpTransport
-
-    async def once(request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
-        """A request whose connection breaks is not sent again unasked: the session would, beside the rate limit."""
-        try:
-            return await send(request)
-        except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
-            raise aiohttp.ClientPayloadError(type(error).__name__) from None
-
-    async def reused(*_: object) -> None:
-        passage.get().kept = True
-
-    def session() -> aiohttp.ClientSession:
-        connector = aiohttp.TCPConnector(limit=CONNECTIONS_MAX, keepalive_timeout=KEEPALIVE_S, ssl=verify)
-        heard = aiohttp.TraceConfig()
-        heard.on_connection_reuseconn.append(reused)
-        return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar(), middlewares=(once,), trace_configs=[heard])
-
-    return AiohttpTransport(verify=verify, client=session)
+        return OverHttpx(httpx.AsyncHTTPTransport(verify=verify, proxy=proxy, limits=limits))
+    return OverAiohttp(verify)

@@ -23,6 +23,7 @@ from . import page_order
 from .asking import NO_CURSOR, Learned
 from .crowd import REASON
 from .options import ConversationOptions, secret_of
+from .page_order import MILLISECOND
 
 PATH = "/v1/messages"
 """The list of one conversation, which a cursor ``before`` pages."""
@@ -32,9 +33,6 @@ FULL_ROWS = 30
 
 CONFIRMED: Instant = HOUR
 """An empty page that ends a walk with more than this left is asked for twice: a provider in trouble may give one."""
-
-MILLISECOND: Instant = SECOND // 1000
-"""A millisecond in microseconds."""
 
 
 class History(Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="history"):

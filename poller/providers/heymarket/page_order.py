@@ -10,8 +10,12 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Iterable
+from itertools import pairwise
 
 from ...model import MINUTE, SECOND, Instant, Row
+
+MILLISECOND: Instant = SECOND // 1000
+"""A millisecond in microseconds."""
 
 LAST_ROWS = 3
 """Rows with one date, or at the end of a list, that are too few to say anything of its order."""
@@ -55,7 +59,7 @@ def following(rows: list[Row], unit: Instant, bound: Instant) -> Instant | None:
 
 def _crowded(rows: list[Row], unit: Instant) -> bool:
     """Whether most rows of a page print one date: then one of another date at its end does not say that the crowd is over."""
-    return len(rows) > LAST_ROWS and 2 * max(Counter(row.created // unit for row in rows).values()) > len(rows)
+    return len(rows) > LAST_ROWS and 2 * max(Counter([row.created // unit for row in rows]).values()) > len(rows)
 
 
 def _cursor(rows: list[Row], keep: int, unit: Instant) -> Instant:
@@ -81,7 +85,10 @@ def _steady(rows: list[Row]) -> bool:
 
 def _inversions(rows: list[Row]) -> int:
     """How many rows are newer than the one before them, by more than what a cut-off date explains."""
-    return sum(later.created > earlier.created + SECOND for earlier, later in zip(rows, rows[1:], strict=False))
+    dates = [row.created for row in rows]
+    if dates == sorted(dates, reverse=True):  # nearly every page is, and a list in order is sorted in one pass
+        return 0
+    return sum(later > earlier + SECOND for earlier, later in pairwise(dates))
 
 
 def _shuffled(rows: list[Row]) -> bool:
@@ -90,8 +97,8 @@ def _shuffled(rows: list[Row]) -> bool:
 
 def newer(good: list[Row], bound: Instant, now: Instant | None) -> tuple[int, int]:
     """How many rows are newer than a cursor, and of how many: what is dated ahead of now says nothing of it."""
-    present = [row for row in good if now is None or row.created <= now + MINUTE]
-    return sum(row.created > bound for row in present), len(present)
+    present = [row.created for row in good if now is None or row.created <= now + MINUTE]
+    return sum([created > bound for created in present]), len(present)
 
 
 def unsorted(good: list[Row]) -> bool:
@@ -102,10 +109,16 @@ def unsorted(good: list[Row]) -> bool:
 _FRACTION = re.compile(rb'"(?:date|created_at)"\s*:\s*"[^"]*?:\d\d(?:[.,](\d+))?(?:[Zz+-]|")')
 
 
-def unit_of(row: Row) -> Instant:
-    """The precision that the row's date is printed with, or a coarser one: digits that are not zero need no second look."""
-    if row.created % SECOND:
-        return SECOND // 1000 if row.created % 1000 == 0 else 1
+def unit_of(rows: list[Row], unit: Instant = 1) -> Instant:
+    """The coarsest precision that a row's date is printed with, at least ``unit``: digits that are not zero need no second look."""
+    whole = [row for row in rows if not row.created % SECOND]
+    if len(whole) < len(rows) and any(not row.created % MILLISECOND and row.created % SECOND for row in rows):
+        unit = max(unit, MILLISECOND)
+    return max(unit, *map(_printed_unit, whole)) if whole and unit < SECOND else unit
+
+
+def _printed_unit(row: Row) -> Instant:
+    """The precision of a date at a whole second: as many zeros as are printed."""
     found = _FRACTION.search(row.raw)
     digits = len(found[1] or b"") if found else 0
     return SECOND if digits == 0 else max(1, SECOND // 10 ** min(digits, 6))
@@ -113,4 +126,4 @@ def unit_of(row: Row) -> Instant:
 
 def fingerprint(good: list[Row]) -> str:
     """Equal for the same set of rows in any order."""
-    return hashlib.blake2b(b"\0".join(sorted(row.id.encode() for row in good)), digest_size=8).hexdigest()
+    return hashlib.blake2b("\0".join(sorted([row.id for row in good])).encode(), digest_size=8).hexdigest()

@@ -116,8 +116,10 @@ def unproved(walk: Walk, rows: list[Row | BadRow]) -> tuple[Gap, ...]:
 
     Raises CursorIgnored where it lists what lies above the cursor.
     """
+    if not walk.above:
+        return ()
     ids = {row.id for row in rows}
-    if walk.above and walk.fewer and walk.above[0] in ids:
+    if walk.fewer and walk.above[0] in ids:
         raise CursorIgnored("the rows above the cursor came again")
     lacking = sum(id_ not in ids for id_ in walk.above)
     return (Gap(crowd.REASON, walk.bound, walk.bound + walk.step),) if lacking > walk.fewer else ()

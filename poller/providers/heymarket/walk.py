@@ -73,32 +73,32 @@ def read(walk: Walk, rows: list[Row | BadRow], now: Instant | None = None) -> Pa
 def _read(walk: Walk, rows: list[Row | BadRow], now: Instant | None) -> Page:
     """As :func:`read`, whatever was on the page above."""
     oddities = ("empty_answer",) if rows and walk.empty else ()
-    good = [row for row in rows if isinstance(row, Row)]
-    walk = replace(walk, empty=False, total=walk.total + sum(row.created >= walk.since for row in good))
-    if not rows or (good and (page_order.over(good, walk.since) or _ended(walk, rows, good))):
+    good, since, bound = [row for row in rows if isinstance(row, Row)], walk.since, walk.bound
+    walk = replace(walk, empty=False, total=walk.total + sum([row.created >= since for row in good]))
+    if not rows or (good and (page_order.over(good, since) or _ended(walk, rows, good))):
         return Page(rows, None, learned=_learned(walk), oddities=oddities)
     if not good:
         return _undated(walk, rows)
     fingerprint = page_order.fingerprint(good)
     same = walk.same + 1 if fingerprint == walk.page else 0
-    newer, present = page_order.newer(good, walk.bound + SECOND, now)
+    newer, present = page_order.newer(good, bound + SECOND, now)
     if newer * 2 > present or (newer and same >= SAME_MAX):
         return _by_another_stamp(walk, rows, good)
-    unit, tail = max(walk.unit, *map(page_order.unit_of, good)), tuple(row.id for row in good[-page_order.LAST_ROWS :])
+    unit, tail = page_order.unit_of(good, walk.unit), tuple(row.id for row in good[-page_order.LAST_ROWS :])
     walk = replace(walk, asked=True, unit=unit, most=max(walk.most, len(rows)), tail=tail)
     if page_order.unsorted(good):
         oddities += ("non_monotonic_page",)
-    reached = [row for row in good if row.created <= walk.bound]
+    reached = [row for row in good if row.created <= bound]
     if not reached and now is not None and all(row.created > now + MINUTE for row in good):
         return _undated(walk, rows)
     reached = reached or good
-    following = page_order.following(reached, walk.unit, walk.bound)
-    if following is None and page_order.newer(good, walk.bound - walk.less, now)[0] > page_order.LAST_ROWS:
+    following = page_order.following(reached, walk.unit, bound)
+    if following is None and page_order.newer(good, bound - walk.less, now)[0] > page_order.LAST_ROWS:
         return _by_another_stamp(walk, rows, good)
     if following is None:
         return _standing(walk, rows, reached, oddities)
     walk = replace(walk, cursor=following, page=fingerprint, same=same, limit=walk.usual, moved=True, group=(), got=0, less=0)
-    return Page(rows, ask(walk, page_order.left(good, following - walk.since)), oddities=oddities)
+    return Page(rows, ask(walk, page_order.left(good, following - since)), oddities=oddities)
 
 
 def _doubtful(walk: Walk) -> bool:

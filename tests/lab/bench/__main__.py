@@ -19,9 +19,13 @@ from msgspec import Struct
 
 from poller.demo.kafka.broker import Cluster, die_with_parent
 from poller.demo.kafka.jars import fetch
+from tests.lab.bench.memory import weigh
 from tests.lab.bench.product import Product
 
 PAGES = (100, 200, 1000)
+IDS = (0, 300_000, 1_000_000)
+"""Messages in state when the worker is weighed."""
+
 FLOW, REACH_S, FOLLOW_S = 40.0, 25.0, 15.0
 """Steady: messages a second, and how far each poll reaches back: 25 re-listed rows a new one."""
 
@@ -89,7 +93,7 @@ class Bench:
     """One Kafka, and fresh providers, topics and processes for each task."""
 
     def __init__(self, kafka: Cluster, folder: Path) -> None:
-        self._kafka, self._folder, self._number = kafka, folder, 0
+        self.bootstrap, self._folder, self._number = kafka.bootstrap, folder, 0
 
     def topic(self) -> str:
         """A fresh topic with sixteen partitions."""
@@ -97,7 +101,7 @@ class Bench:
 
         self._number += 1
         name = f"bench-{self._number}"
-        admin = AdminClient({"bootstrap.servers": self._kafka.bootstrap})
+        admin = AdminClient({"bootstrap.servers": self.bootstrap})
         admin.create_topics([NewTopic(name, 16, 1)])[name].result(30)
         return name
 
@@ -106,7 +110,7 @@ class Bench:
         with ExitStack() as stack:
             provider = stack.enter_context(child("tests.lab.bench.provider", str(page)))
             url = f"http://127.0.0.1:{provider.said}/v1/messages/all"
-            peer = stack.enter_context(child("tests.lab.bench.peers", name, url, self._kafka.bootstrap, self.topic(), str(page)))
+            peer = stack.enter_context(child("tests.lab.bench.peers", name, url, self.bootstrap, self.topic(), str(page)))
             found = {}
             for commands, task in tasks:
                 for command in filter(None, commands.split(";")):
@@ -122,7 +126,7 @@ class Bench:
         provider = Child("tests.lab.bench.provider", str(page))
         if before:
             provider.ask(f"past {before}")
-        return Product(folder, self._kafka.bootstrap, provider, f"bench{self._number}", interval=interval, overlap=overlap)
+        return Product(folder, self.bootstrap, provider, f"bench{self._number}", interval=interval, overlap=overlap)
 
 
 def new_and_again(bench: Bench, page: int, count: int) -> dict[str, tuple[float, ...]]:
@@ -190,6 +194,45 @@ def report(runs: list[dict[int, dict[str, tuple[float, ...]]]], pages: tuple[int
             print(line)
 
 
+def of_pages(bench: Bench, asked: argparse.Namespace) -> None:
+    """New, re-listed and identical rows, by length of page."""
+    pages = tuple(asked.pages)
+    report([{page: new_and_again(bench, page, asked.count) for page in pages} for _ in range(asked.runs)], pages)
+
+
+def of_steady(bench: Bench, asked: argparse.Namespace) -> None:
+    """A stream on which a little is new in every interval."""
+    steadies = [steady(bench) for _ in range(asked.runs)]
+    print(
+        f"steady, {steadies[0]['listed']:.0f} rows listed a new one: {steadies[0]['poller']:.0f} us   x loop",
+        spread([s["poller"] / s["loop"] for s in steadies]),
+    )
+
+
+def of_idle(bench: Bench, asked: argparse.Namespace) -> None:
+    """A quiet stream."""
+    idles = [idle(bench) for _ in range(asked.runs)]
+    print(
+        f"idle: {spread([each[0] for each in idles])} requests an interval, each x bare call {spread([each[1] / each[2] for each in idles])}"
+    )
+
+
+def of_backlog(bench: Bench, asked: argparse.Namespace) -> None:
+    """How long a backlog takes."""
+    walls = [backlog(bench, asked.backlog) for _ in range(asked.runs)]
+    print(f"backlog of {asked.backlog}: {walls[0][1]:.1f} s   x loop {spread([ours / loop for loop, ours in walls])}")
+
+
+def of_memory(bench: Bench, asked: argparse.Namespace) -> None:
+    """What a worker weighs."""
+    for count in asked.ids:
+        product = bench.product(100, interval="1s", overlap="10m", before=50)
+        print(f"memory after a start with {count} ids in state: {weigh(bench.bootstrap, product, count):.0f} MiB")
+
+
+PARTS = {"pages": of_pages, "steady": of_steady, "idle": of_idle, "backlog": of_backlog, "memory": of_memory}
+
+
 def main() -> None:
     """Measure, print, refuse what is not comparable."""
     given = argparse.ArgumentParser()
@@ -197,23 +240,14 @@ def main() -> None:
     given.add_argument("--count", type=int, default=20_000)
     given.add_argument("--backlog", type=int, default=50_000)
     given.add_argument("--pages", type=int, nargs="*", default=list(PAGES))
+    given.add_argument("--ids", type=int, nargs="*", default=list(IDS))
+    given.add_argument("--parts", choices=PARTS, nargs="*", default=list(PARTS))
     asked = given.parse_args()
-    pages = tuple(asked.pages)
     with tempfile.TemporaryDirectory() as name, Cluster(fetch(progress=print), Path(name) / "kafka") as kafka:
         bench = Bench(kafka, Path(name))
-        runs = [{page: new_and_again(bench, page, asked.count) for page in pages} for _ in range(asked.runs)]
-        report(runs, pages)
-        steadies = [steady(bench) for _ in range(asked.runs)]
-        print(
-            f"steady, {steadies[0]['listed']:.0f} rows listed a new one: {steadies[0]['poller']:.0f} us   x loop",
-            spread([s["poller"] / s["loop"] for s in steadies]),
-        )
-        idles = [idle(bench) for _ in range(asked.runs)]
-        print(
-            f"idle: {spread([each[0] for each in idles])} requests an interval, each x bare call {spread([each[1] / each[2] for each in idles])}"
-        )
-        walls = [backlog(bench, asked.backlog) for _ in range(asked.runs)]
-        print(f"backlog of {asked.backlog}: {walls[0][1]:.1f} s   x loop {spread([ours / loop for loop, ours in walls])}")
+        for part in asked.parts:
+            PARTS[part](bench, asked)
+            sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -65,7 +65,7 @@ class Product:
     """One worker with one Heymarket account."""
 
     def __init__(self, folder: Path, bootstrap: str, provider: Commanded, mark: str, *, interval: str, overlap: str) -> None:
-        self._folder, self._provider, self._port = folder, provider, _free_port()
+        self._folder, self._provider, self._port, self.mark = folder, provider, _free_port(), mark
         account: dict[str, Any] = {
             "name": "main", "provider": "heymarket", "base_url": f"http://127.0.0.1:{provider.said}", "rate_limit": "2000/s",
             "credentials": {"api_key": {"file": "key"}},

@@ -26,13 +26,13 @@ BATCH = 2000
 ROUNDS = 3
 
 
-async def fill(kafka: Kafka, count: int) -> None:
-    """So many messages with random keys, as the daemon writes them."""
-    writer = await kafka.open_and_fence(0)
-    meta = encode_state(Meta("bench", 1, "nonce", b"k" * 32))
-    for first in range(0, count, BATCH):
-        records = [state_record(0, META_KEY, meta)]
-        for number in range(first, first + BATCH):
+async def fill(kafka: Kafka, count: int, shard: int = 0) -> None:
+    """So many messages with random keys, as the daemon writes them, and the meta record of the shard."""
+    writer, link = await kafka.open_and_fence(shard), kafka.connection
+    meta = encode_state(Meta(link.group, link.shards, "nonce", b"k" * 32))
+    for first in range(0, max(1, count), BATCH):
+        records = [state_record(shard, META_KEY, meta)]
+        for number in range(first, min(count, first + BATCH)):
             seen = MessageState(
                 2,
                 "delivered",
@@ -47,7 +47,7 @@ async def fill(kafka: Kafka, count: int) -> None:
                 0b111111,
                 uuid.uuid4().bytes + b"12345678",
             )
-            records.append(state_record(0, message_state_key(digest(f"m{number}")), encode_state(seen)))
+            records.append(state_record(shard, message_state_key(digest(f"m{number}")), encode_state(seen)))
         await writer.commit(records, timeout_s=20)
     await writer.close()
 

@@ -13,6 +13,7 @@ from aiokafka import errors as ak
 
 from poller.errors import CommitUncertain, Denied, Fenced, KafkaError, OffsetGone, Refused, Unavailable, Unreachable
 from poller.kafka.translate import mapped
+from poller.polling.client.over_httpx import OverHttpx
 from poller.providers.contract import Request
 from tests.support.vendor import client_of
 
@@ -120,7 +121,12 @@ def test_every_exception_of_the_http_client_means_unreachable(name: str, tmp_pat
     heard: list[str] = []
 
     async def ask() -> None:
-        more = {"timeout_s": 1.0, "token": "canary-secret", "on_request": lambda code, _: heard.append(code), "transport": Raising(error)}
+        more = {
+            "timeout_s": 1.0,
+            "token": "canary-secret",
+            "on_request": lambda code, _: heard.append(code),
+            "transport": OverHttpx(Raising(error)),
+        }
         async with client_of("http://127.0.0.1:1", tmp_path, **more) as client:
             await client.exchange(Request("GET", "/x"))
 

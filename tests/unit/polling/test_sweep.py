@@ -22,7 +22,10 @@ from poller.polling.demand import Demand
 from poller.polling.page import Answer, Applied, Unasked
 from poller.polling.planning import Planner
 from poller.polling.streams import FRUITLESS_MAX, StreamPoll
-from poller.providers.contract import Page
+from poller.providers.contract import Page, Request
+from poller.providers.heymarket import crowd
+from poller.providers.heymarket.asking import Walk
+from poller.providers.heymarket.provider import Heymarket
 from poller.providers.stuut.provider import Stuut
 from poller.publishing.cache import CacheDirectory, Position, ShardCache
 from poller.publishing.changes import Bound, Entry, PageChanges
@@ -173,6 +176,32 @@ def test_what_is_owed_waits_and_sleeps_is_shown() -> None:
     assert [(debt.since, debt.until) for debt in shown.debts] == [(NOW - DAY, NOW - 40), (NOW - 50, NOW - 20)]
     assert shown.overdue == {"live": 2.5}
     assert shown.switched_off == {"audit": 50.0}
+
+
+def walk_at(cursor: int | None) -> Request:
+    """The next request of a walk over a team."""
+    return Request("POST", "/", continuation=Walk(NOW - HOUR, NOW, cursor))
+
+
+@pytest.mark.parametrize(
+    ("request_", "ends"),
+    [
+        (walk_at(None), False),
+        (walk_at(NOW - 4 * SECOND), False),
+        (walk_at(NOW - 8 * SECOND), True),
+        (Request("POST", "/", continuation=crowd.Count(crowd.Crowd(Walk(NOW - HOUR, NOW)))), False),
+    ],
+)
+def test_an_edge_sweep_reads_once_what_the_look_before_it_has_read(tmp_path: Path, request_: Request, ends: bool) -> None:
+    """It may end where it has come down to the begin of that look, and 2 s below; not above, and not where nobody can say how far it is."""
+    with CacheDirectory(tmp_path) as store:
+        shard_state = ShardState(store.shard(0), claim(None, group="g", shards=1), PUBLISHER)
+        pages, poll = pages_of(shard_state, Heymarket()), StreamPoll(STREAM, LADDER)
+        assert not pages.sweeps.end_edge(poll), "none is in hand"
+        poll.edge = NOW - 5 * SECOND
+        poll.of(jobs.Edge()).sweep = Sweep(NOW - HOUR, None, 0, HOUR, NOW, request_, started=NOW - 1)
+        assert pages.sweeps.end_edge(poll) is ends
+        assert (poll.of(jobs.Edge()).sweep is None, poll.edge) == ((True, NOW - 1) if ends else (False, NOW - 5 * SECOND))
 
 
 def test_all_backfills_of_an_account_share_one_part_of_its_rate_limit() -> None:

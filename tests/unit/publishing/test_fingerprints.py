@@ -45,7 +45,7 @@ def by_the_book(message: Message) -> tuple[int, bytes]:
             if isinstance(value, str):
                 raw = value.encode("utf-8", "surrogatepass")
             else:
-                raw = msgspec.json.encode(_COMPARED[bit](value) if bit in _COMPARED else value, order="deterministic")
+                raw = msgspec.json.encode(_COMPARED[1 << bit](value) if 1 << bit in _COMPARED else value, order="deterministic")
             present |= 1 << bit
             prints += hashlib.blake2b(raw, digest_size=4, key=KEY[:64]).digest()
     return present, prints
