@@ -17,15 +17,20 @@ from .forms import (
     AccountName,
     Duration,
     InstanceId,
+    Interval,
     Listen,
     Mode,
     Overlap,
     ProviderName,
     Rate,
+    ReconcileEvery,
     RegistryUrl,
     Replication,
+    RequestTimeout,
+    Retention,
     Secret,
     Server,
+    SessionTimeout,
     Start,
     StartFrom,
     TopicName,
@@ -163,11 +168,11 @@ class Kafka(_Model):
     """Of topics that are created; auto: the broker's default, never more than the live brokers."""
     group: Annotated[str, Field(min_length=1, max_length=255)] = "poller"
     """The consumer group on the state topic; another group on the same state topic is refused."""
-    session_timeout: Duration = 6 * SECOND
+    session_timeout: SessionTimeout = 6 * SECOND
     """A worker that vanished is replaced within this and 6 s."""
     instance_id: InstanceId | None = None
     """Static membership, for StatefulSets: a name of its own for each worker, or the variable that holds it."""
-    retention: Duration | None = None
+    retention: Retention | None = None
     """How long the public topics keep events, at creation; default: the broker's."""
 
     def within(self, folder: Path) -> Kafka:
@@ -203,7 +208,7 @@ class Admin(_Model):
 class Reconcile(_Model):
     """How deep and how often everything is read again."""
 
-    every: Duration = 6 * HOUR
+    every: ReconcileEvery = 6 * HOUR
     """Everything up to `back` is read again at least this often, younger ages proportionally more often."""
     back: Duration = 7 * DAY
     """How far back; at least 4 x `every`."""
@@ -212,8 +217,8 @@ class Reconcile(_Model):
 class Defaults(_Model):
     """What may be set for all accounts and again for each."""
 
-    interval: Duration = 15 * SECOND
-    """How often new messages are looked for; at least 100ms."""
+    interval: Interval = 15 * SECOND
+    """How often new messages are looked for."""
     overlap: Overlap = 10 * MINUTE
     """How far back each look reaches; older ages are read more slowly. auto: learned from how late rows come."""
     start_from: Start = StartFrom(kind="ago", value=DAY)
@@ -222,7 +227,7 @@ class Defaults(_Model):
     """How long a message that is not final is waited for."""
     reconcile: Reconcile = Reconcile()
     """How deep and how often everything is read again."""
-    timeout: Duration = 20 * SECOND
+    timeout: RequestTimeout = 20 * SECOND
     """How long a request may take."""
 
 
@@ -290,7 +295,7 @@ class AccountFile(_Model):
     """Whether messages that were never sent are published."""
     channels: list[Literal["sms", "mms", "rcs", "whatsapp", "email"]] = ["sms", "mms", "rcs", "whatsapp"]
     """Which messages are published; those of an unknown channel always are, e-mails only where they are asked for."""
-    interval: Duration | None = None
+    interval: Interval | None = None
     """As in defaults."""
     overlap: Overlap | None = None
     """As in defaults."""
@@ -300,7 +305,7 @@ class AccountFile(_Model):
     """As in defaults."""
     reconcile: Reconcile | None = None
     """As in defaults."""
-    timeout: Duration | None = None
+    timeout: RequestTimeout | None = None
     """As in defaults."""
 
 

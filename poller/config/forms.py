@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -14,10 +15,10 @@ from msgspec import Struct
 from pydantic import BeforeValidator
 from pydantic_core import PydanticCustomError
 
-from ..model import Instant, addressable
+from ..model import DAY, MINUTE, SECOND, Instant, addressable
 from ..providers import registry
 from .secrets import SecretRef
-from .units import duration, moment, rate
+from .units import DURATION_MAX, duration, moment, rate, spelled
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 """Hosts to which plain HTTP leads over no network."""
@@ -91,7 +92,28 @@ def _one_key(name: str) -> dict[str, Any]:
 
 
 _DURATION = r"\s*\d+(\.\d+)?(ms|s|m|h|d)\s*"
-Duration = Annotated[Instant, _said(duration), _text(_DURATION, "a duration: 500ms, 15s, 10m, 6h, 7d")]
+
+
+def _within(least: Instant, most: Instant = DURATION_MAX) -> BeforeValidator:
+    """A duration within bounds: beyond them it can never work."""
+    return _said(partial(duration, least=least, most=most))
+
+
+def _told(least: Instant, most: Instant = DURATION_MAX) -> Shape:
+    """The same for editors and people."""
+    bounds = [f"at least {spelled(least)}"] * (least > 0) + [f"at most {spelled(most)}"] * (most < DURATION_MAX)
+    return _text(_DURATION, "a duration: 500ms, 15s, 10m, 6h, 7d" + ("; " + ", ".join(bounds) if bounds else ""))
+
+
+SESSION, INTERVAL, TIMEOUT = (SECOND, 30 * MINUTE), (SECOND // 10, DAY), (SECOND // 10, 10 * MINUTE)
+"""The least and the most, in microseconds, of a session (what brokers take, and heartbeats need), of an interval, of a request."""
+
+Duration = Annotated[Instant, _within(0), _told(0)]
+SessionTimeout = Annotated[Instant, _within(*SESSION), _told(*SESSION)]
+Interval = Annotated[Instant, _within(*INTERVAL), _told(*INTERVAL)]
+RequestTimeout = Annotated[Instant, _within(*TIMEOUT), _told(*TIMEOUT)]
+Retention = Annotated[Instant, _within(MINUTE), _told(MINUTE)]
+ReconcileEvery = Annotated[Instant, _within(MINUTE), _told(MINUTE)]
 Rate = Annotated[tuple[int, float], _said(rate), _text(r"\s*[1-9]\d*/(s|min)\s*", "a rate: 1/s, 400/min")]
 _SECRET = _shape({"oneOf": [_one_key("env"), _one_key("file")]}, "{env: NAME} or {file: PATH}")
 SECRET = _SECRET.schema
@@ -100,9 +122,8 @@ SECRET = _SECRET.schema
 Secret = Annotated[Any, BeforeValidator(secret_at), _SECRET]
 Mode = Literal["plain", "mask", "hash", "drop"]
 
-_TOPIC, _SERVER, _ACCOUNT = r"[A-Za-z0-9._-]{1,249}", r"[^\s,]+:\d{1,5}", r"[a-z0-9][a-z0-9-]{0,31}"
+_TOPIC, _ACCOUNT = r"[A-Za-z0-9._-]{1,249}", r"[a-z0-9][a-z0-9-]{0,31}"
 TopicName = Annotated[str, _formed(_TOPIC, "up to 249 letters, digits, dots, dashes and underscores"), _text(_TOPIC, "a topic's name")]
-Server = Annotated[str, _formed(_SERVER, "HOST:PORT, such as kafka-1:9092"), _text(_SERVER, "HOST:PORT")]
 AccountName = Annotated[
     str,
     _formed(_ACCOUNT, "up to 32 small letters, digits and dashes, a letter or digit first"),
@@ -136,10 +157,10 @@ Start = Annotated[StartFrom, _said(_start_from), _text(None, "a duration, a time
 
 
 def _overlap(value: object) -> Any:
-    return value if value == "auto" else duration(value)
+    return value if value == "auto" else duration(value, least=SECOND)
 
 
-Overlap = Annotated[Instant | Literal["auto"], _said(_overlap), _text(rf"auto|{_DURATION}", "a duration, or auto")]
+Overlap = Annotated[Instant | Literal["auto"], _said(_overlap), _text(rf"auto|{_DURATION}", "a duration, at least 1s, or auto")]
 
 
 def _replication(value: object) -> int | None:
@@ -179,27 +200,47 @@ InstanceId = Annotated[
 ]
 
 
-def _listen(value: object) -> str:
-    host, _, port = value.rpartition(":") if isinstance(value, str) else ("", "", "")
-    if not host or not port.isdigit() or int(port) > 65535:
-        raise ValueError("not an address; expected HOST:PORT; fix: write e.g. 127.0.0.1:8080")
-    return str(value)
+PORT_MAX = 65_535
+"""The highest port that TCP has."""
+
+_PORT = re.compile(r"[0-9]{1,5}")
+_HOST = re.compile(r"[^\s,/\"'<>\\^`{|}]+")
 
 
-Listen = Annotated[str, _said(_listen), _text(r".+:\d{1,5}", "HOST:PORT")]
+def _address(least: int, example: str) -> BeforeValidator:
+    """HOST:PORT, with a port from ``least`` on."""
+
+    def parse(value: object) -> str:
+        host, _, port = value.rpartition(":") if isinstance(value, str) else ("", "", "")
+        if not _HOST.fullmatch(host) or not (_PORT.fullmatch(port) and least <= int(port) <= PORT_MAX):
+            raise ValueError(f"not an address; expected HOST:PORT, with a port from {least} to {PORT_MAX}; fix: write e.g. {example}")
+        return str(value)
+
+    return _said(parse)
+
+
+Server = Annotated[str, _address(1, "kafka-1:9092"), _text(r"[^\s,]+:\d{1,5}", "HOST:PORT")]
+Listen = Annotated[str, _address(0, "127.0.0.1:8080"), _text(r".+:\d{1,5}", "HOST:PORT")]
+
+
+def url_problem(url: str, expected: str) -> str | None:
+    """What is wrong with a URL that credentials are sent to, as a sentence; plain HTTP only to this host, no credentials in it."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        host, port, parts = "", None, urlsplit("")
+    if not _HOST.fullmatch(host) or port == 0 or parts.scheme not in ("http", "https") or parts.query or parts.fragment or parts.username:
+        return f"not {expected}; expected https://HOST[:PORT][/PREFIX], with a port from 1 to {PORT_MAX}; fix: correct it"
+    if parts.scheme == "http" and host not in LOOPBACK:
+        return "plain http would show the credentials to everybody; expected https; fix: write https://"
+    return None
 
 
 def _registry_url(value: object) -> str:
-    """An HTTP URL without credentials; plain HTTP only to this host."""
-    try:
-        parts = urlsplit(value if isinstance(value, str) else "")
-        host, _ = parts.hostname, parts.port
-    except ValueError:
-        host, parts = None, urlsplit("")
-    if not host or parts.scheme not in ("http", "https") or parts.query or parts.username:
-        raise ValueError("not a URL; expected https://HOST[:PORT][/PREFIX]; fix: correct it")
-    if parts.scheme == "http" and host not in LOOPBACK:
-        raise ValueError("plain http would show the credentials to everybody; expected https; fix: write https://")
+    problem = url_problem(value if isinstance(value, str) else "", "a URL")
+    if problem is not None:
+        raise ValueError(problem)
     return str(value)
 
 

@@ -10,16 +10,15 @@ import msgspec
 from annotated_types import Ge, Le, MaxLen, MinLen
 from pydantic import BaseModel
 
-from ..model import DAY, HOUR, MINUTE, SECOND
 from . import options
 from .file import AccountFile, ConfigFile
-from .forms import STREAM_IDS, Duration, Overlap, Shape, StartFrom
+from .forms import STREAM_IDS, Shape, StartFrom
 from .provider_keys import all_own_keys, streams_key
+from .units import spelled
 
 Json = dict[str, Any]
 
 _PLAIN: dict[Any, Json] = {str: {"type": "string"}, int: {"type": "integer"}, bool: {"type": "boolean"}}
-_UNITS = ((DAY, "d"), (HOUR, "h"), (MINUTE, "m"), (SECOND, "s"), (SECOND // 1000, "ms"))
 
 
 def schema() -> str:
@@ -74,19 +73,12 @@ def _bounds(metadata: Any) -> Json:
 def _written(value: Any, field: Any) -> Any:
     """A default as it would be written in the file; None where the key is simply absent."""
     if isinstance(value, StartFrom):
-        return _spelled(value.value)
+        return spelled(value.value)
     if isinstance(value, BaseModel):
         return None
     if value is None and {"const": "auto"} in _form(field.annotation, field.metadata).get("oneOf", []):
         return "auto"
-    durations = ({*Duration.__metadata__}, {*Overlap.__metadata__})  # type: ignore[attr-defined]
-    return _spelled(value) if isinstance(value, int) and any(set(field.metadata) & each for each in durations) else value
-
-
-def _spelled(duration: int) -> str:
-    """A duration with its largest unit; a day is said in hours, as people do up to three of them."""
-    unit, name = next((unit, name) for unit, name in _UNITS if duration % unit == 0 and (unit != DAY or duration > 3 * DAY))
-    return f"{duration // unit}{name}"
+    return spelled(value) if isinstance(value, int) and any(isinstance(each, Shape) for each in field.metadata) else value
 
 
 def _of_providers() -> Json:

@@ -8,8 +8,8 @@ from datetime import UTC, date, datetime, timedelta
 from ..model import DAY, HOUR, MINUTE, SECOND, Instant
 
 _UNITS = {"ms": SECOND // 1000, "s": SECOND, "m": MINUTE, "h": HOUR, "d": DAY}
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
-_RATE = re.compile(r"(\d+)/(s|min)")
+_DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)")
+_RATE = re.compile(r"([0-9]{1,9})/(s|min)")
 DURATION = "a number with a unit: 500ms, 15s, 10m, 6h or 7d"
 """How a message says what a duration may look like."""
 
@@ -23,15 +23,24 @@ DURATION_MAX: Instant = 3650 * DAY
 """The longest duration that is taken for one: ten years."""
 
 
-def duration(text: object) -> Instant:
+def spelled(value: Instant) -> str:
+    """A duration with its largest unit; a day is said in hours, as people do up to three of them."""
+    return next(
+        f"{value // unit}{name}" for name, unit in reversed(_UNITS.items()) if value % unit == 0 and (unit != DAY or value > 3 * DAY)
+    )
+
+
+def duration(text: object, least: Instant = 0, most: Instant = DURATION_MAX) -> Instant:
     """Microseconds. Raises ValueError saying what was expected."""
     found = _DURATION.fullmatch(text.strip()) if isinstance(text, str) else None
     if found is None:
         raise ValueError(f"not a duration; expected {DURATION}; fix: write a unit, e.g. 15s")
-    value = round(float(found[1]) * _UNITS[found[2]])
-    if value > DURATION_MAX:
-        raise ValueError("too long; expected at most 3650d; fix: write a shorter duration")
-    return value
+    value = float(found[1]) * _UNITS[found[2]]
+    if value < least:
+        raise ValueError(f"too short; expected at least {spelled(least)}; fix: write {spelled(least)} or more")
+    if value > most:
+        raise ValueError(f"too long; expected at most {spelled(most)}; fix: write {spelled(most)} or less")
+    return round(value)
 
 
 def rate(text: object) -> tuple[int, float]:

@@ -259,3 +259,57 @@ def test_every_error_of_shape_is_a_sentence_of_ours(tmp_path: Path, place: str, 
     assert re.fullmatch(r"\d+: [\w.\[\]]+: [^;]+; expected [^;]+; fix: .+", line), line
     for leaked in ("expected as in", "^", "\\S", "Input should", "valid ", "pydantic", "NoneType"):
         assert leaked not in line
+
+
+IMPOSSIBLE = [
+    *(("kafka.session_timeout", f"kafka: {{bootstrap_servers: [a:1], session_timeout: {value}}}") for value in ("0s", "1ms", "999ms", "31m", "7d")),
+    *(("kafka.retention", f"kafka: {{bootstrap_servers: [a:1], retention: {value}}}") for value in ("0s", "1ms", "59s")),
+    *(("kafka.partitions", f"kafka: {{bootstrap_servers: [a:1], partitions: {value}}}") for value in (0, -1, 10_001, 1 << 70)),
+    *(("kafka.shards", f"kafka: {{bootstrap_servers: [a:1], shards: {value}}}") for value in (0, -1, 10_001)),
+    *(("kafka.replication_factor", f"kafka: {{bootstrap_servers: [a:1], replication_factor: {value}}}") for value in (0, -1, 33, "true")),
+    *(("kafka.bootstrap_servers[0]", f"kafka: {{bootstrap_servers: ['{value}']}}") for value in ("a:99999", "a:0", "a:-1", ":9092", "a b:1", "a,b:1", "a:\u0663", "http://a:1")),
+    *(("admin.listen", f"admin: {{listen: '{value}'}}") for value in ("127.0.0.1:99999", "127.0.0.1:65536", "a:" + "9" * 5000, ":8080", "127.0.0.1:", "a b:1", "a:-1")),
+    *(("kafka.schema_registry.url", f"kafka: {{bootstrap_servers: [a:1], schema_registry: {{url: '{value}'}}}}")
+      for value in ("https://r:99999", "https://r:0", "https://", "https://r r", "ftp://r", "https://u@r", "https://r?a=b", "https://r#a")),
+    *(("defaults.interval", f"defaults: {{interval: {value}}}") for value in ("0s", "99ms", "2d", "3650d")),
+    *(("defaults.timeout", f"defaults: {{timeout: {value}}}") for value in ("0s", "1ms", "11m", "7d")),
+    *(("defaults.overlap", f"defaults: {{overlap: {value}}}") for value in ("0s", "999ms", "7d", "3650d")),
+    *(("defaults.reconcile.every", f"defaults: {{reconcile: {{every: {value}}}}}") for value in ("0s", "1ms", "59s")),
+    *(("defaults.reconcile", f"defaults: {{reconcile: {{every: 6h, back: {value}}}}}") for value in ("0s", "1ms", "23h")),
+    *(("defaults.status_horizon", f"defaults: {{status_horizon: {value}}}") for value in ("3651d", "-1s", "1e3s", "9" * 400 + "d")),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("place", "text"), IMPOSSIBLE)
+def test_a_number_that_can_never_work_is_an_error_of_the_check(tmp_path: Path, place: str, text: str) -> None:
+    """A port that TCP does not have, a session that no broker takes, a wait of nothing: with file, line, key and fix."""
+    lines = errors(tmp_path, f"{text if text.startswith('kafka') else KAFKA + text}\naccounts:\n{STUUT}}}\n")
+    [line] = [line for line in lines if f": {place}: " in line]
+    assert re.fullmatch(r"[12]: [\w.\[\]]+: [^;]+; expected [^;]+; fix: .+", line), line
+
+
+OF_AN_ACCOUNT = [
+    *(("base_url", f"'{url}'") for url in ("https://a:99999", "https://a:0", "https://a:-1", "https://", "https://a b", "https://a#b", "https:a", "//a")),
+    *(("proxy", f"'{proxy}'") for proxy in ("http://p:99999", "p:0", "p p:1", "[::1:3128", "p:")),
+    *(("interval", value) for value in ("0s", "2d")),
+    *(("timeout", value) for value in ("0s", "1h")),
+    *(("overlap", value) for value in ("0s", "1ms")),
+    *(("rate_limit", value) for value in ("9" * 5000 + "/s", "\u0663/s", "0/s", "0/min", "1000001/s", "-1/s", "1.5/s")),
+    *(("burst", value) for value in ("0", "-1", "1001", "1.5")),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("key", "value"), OF_AN_ACCOUNT)
+def test_so_is_a_number_of_an_account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str, value: str) -> None:
+    """At its own key, in the line of the account."""
+    monkeypatch.setenv("T", "invented")
+    base = "" if key == "base_url" else ', base_url: "https://api.stuut.ai"'
+    account = STUUT.replace(', base_url: "https://api.stuut.ai"', "") + f"{base}, {key}: {value}}}"
+    path = tmp_path / "p.yaml"
+    path.write_text(KAFKA + f"accounts:\n{account}\n")
+    with pytest.raises(ConfigError) as caught:
+        config.load(path, referenced=True)
+    [line] = caught.value.lines
+    assert line.startswith(f"{path}:3: accounts[0].{key}: "), line
+    assert "; expected " in line
+    assert "; fix: " in line
