@@ -55,14 +55,17 @@ class PollerError(Exception):
 
 
 class ConfigError(PollerError):
-    """The configuration is invalid. ``lines`` are complete one-line reports."""
+    """The configuration is invalid. ``lines`` are complete one-line reports.
+
+    ``about`` names the secrets of an account that are wrong, where only those are: by their keys, of options by their dotted names.
+    """
 
     kind = "config"
     stops = "the process, with 78; at run time only what the configuration names"
 
-    def __init__(self, lines: list[str]) -> None:
+    def __init__(self, lines: list[str], *, about: tuple[str, ...] = ()) -> None:
         super().__init__("\n".join(lines))
-        self.lines = lines
+        self.lines, self.about = lines, about
 
 
 class Misused(PollerError):

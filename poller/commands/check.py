@@ -12,7 +12,8 @@ from ..clock import SystemClock
 from ..config.accounts import Account
 from ..config.load import Config, load
 from ..config.stream_names import stream_names
-from ..errors import Denied, KafkaError, ProviderError, Refused, Unauthorized, Unavailable
+from ..config.yaml_document import Place
+from ..errors import Denied, KafkaError, ProviderError, Unauthorized, Unavailable
 from ..kafka import topics
 from ..kafka.assignor import Rendezvous
 from ..kafka.client import Kafka
@@ -83,14 +84,26 @@ async def check(config: Config) -> int:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_kafka, config, found)
             tasks.start_soon(_registry, config, found)
-            for account in config.accounts:
+            for number, account in enumerate(config.accounts):
                 if account.enabled:
-                    tasks.start_soon(_account, account, found)
+                    tasks.start_soon(_account, config, number, found)
     if scope.cancelled_caught:
         found.append((ExitCode.UNAVAILABLE, f"not everything answered within {ANSWER_S:.0f} s"))
     for code, line in sorted(found, key=lambda each: each[1]):
         print(line, file=sys.stderr if code else sys.stdout)
     return max((code for code, _ in found), default=0)
+
+
+def _wrong(config: Config, code: int, place: Place, what: str) -> tuple[int, str]:
+    """What is wrong, at its key: with the file and the line, as errors of the file are told."""
+    return code, config.document.said(place, what)
+
+
+def _refused(config: Config, place: Place, error: KafkaError, fix: str) -> tuple[int, str]:
+    """What Kafka, or the schema registry, answered or did not."""
+    code = code_of(error)
+    of_kafka = {ExitCode.DENIED: ("kafka", "security"), ExitCode.UNAVAILABLE: ("kafka", "bootstrap_servers")}.get(code, place)
+    return _wrong(config, code, of_kafka if place == ("kafka",) else place, f"{error}; fix: {error.fix or fix}")
 
 
 async def _kafka(config: Config, found: list[tuple[int, str]]) -> None:
@@ -100,20 +113,19 @@ async def _kafka(config: Config, found: list[tuple[int, str]]) -> None:
         names = kafka.connection.topics
         there = await topics.inspect(kafka)
         plan = topics.compare(names, there, partitions=file.partitions, shards=file.shards)
-        told.extend((ExitCode.CONFIG, f"kafka: {problem}") for problem in plan.problems)
+        told.extend(_wrong(config, ExitCode.CONFIG, ("kafka", "topics"), problem) for problem in plan.problems)
         told.extend((0, f"kafka: note: {warning}") for warning in plan.warnings)
         told.extend((0, f"kafka: {names[role]} is missing; run creates it") for role in plan.create)
         told.extend(_group_line(config, await topics.group(kafka)))
         await topics.create(kafka, plan.create, partitions=file.partitions, replication_factor=file.replication_factor, rehearse=True)
         await _rehearse(kafka, there)
         if not plan.problems and names["state"] in there:
-            told.extend(await _state_lines(kafka))
+            told.extend(await _state_lines(config, kafka))
             await _forgotten(config, kafka, told)
         if not any(code for code, _ in told):
             told.append((0, "kafka: good"))
     except KafkaError as error:
-        code = code_of(error)
-        told.append((code, f"kafka: {error}; fix: {error.fix or 'see the broker log'}"))
+        told.append(_refused(config, ("kafka",), error, "see the broker log"))
     finally:
         found.extend(told)
 
@@ -130,10 +142,9 @@ async def _registry(config: Config, found: list[tuple[int, str]]) -> None:
             (0, f"schema registry: {subject} is not registered; run registers it") for subject in subjects() if subject not in known
         )
         found.append((0, "schema registry: good"))
-    except (Unavailable, Denied) as error:
-        found.append((code_of(error), f"schema registry: {error}; fix: {error.fix}"))
-    except Refused as error:
-        found.append((ExitCode.CONFIG, f"schema registry: {error}; fix: {error.fix}"))
+    except KafkaError as error:
+        code = code_of(error) if isinstance(error, Unavailable | Denied) else ExitCode.CONFIG
+        found.append(_wrong(config, code, ("kafka", "schema_registry"), f"{error}; fix: {error.fix}"))
 
 
 async def _rehearse(kafka: Kafka, there: Collection[str]) -> None:
@@ -149,30 +160,32 @@ async def _rehearse(kafka: Kafka, there: Collection[str]) -> None:
 
 def _group_line(config: Config, group: topics.Group) -> list[tuple[int, str]]:
     """A group whose members are no workers: ``run`` could not join it, or would share its partitions."""
+    place = ("kafka", "group")
     if not group.may_join:
-        return [(ExitCode.CONFIG, f"kafka: the user may not join the group {config.kafka.group}; fix: allow Read on the group")]
+        what = f"the user may not join the group {config.kafka.group}; fix: allow Read on the group"
+        return [_wrong(config, ExitCode.CONFIG, place, what)]
     if not group.members or (group.protocol_type, group.protocol) in (("consumer", Rendezvous.name), ("consumer", "")):
         return []
     other = f"{group.members} members with the protocol {group.protocol_type}/{group.protocol}"
-    return [
-        (
-            ExitCode.CONFIG,
-            f"kafka: the group {config.kafka.group} is used by another program ({other}); fix: set kafka.group to a name of its own",
-        )
-    ]
+    what = f"the group {config.kafka.group} is used by another program ({other}); fix: set kafka.group to a name of its own"
+    return [_wrong(config, ExitCode.CONFIG, place, what)]
 
 
-async def _state_lines(kafka: Kafka) -> list[tuple[int, str]]:
+async def _state_lines(config: Config, kafka: Kafka) -> list[tuple[int, str]]:
     """What makes ``run`` refuse to start from the state as it is."""
     lines: list[tuple[int, str]] = []
+    state: Place = ("kafka", "topics", "state")
     if await topics.exists(kafka, topics.copy_name(kafka.connection.topics[STATE])):
-        lines.append((ExitCode.REFUSED, "kafka: the number of shards is being changed; fix: run poller reshard again until it ends"))
+        what = "the number of shards is being changed; fix: run poller reshard again until it ends"
+        lines.append(_wrong(config, ExitCode.REFUSED, state, what))
     held = await metas(kafka) or []
     if any(meta is not None and meta.rebuilding for meta in held):
-        lines.append((ExitCode.REFUSED, "kafka: the state is being made again and is not whole; fix: run poller rebuild"))
+        what = "the state is being made again and is not whole; fix: run poller rebuild"
+        lines.append(_wrong(config, ExitCode.REFUSED, state, what))
     for meta in held:
         if meta is not None and meta.group != kafka.connection.group:
-            return [*lines, (ExitCode.CONFIG, f"kafka: the state belongs to the group {meta.group}; fix: set kafka.group to {meta.group}")]
+            what = f"the state belongs to the group {meta.group}; fix: set kafka.group to {meta.group}"
+            return [*lines, _wrong(config, ExitCode.CONFIG, ("kafka", "group"), what)]
     return lines
 
 
@@ -190,7 +203,8 @@ async def _forgotten(config: Config, kafka: Kafka, found: list[tuple[int, str]])
         found.append((0, f"kafka: note: the state was not read to its end within {STATE_S:.0f} s; it may hold more accounts"))
 
 
-async def _account(account: Account, found: list[tuple[int, str]]) -> None:
+async def _account(config: Config, number: int, found: list[tuple[int, str]]) -> None:
+    account, place = config.accounts[number], ("accounts", number)
     provider, clock = provider_of(account.provider, account.options), SystemClock()
     name = next(iter(stream_names(account)()), "")
     http = Fetcher(
@@ -211,9 +225,11 @@ async def _account(account: Account, found: list[tuple[int, str]]) -> None:
             found.extend(_clock_note(account, answer.response.headers.get("date"), clock.now()))
         found.append((0, f"{account.key}: good"))
     except Unauthorized:
-        found.append((ExitCode.DENIED, f"{account.key}: the credentials were refused; fix: check accounts.{account.name}.credentials"))
+        what = f"{account.key}: the credentials were refused; fix: check them, and that they are of this account"
+        found.append(_wrong(config, ExitCode.DENIED, (*place, "credentials"), what))
     except ProviderError as error:
-        found.append((ExitCode.UNAVAILABLE, f"{account.key}: {error}"))
+        fix = error.fix or "check base_url and proxy, and whether the provider answers from this host"
+        found.append(_wrong(config, ExitCode.UNAVAILABLE, place, f"{account.key}: {error}; fix: {fix}"))
 
 
 def _clock_note(account: Account, date: str | None, now: Instant) -> list[tuple[int, str]]:

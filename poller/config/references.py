@@ -91,16 +91,23 @@ def unusable(accounts: dict[int, Account], file: ConfigFile | None, folder: Path
         yield from _tried((*place, "ca_file"), lambda account=account: tls_context(account.ca_file))
         for where, secret in secrets(account.options):
             yield from _unread((*place, *where), secret)
-        with contextlib.suppress(ConfigError):  # a secret that cannot be read is said already
-            values = {name: secret.read() for name, secret in account.secrets.items()}
-            yield from _tried(
-                (*place, "credentials"),
-                lambda account=account, values=values: signed(provider_of(account.provider, account.options), values, None, 0),
-            )
+        yield from _unsigned(place, account)
     if kafka is not None:
         yield from _tried(("kafka", "security"), lambda: kafka.security.context(folder))
     if kafka is not None and (registry := kafka.schema_registry) is not None:
         yield from _tried(REGISTRY, lambda: (tls_context(registry.within(folder).authorities), proxy_of(None, registry.url)))
+
+
+def _unsigned(place: Place, account: Account) -> Iterator[tuple[Place, str]]:
+    """Why the account's secrets cannot sign a request, at the key of each secret that is wrong, or at all of them."""
+    options = {".".join(map(str, where)): where for where, _ in secrets(account.options)}
+    with contextlib.suppress(ConfigError):  # a secret that cannot be read is said already
+        values = {name: secret.read() for name, secret in account.secrets.items()}
+        try:
+            signed(provider_of(account.provider, account.options), values, None, 0)
+        except ConfigError as error:
+            for where in [options.get(name, ("credentials", name)) for name in error.about] or [("credentials",)]:
+                yield (*place, *where), str(error)
 
 
 def _tried(place: Place, use: Callable[[], object]) -> Iterator[tuple[Place, str]]:

@@ -72,4 +72,5 @@ def signed(provider: Provider, secrets: Mapping[str, str], token: Token | None, 
         return made
     names = [name for name, value in secrets.items() if not value.isascii()] or list(secrets)
     what = "holds characters that no header can carry, such as typographic quotes"
-    raise ConfigError([f"{' and '.join(names)} {what}; expected the secret as the vendor shows it; fix: write it again without them"])
+    said = f"{' and '.join(names)} {what}; expected the secret as the vendor shows it; fix: write it again without them"
+    raise ConfigError([said], about=tuple(names))

@@ -78,7 +78,7 @@ class HeymarketOptions(Struct, frozen=True, forbid_unknown_fields=True):
         wrong = sorted(name for name, number in said.items() if not number.startswith("+"))
         if wrong:
             expected = "a phone number with its country code, such as 14155551234"
-            raise ConfigError([f"no phone number in {' and '.join(wrong)}; expected {expected}; fix: write it so"])
+            raise ConfigError([f"no phone number in {' and '.join(wrong)}; expected {expected}; fix: write it so"], about=tuple(wrong))
         return {name: number.removeprefix("+") for name, number in said.items()}
 
     def only_wanted(self, page: Page) -> Page:

@@ -83,7 +83,7 @@ def test_without_conversations_there_is_the_team(tmp_path: Path) -> None:
         ("conversations: {a-301-23-49-87: {phone: {file: phone}, inbox: 12}}", "conversations", "at most six digits"),
         ("conversations: {team: {phone: {file: phone}, inbox: 12}}", "conversations", "other than team"),
         ("conversations: {vip: {phone: {file: lost}, inbox: 12}}", "conversations.vip.phone", "expected a readable secret"),
-        ("conversations: {vip: {phone: {file: words}, inbox: 12}}", "credentials", "no phone number in conversations.vip.phone"),
+        ("conversations: {vip: {phone: {file: words}, inbox: 12}}", "conversations.vip.phone", "no phone number in conversations.vip.phone"),
         ("inbox: [12]", "inbox", "did you mean inboxes?"),
     ],
 )  # fmt: skip
