@@ -29,6 +29,7 @@ from ..kafka.connection import silence_fenced_futures
 from ..kafka.partitioner import shard_of
 from ..kafka.port import REQUESTS, STATE
 from ..kafka.public_topics import places_of
+from ..kafka.topics import members
 from ..model import MINUTE, SECOND, Instant, Stream
 from ..providers.contract import Provider, Window, recalled
 from ..providers.registry import provider_of
@@ -48,6 +49,9 @@ STALLED_S = 60.0
 
 SICK_LOOKS = 10
 """Looks in a row that must see a trouble that may pass before it is believed."""
+
+REFUSED_LOOKS = 4
+"""Looks in a row that must see the account wait because its credentials are refused: corrected ones are tried within two."""
 
 PATIENCE_S = 15.0
 """After this long without an owner, the command says so, and goes on waiting."""
@@ -162,6 +166,15 @@ class _Watch:
         stream = None if self._cursor is None else self._cursor.waits
         return self._waits.kind if self._waits is not None else stream and stream[0]
 
+    @property
+    def refused(self) -> bool:
+        """Whether the account waits because its credentials are refused, as far as its owner has said when it will try again."""
+        return self._waits is not None and self._waits.kind == Unauthorized.kind and self._waits.until > SystemClock().now()
+
+    async def owned(self) -> bool:
+        """Whether any worker is there. Raises Unavailable, Refused."""
+        return await members(self._kafka) > 0
+
     async def look(self) -> Cursor | None:
         """What is new since the last look."""
         end = await self._kafka.ends(self._shard, settled=False)
@@ -185,7 +198,7 @@ class _Watch:
 async def _done(watch: _Watch, asked: BackfillRequest, provider: Provider, patience_s: float = STALLED_S) -> Backfill:
     """Ask until it is taken up, then show progress until it is done. Raises Unauthorized, Unreachable."""
     began, asked_at, said = anyio.current_time(), -AGAIN_S, ""
-    moved, sick = began, 0
+    moved, sick, refused = began, 0, 0
     progress: _Progress | None = None
     while True:
         cursor, now = await watch.look(), anyio.current_time()
@@ -202,7 +215,8 @@ async def _done(watch: _Watch, asked: BackfillRequest, provider: Provider, patie
         stalled = watch.taken and now - moved > patience_s  # without an owner what the last one said says nothing
         trouble = watch.trouble(stalled=stalled)
         sick = sick + 1 if trouble in (Unreachable.kind, StreamGone.kind) else 0
-        if trouble == Unauthorized.kind:
+        refused = refused + 1 if watch.refused else 0
+        if trouble == Unauthorized.kind or (refused == REFUSED_LOOKS and await watch.owned()):
             afterwards = "the worker then goes on with it" if watch.taken else "nobody has taken it up, so ask again afterwards"
             raise Unauthorized("the provider refuses the credentials", fix=f"correct them; {afterwards}")
         if stalled and sick >= SICK_LOOKS:

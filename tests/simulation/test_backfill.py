@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from msgspec import to_builtins
 from msgspec.structs import replace
 
+from poller.clock import SystemClock
 from poller.commands.backfill import _done, _first, _Progress, _Watch
 from poller.coverage import backfill, ladder
 from poller.coverage import cursor as window
@@ -128,7 +129,11 @@ class Unowned:
         self.asked: list[float] = []
         self.request: BackfillRequest | None = None
         self.sick: str | None = None
-        self.fresh = self.taken = False
+        self.fresh = self.taken = self.refused = self.workers = False
+
+    async def owned(self) -> bool:
+        """Whether any worker is there."""
+        return self.workers
 
     def trouble(self, *, stalled: bool) -> str | None:
         """Why nothing can be asked."""
@@ -203,6 +208,24 @@ def test_an_old_trouble_ends_no_command_that_waits_for_an_owner(trouble: str) ->
     assert "ask again afterwards" in ended.value.fix
 
 
+@pytest.mark.parametrize("workers", [True, False])
+def test_credentials_that_a_worker_knows_to_be_refused_end_the_command_within_seconds(
+    workers: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its account waits, so nobody takes the request up; a wait that is left of a worker that is gone ends nothing."""
+    watch = Unowned()
+    watch.refused, watch.workers = True, workers
+    clock = trio.testing.MockClock(autojump_threshold=0)
+    play = partial(anyio.run, _done, watch, BackfillRequest("a", 0, 10), Heymarket(), backend="trio", backend_options={"clock": clock})
+    if workers:
+        with pytest.raises(Unauthorized, match="refuses the credentials"):
+            play()
+        assert clock.current_time() <= 5.0
+        assert capsys.readouterr().err == ""
+    else:
+        assert play().events == 1
+
+
 @pytest.mark.anyio
 async def test_an_old_trouble_is_believed_only_where_nothing_happens() -> None:
     """What the state said before the command began may be over; what is written meanwhile is true."""
@@ -226,6 +249,10 @@ async def test_an_old_trouble_is_believed_only_where_nothing_happens() -> None:
     records.append(Stored(key, encode_state(StoredBackoff("unauthorized", 1, 0))))
     await watch.look()
     assert watch.trouble(stalled=False) == "unauthorized"
+    assert not watch.refused
+    records.append(Stored(key, encode_state(StoredBackoff("unauthorized", 1, SystemClock().now() + 60 * SECOND))))
+    await watch.look()
+    assert watch.refused
 
 
 def test_a_backfill_believes_no_single_answer_without_rows() -> None:
