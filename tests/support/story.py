@@ -122,8 +122,9 @@ class Story:
         """Some quiet time, and more of it while something is still to come, which faults and back-off may delay."""
         for self.settled in range(1, SETTLE_TIMES + 1):
             await anyio.sleep(self.settle_s)
-            if self.judge().good:
-                return
+            verdict = self.judge()
+            if verdict.good or verdict.duplicates or verdict.out_of_order:
+                return  # what came twice or in disorder is never right again
 
     def judge(self) -> Verdict:
         """What is right and wrong now."""
