@@ -55,8 +55,8 @@ BOMB = _whole(gzip.compress(b" " * (RESPONSE_BYTES_MAX * 10)), b"content-encodin
 
 
 @contextmanager
-def server(answer: Callable[[socket.socket], object]) -> Iterator[str]:
-    """Each connection gets what ``answer`` does with it."""
+def server(answer: Callable[[socket.socket], object], heard: list[bytes] | None = None) -> Iterator[str]:
+    """Each connection gets what ``answer`` does with it; ``heard`` gets its first request."""
     stop = Event()
 
     def serve(listener: socket.socket) -> None:
@@ -70,7 +70,9 @@ def server(answer: Callable[[socket.socket], object]) -> Iterator[str]:
     def talk(found: socket.socket) -> None:
         with found:
             try:
-                found.recv(65536)
+                request = found.recv(65536)
+                if heard is not None:
+                    heard.append(request)
                 answer(found)
             except OSError:
                 return
@@ -221,6 +223,20 @@ def test_a_slow_drip_ends_at_the_total_deadline(tmp_path: Path) -> None:
     with server(drip) as url, pytest.raises(Unreachable, match="in time"):
         fetched(url, tmp_path, timeout_s=0.4)
     done.set()
+
+
+@pytest.mark.parametrize("ca", [False, True], ids=["aiohttp", "httpx"])
+def test_an_address_goes_over_the_wire_as_it_was_written(ca: bool, tmp_path: Path) -> None:
+    """No library unquotes, quotes or shortens what was signed by a vendor, or judged to lie below base_url."""
+    asked: list[bytes] = []
+
+    async def ask(url: str) -> None:
+        async with client_of(url, tmp_path, ca_file=_authority(tmp_path) if ca else None) as client:
+            await client.exchange(Request("GET", "/x/a%3Ab%7Ec/%2e%2e/d", (("DateSent>", "a:b+c d/~'"),)))
+
+    with server(lambda found: found.sendall(_whole(b"[]")), asked) as url:
+        anyio.run(ask, url)
+    assert asked[0].split(b" ")[1] == b"/x/a%3Ab%7Ec/%2e%2e/d?DateSent%3E=a%3Ab%2Bc+d%2F~%27"
 
 
 def test_credentials_and_cookies_go_nowhere_else(tmp_path: Path) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import lru_cache, partial
 from typing import Any
 
 import aiohttp
+import yarl
 
 from ...errors import ConnectionLost
 from .addresses import WireRequest
@@ -18,6 +20,12 @@ CONNECTIONS_MAX = 64
 
 KEEPALIVE_S = 60.0
 """Seconds that an idle connection is kept: longer than most intervals, shorter than most servers' patience."""
+
+URLS_KEPT = 256
+"""Addresses that are kept as they were read: an account whose questions are in their bodies asks the same one for ever."""
+
+_url = lru_cache(maxsize=URLS_KEPT)(partial(yarl.URL, encoded=True))
+"""An address as it was written: what is quoted stays quoted, and dots are dots, because a link was judged in that form."""
 
 _UNTIMED = aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None, sock_read=None)
 """The whole exchange has one time limit, which the caller keeps."""
@@ -46,7 +54,7 @@ class OverAiohttp:
         try:
             headers = HEADERS | asked.headers
             answer = await session.request(
-                asked.method, asked.url, headers=headers, data=asked.body, allow_redirects=False, trace_request_ctx=way
+                asked.method, _url(asked.url), headers=headers, data=asked.body, allow_redirects=False, trace_request_ctx=way
             )
         except aiohttp.ClientPayloadError:
             if way.reused:
