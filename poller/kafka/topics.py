@@ -138,6 +138,13 @@ def compare(names: dict[str, str], found: dict[str, Found], *, partitions: int, 
     return Plan(missing, tuple(problems), tuple(warnings))
 
 
+def altered(plan: Plan) -> Refused | None:
+    """What of the topics is no longer as it was at the start, as an error that a running worker can say; None where nothing is."""
+    gone = (f"no topic for {', '.join(plan.create)}; expected all; fix: poller topics create",) if plan.create else ()
+    parts = [each.partition("; fix: ") for each in (*plan.problems, *gone)]
+    return Refused("; ".join(what for what, _, _ in parts), fix="; ".join(fix for _, _, fix in parts)) if parts else None
+
+
 def _partitions(there: dict[str, Found], *, partitions: int, shards: int) -> list[str]:
     """What is wrong with the numbers of partitions: one problem, with one fix, for all public topics together."""
     problems: list[str] = []

@@ -16,7 +16,7 @@ from .. import __version__
 from ..clock import SystemClock
 from ..config.forms import LOOPBACK
 from ..config.load import Config
-from ..errors import ConfigError, Denied, Refused, RegistryDenied, RegistryUnavailable, Unavailable, WrongState
+from ..errors import ConfigError, Denied, KafkaError, Refused, RegistryDenied, RegistryUnavailable, Unavailable, WrongState
 from ..kafka import topics
 from ..kafka.client import Kafka
 from ..kafka.connect import connection_of
@@ -47,6 +47,10 @@ OF_THE_REGISTRY = (RegistryUnavailable.kind, RegistryDenied.kind)
 
 WATCH_S = 4.0
 """How often it is looked whether something keeps the worker from polling: silence is said within 10 s."""
+
+
+TOPICS_S = 60.0
+"""Seconds between two looks at whether somebody has altered the topics: a look costs Kafka a few requests, and what runs goes on as it was."""
 
 
 async def run(config: Config) -> None:
@@ -134,7 +138,10 @@ class _Daemon:
             record_bytes_max=topics.record_bytes_max(names, found),
             frames=self._frames,
         )
-        await self._worker.run(self._stop)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(unending, "looking at the topics", partial(self._watch_topics, kafka))
+            await self._worker.run(self._stop)
+            tasks.cancel_scope.cancel()
         if self._stop.is_set():
             self._finished.set()
             await anyio.sleep_forever()
@@ -179,6 +186,21 @@ class _Daemon:
         for warning in dict.fromkeys((*before, *plan.warnings)):
             self._telemetry.topics_warning(warning)
         return found
+
+    async def _watch_topics(self, kafka: Kafka) -> None:
+        """Say what somebody has made of the topics since the start: workers go on as they are, and the next start would be refused."""
+        while True:
+            await self._clock.sleep(TOPICS_S)
+            try:
+                found = await topics.inspect(kafka)
+            except KafkaError:
+                continue  # whoever needs Kafka says so
+            file = self._config.kafka
+            wrong = topics.altered(topics.compare(self._link.topics, found, partitions=file.partitions, shards=file.shards))
+            if wrong is None:
+                self._telemetry.well("topics")
+            else:
+                self._telemetry.kafka_trouble(wrong, "topics")
 
     async def _registered(self) -> dict[str, Frame]:
         """What records say of their schemas, once the registry knows all of them; nothing without a registry."""
