@@ -190,6 +190,10 @@ page: .venv/ready $(AXE)  ## the status page in a real browser, at two widths, l
 	@$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt playwright
 	@exec $(BIN)/python -m tests.lab.observe.page $(AXE)
 
+picture: .venv/ready  ## the README's picture of the status page, drawn anew (needs chromium)
+	@$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt playwright
+	@exec $(BIN)/python -m tests.lab.observe.page docs/status-page.png
+
 observe: .venv/ready  ## outages under a real Prometheus: which alerts fire, what the page and the log say (needs prometheus)
 	@command -v prometheus >/dev/null || { echo "observe needs prometheus: apt-get install prometheus"; exit 1; }
 	@exec $(BIN)/python -m tests.lab.observe.outages

@@ -15,6 +15,7 @@ from cyclopts import Parameter
 from ..config.load import Config, load
 from ..errors import Misused, Unreachable
 from ..model import SECOND
+from ..telemetry.kinds import gap_words
 from ..telemetry.snapshot import AccountSnapshot, WorkerSnapshot
 from ..telemetry.status_json import decode
 from ..telemetry.verdict import Finding, Verdict, duration, many, verdict
@@ -156,7 +157,7 @@ def _finding_line(finding: Finding, workers: list[WorkerSnapshot]) -> str:
         finding.words,
         f"HTTP {trouble.code}" if trouble.code else "",
         trouble.text,
-        f"since {duration(max(0, now - trouble.since) / SECOND)}" if trouble.since is not None else "",
+        f"for {duration(max(0, now - trouble.since) / SECOND)} now" if trouble.since is not None else "",
         f"next try in {duration(trouble.next_try_s)}" if trouble.next_try_s is not None and trouble.next_try_s > 0 else "",
         f"see: poller explain {finding.runbook}",
     ]
@@ -164,7 +165,10 @@ def _finding_line(finding: Finding, workers: list[WorkerSnapshot]) -> str:
 
 
 def _gap_lines(said: Verdict) -> list[str]:
-    lines = [f"  possible gap: {g.stream} from {format_rfc3339(g.since)} to {format_rfc3339(g.until)} ({g.reason})" for g in said.gaps]
+    lines = [
+        f"  possible gap: {g.stream} from {format_rfc3339(g.since)} to {format_rfc3339(g.until)} ({gap_words(g.reason)}; see: poller explain {g.reason})"
+        for g in said.gaps
+    ]
     more = said.gaps_total - len(said.gaps)
     return [*lines, f"  and {many(more, 'more possible gap')}"] if more > 0 else lines
 

@@ -45,6 +45,21 @@ KINDS: dict[str, Kind] = {
 """By kind. A kind that is not here is shown as it is."""
 
 
+GAPS: dict[str, str] = {
+    "tie_group": "more messages of one moment than the provider's pages can go past",
+    "full_second": "a second with more messages than the provider lists",
+    "list_may_be_capped": "a list that seems to be cut off",
+    "counted_not_listed": "messages that are counted and not listed",
+    "tilings_disagree": "two ways of reading a range give different messages",
+}
+"""Why a range cannot be proved complete, by reason. A reason that is not here is shown as it is."""
+
+
+def gap_words(reason: str) -> str:
+    """The reason of a possible gap in a few words."""
+    return GAPS.get(reason, reason.replace("_", " "))
+
+
 def words(kind: str) -> str:
     """The kind in a few words."""
     known = KINDS.get(kind)

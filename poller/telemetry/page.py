@@ -14,7 +14,7 @@ from msgspec import Struct
 from ..model import SECOND, Instant
 from ..times import format_rfc3339
 from . import runbook
-from .kinds import words
+from .kinds import gap_words, words
 from .snapshot import AccountSnapshot, Elsewhere, RungSnapshot, StreamPage, StreamSnapshot, WorkerSnapshot
 from .verdict import HEALTHY, STARTING, TROUBLE, account_findings, duration, many, verdict
 
@@ -219,6 +219,7 @@ def _templates() -> Any:
         "time": lambda instant: format_rfc3339(instant // SECOND * SECOND).replace("T", " "),
         "length_of": duration,
         "words": words,
+        "gap_words": gap_words,
         "spaced": lambda text: text.replace("_", " "),
         "many": many,
         "account_link": lambda stream: "/accounts/" + "/".join(stream.split("/")[:2]),

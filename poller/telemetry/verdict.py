@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from ..model import SECOND, Instant
 from .kinds import sentence, words
-from .snapshot import AccountSnapshot, OpenGap, Trouble, WorkerSnapshot
+from .snapshot import POLLING, AccountSnapshot, OpenGap, Trouble, WorkerSnapshot
 
 HEALTHY, STARTING, TROUBLE, DOWN = LEVELS = "healthy", "starting", "trouble", "down"
 """From good to bad: all is well; not all is up yet; something is in trouble; nothing is polled or published."""
@@ -54,7 +54,7 @@ def verdict(*workers: WorkerSnapshot) -> Verdict:
     """The verdict over what one or several workers say."""
     accounts = [account for worker in workers for account in worker.accounts]
     own = [finding for worker in workers for finding in worker_findings(worker)]
-    theirs = [finding for account in accounts for finding in account_findings(account)]
+    theirs = [finding for worker in workers for finding in _accounts_findings(worker)]
     gaps = sum(sum(account.gaps.values()) for account in accounts)
     level = _level(own, theirs, gaps)
     now = max((worker.now for worker in workers), default=0)
@@ -99,6 +99,12 @@ def worker_findings(worker: WorkerSnapshot) -> list[Finding]:
     return found
 
 
+def _accounts_findings(worker: WorkerSnapshot) -> list[Finding]:
+    """What is wrong with its accounts; a lag that the worker's own trouble explains is nothing of theirs."""
+    found = [finding for account in worker.accounts for finding in account_findings(account)]
+    return [finding for finding in found if finding.trouble.kind != "lag"] if worker_findings(worker) else found
+
+
 def account_findings(account: AccountSnapshot) -> list[Finding]:
     """What is wrong with one account: its own trouble, its streams' by kind, and a lag that nothing explains."""
     found = [] if account.trouble is None else [_finding(account.key, account.trouble, account.key)]
@@ -108,7 +114,7 @@ def account_findings(account: AccountSnapshot) -> list[Finding]:
         trouble = stream.trouble if stream is not None and stream.trouble is not None else Trouble(kind=kind)
         what = stream.id if stream is not None and count == 1 else f"{account.key}: {count} streams"
         found.append(_finding(what, trouble, account.key, count=count))
-    if not found and not account.first_look_back and account.lag_s() > LAG_HIGH_S:
+    if not found and account.state == POLLING and not account.first_look_back and account.lag_s() > LAG_HIGH_S:
         text = f"every request succeeds, but the oldest watermark is {duration(account.lag_s())} old"
         found.append(
             Finding(what=account.key, account=account.key, trouble=Trouble(kind="lag", text=text), words="lag", runbook="PollerLagHigh")
@@ -122,9 +128,7 @@ def _finding(what: str, trouble: Trouble, account: str = "", *, count: int = 1) 
 
 def _down(own: list[Finding], now: Instant) -> str:
     worst = next(finding for finding in own if finding.trouble.kind not in PASSING)
-    text = f": {worst.trouble.text}" if worst.trouble.text else ""
-    since = _since(worst.trouble, now).strip()
-    return f"Nothing is published: {worst.words}{text}{f' ({since})' if since else ''}."
+    return f"Nothing is published: {worst.words}{_so_long(worst.trouble, now)}."
 
 
 def _in_trouble(accounts: list[AccountSnapshot], theirs: list[Finding], gaps: int, now: Instant) -> str:
@@ -161,7 +165,7 @@ def _named(key: str, findings: list[Finding], now: Instant) -> str:
     if first.trouble.kind == "lag":
         return f"{key}: {first.trouble.text}"
     some = f"{many(first.count, 'stream')} of {key}" if first.what != key else key
-    return f"{some} {_agree(sentence(first.trouble.kind), first)}{code}{_since(first.trouble, now)}"
+    return f"{some} {_agree(sentence(first.trouble.kind), first)}{code}{_so_long(first.trouble, now)}"
 
 
 def _agree(of: str, finding: Finding) -> str:
@@ -173,8 +177,8 @@ def _agree(of: str, finding: Finding) -> str:
     return f"{plural} {rest}"
 
 
-def _since(trouble: Trouble, now: Instant) -> str:
-    return "" if trouble.since is None else f" since {duration(max(0, now - trouble.since) / SECOND)}"
+def _so_long(trouble: Trouble, now: Instant) -> str:
+    return "" if trouble.since is None else f", for {duration(max(0, now - trouble.since) / SECOND)} now"
 
 
 def many(count: int, noun: str) -> str:

@@ -129,6 +129,13 @@ def with_gap(count: int = 3) -> WorkerSnapshot:
     )
 
 
+def several() -> WorkerSnapshot:
+    """Of each a little: an account that is refused, a gap, a backfill, an account elsewhere."""
+    usual = with_gap()
+    refused = account(5, state="unauthorized", trouble=trouble("unauthorized"), watermark=NOW - 13 * MINUTE, last_success=NOW - 12 * MINUTE)
+    return worker(*usual.accounts, refused, accounts_configured=5, elsewhere=usual.elsewhere)
+
+
 def starting() -> WorkerSnapshot:
     """One shard restores, with an account in its first look-back."""
     shard = ShardSnapshot(
@@ -189,6 +196,7 @@ PICTURES: dict[str, WorkerSnapshot] = {
     **{f"{kind}-{count}": sick(kind, count) for kind in TROUBLES for count in (3, 48)},
     "kafka-silent": kafka_silent(),
     "gap": with_gap(),
+    "several": several(),
     "starting": starting(),
     "nothing": worker(),
     "first-look-back": worker(account(0, first_look_back=1, watermark=NOW - DAY)),

@@ -52,7 +52,7 @@ def test_the_terminal_says_what_the_page_says(kind: str | None) -> None:
     if kind is not None:
         [line] = [line for line in lines if f"poller explain {kind}" in line]
         assert words(kind) in line
-        assert "since 12 min" in line
+        assert "for 12 min now" in line
         assert "next try in 42 s" in line
         assert lines.index(line) < next(index for index, each in enumerate(lines) if each.startswith("ACCOUNT"))
 

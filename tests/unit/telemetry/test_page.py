@@ -78,7 +78,7 @@ def test_trouble_is_explained_before_the_accounts_and_the_sick_account_is_their_
     order = [text.index(mark) for mark in (verdict(picture).sentence.split(":")[0], "What is wrong", 'id="accounts"', 'id="workers"')]
     assert order == sorted(order)
     wrong = text[order[1] : order[2]]
-    assert "since 12 min" in wrong
+    assert "for 12 min now" in wrong
     assert "next try in 42 s" in wrong
     assert f'href="/runbook#{kind}"' in wrong
     rows = re.findall(r'<th scope="row"><a href="/accounts/([^"]+)"', text[order[2] : order[3]])
@@ -140,3 +140,15 @@ def test_templates_are_compiled_once(monkeypatch: pytest.MonkeyPatch) -> None:
     pages(next(iter(PICTURES)))
     monkeypatch.setattr("jinja2.Environment.compile", None)
     pages(next(iter(PICTURES)))
+
+
+def test_an_account_in_trouble_has_all_its_streams_in_trouble() -> None:
+    """A zero beside credentials that are refused would say that all is well."""
+    text = re.sub(r"<[^>]+>|\s+", " ", page.status_page(PICTURES["unauthorized-3"], refresh=0))
+    assert "streams in trouble" in text
+    assert "all 2" in text
+
+
+def test_what_has_no_beginning_says_nothing_of_it() -> None:
+    """A lag has grown, it did not begin."""
+    assert "not known" not in page.status_page(PICTURES["lagging"], refresh=0)

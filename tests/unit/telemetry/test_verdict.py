@@ -7,8 +7,8 @@ import pytest
 
 from poller.errors import PollerError, Unreachable
 from poller.model import DAY, SECOND
-from poller.telemetry import snapshot, status_json
-from poller.telemetry.kinds import KINDS
+from poller.telemetry import known, snapshot, status_json
+from poller.telemetry.kinds import KINDS, gap_words
 from poller.telemetry.known import kinds_of
 from poller.telemetry.snapshot import Trouble
 from poller.telemetry.verdict import DOWN, HEALTHY, STARTING, TROUBLE, duration, verdict
@@ -25,10 +25,9 @@ def test_all_well_is_said_with_counts_newest_poll_and_largest_lag() -> None:
 @pytest.mark.parametrize(
     ("picture", "level", "sentence"),
     [
-        (sick("unauthorized"), TROUBLE, "1 of 3 accounts in trouble: fonedynamics/account-2 has its credentials refused (401) since 12 min."),
-        (sick("gone"), TROUBLE, "1 of 3 accounts in trouble: 1 stream of fonedynamics/account-2 is not found, or not ours to read (404) since 12 min."),
-        (kafka_silent(), DOWN, "Nothing is published: Kafka does not answer heartbeats: Kafka has not answered heartbeats for half a session: "
-                               "polling waits (since 60 s)."),
+        (sick("unauthorized"), TROUBLE, "1 of 3 accounts in trouble: fonedynamics/account-2 has its credentials refused (401), for 12 min now."),
+        (sick("gone"), TROUBLE, "1 of 3 accounts in trouble: 1 stream of fonedynamics/account-2 is not found, or not ours to read (404), for 12 min now."),
+        (kafka_silent(), DOWN, "Nothing is published: Kafka does not answer heartbeats, for 60 s now."),
         (starting(), STARTING, "State is being restored: shard 3 is restoring: 5 of 9 records."),
         (with_gap(), TROUBLE, "Polling, but 1 possible gap open, 3 accounts, 1 more at other workers, newest poll 3 s ago, largest lag 7 s."),
         (PICTURES["first-look-back"], HEALTHY, "Healthy: 1 account, newest poll 3 s ago, 1 in the first look-back."),
@@ -49,7 +48,7 @@ def test_many_in_trouble_are_counted_and_only_some_are_named() -> None:
     """Forty accounts that are refused give a sentence that can still be read."""
     refused = Trouble(kind="unauthorized", code=401, since=NOW - 60 * SECOND)
     found = verdict(worker(*(account(number, state="unauthorized", trouble=refused) for number in range(40))))
-    assert found.sentence.startswith("40 of 40 accounts in trouble: heymarket/account-0 has its credentials refused (401) since 60 s; ")
+    assert found.sentence.startswith("40 of 40 accounts in trouble: heymarket/account-0 has its credentials refused (401), for 60 s now; ")
     assert found.sentence.endswith("; and 37 more.")
     assert len(found.findings) == 40
 
@@ -62,7 +61,7 @@ def test_streams_of_one_kind_are_one_finding_with_their_number() -> None:
     assert (finding.what, finding.count, finding.runbook) == ("stuut/account-1: 100000 streams", 100_000, "gone")
     assert (
         found.sentence
-        == "1 of 1 account in trouble: 100,000 streams of stuut/account-1 are not found, or not ours to read (404) since 60 s."
+        == "1 of 1 account in trouble: 100,000 streams of stuut/account-1 are not found, or not ours to read (404), for 60 s now."
     )
 
 
@@ -108,3 +107,20 @@ def test_every_instant_of_a_picture_is_text_in_the_status() -> None:
 def test_lengths_of_time_are_short(seconds: float, text: str) -> None:
     """Two figures at most, in the unit that people would use."""
     assert duration(seconds) == text
+
+
+def test_a_lag_that_something_explains_is_no_finding_of_its_own() -> None:
+    """While Kafka is silent, a shard restores or an account waits, nobody says that every request succeeds."""
+    old = NOW - 3600 * SECOND
+    silent = Trouble(kind="kafka_silent", since=old)
+    waiting = account(0, state="waiting", watermark=old)
+    for picture in (worker(account(0, watermark=old), problems=(silent,)), starting(), worker(waiting)):
+        assert "lag" not in {finding.trouble.kind for finding in verdict(picture).findings}
+    assert [finding.trouble.kind for finding in verdict(worker(account(0, watermark=old))).findings] == ["lag"]
+
+
+@pytest.mark.parametrize("reason", known.GAPS)
+def test_every_reason_of_a_gap_is_told_in_words(reason: str) -> None:
+    """Who is on call need not know what a tie group is."""
+    assert len(gap_words(reason).split()) > 3
+    assert gap_words("a_new_reason") == "a new reason"
