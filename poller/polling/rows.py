@@ -53,14 +53,16 @@ class Found(Struct):
 
     def add(self, changes: PageChanges) -> None:
         """One portion more."""
-        self.events.update(event.kind for event in changes.events)
+        if changes.events:
+            self.events.update([event.kind for event in changes.events])
+        if changes.rejected:
+            self.rejected.update(changes.rejected)
+            self.dead_letters.update(changes.dead_letters)
         self.created += changes.created
         self.statuses += changes.statuses
         self.changed += len(changes.adopted)
         self.duplicates += changes.duplicates
         self.out_of_scope += changes.below_floor
-        self.rejected.update(changes.rejected)
-        self.dead_letters.update(changes.dead_letters)
         self.behind += changes.behind
 
 

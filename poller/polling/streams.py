@@ -151,19 +151,23 @@ class StreamPoll:
     """How far before that an edge sweep reads on; it adapts to what can be read within an interval."""
     lookups: Lookups | None = None
     """Where the provider can be asked for single messages."""
+    live: Sweep = field(init=False)
+    """The job of the live rung."""
+
+    def __post_init__(self) -> None:
+        """Of the rungs that it begins with."""
+        self.live = Sweep(ladder.live(self.rungs))
 
     def of(self, job: Job) -> Progress:
         """How far a job is."""
-        return self.progress.setdefault(job, Progress())
-
-    @property
-    def live(self) -> Sweep:
-        """The job of the live rung."""
-        return Sweep(ladder.live(self.rungs))
+        found = self.progress.get(job)
+        if found is None:
+            found = self.progress[job] = Progress()
+        return found
 
     def take_ladder(self, rungs: tuple[Rung, ...]) -> None:
         """Other rungs from now on: what was known of the old ones says nothing of them."""
-        self.rungs, self.progress = rungs, {}
+        self.rungs, self.progress, self.live = rungs, {}, Sweep(ladder.live(rungs))
 
     def long(self, now: float, interval_s: float) -> bool:
         """Whether the live sweep in hand has lasted an interval."""

@@ -32,7 +32,7 @@ ROWS_MAX = 100_000
 
 
 PAGES_KEPT = 64
-"""Pages of which :func:`read_once` remembers what was read; a page is asked for its rows two or three times in a row."""
+"""Pages of which :func:`read_once` remembers what was read, at most twice as many: the next sweep lists most of them again."""
 
 PAGE_BYTES_KEPT = 64 << 10
 """Bytes of the largest page that is remembered, so that the memory of all stays below a few MiB."""
@@ -46,7 +46,15 @@ T = TypeVar("T")
 
 def read_once(read: Callable[[bytes], T]) -> Callable[[bytes], T]:
     """For what depends on a page's bytes alone: the same page need not be read again."""
-    remembered = lru_cache(maxsize=PAGES_KEPT)(read)
+    known = Memory[bytes, T](PAGES_KEPT)
+
+    @lru_cache(maxsize=1)  # a page is asked for its rows two or three times in a row
+    def remembered(raw: bytes) -> T:
+        found = known.all_of([raw])[0]
+        if found is None:
+            found = read(raw)
+            known.keep(raw, found)
+        return found
 
     @wraps(read)
     def reading(raw: bytes) -> T:
