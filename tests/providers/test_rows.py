@@ -14,7 +14,18 @@ from poller.memory import ROUNDS
 from poller.model import BadRow, Row
 from poller.providers.contract import Response
 from poller.providers.kit.answers import accept
-from poller.providers.kit.rows import ROW_BYTES_KEPT, ROWS_KEPT, ROWS_MAX, RowsReadOnce, decoded, listed, parts_of, row_reader
+from poller.providers.kit.rows import (
+    PAGES_KEPT,
+    ROW_BYTES_KEPT,
+    ROWS_KEPT,
+    ROWS_MAX,
+    RowsReadOnce,
+    decoded,
+    listed,
+    parts_of,
+    read_once,
+    row_reader,
+)
 from poller.times import epoch
 
 NAMES = ("data", "messages")
@@ -175,3 +186,21 @@ def test_only_so_many_short_rows_are_remembered() -> None:
 
 
 READ_ROWS = row_reader("id", ("at",), epoch)
+
+
+def test_a_long_list_that_is_read_again_is_mostly_remembered() -> None:
+    """Although it has more pages than are kept; and a page that is asked for several times in a row is read once, whatever is kept."""
+    read = list[bytes]()
+
+    @read_once
+    def rows(raw: bytes) -> tuple[bytes, ...]:
+        read.append(raw)
+        return (raw,)
+
+    pages = [b"[%d]" % number for number in range(PAGES_KEPT + PAGES_KEPT // 2)]
+    for _ in range(8):
+        assert [rows(page) for page in pages] == [(page,) for page in pages]
+    assert len(read) < 4 * len(pages), "a memory of the newest pages would have read all of them eight times"
+    before = len(read)
+    assert [rows(b"[]") for _ in range(3)] == [(b"[]",)] * 3
+    assert len(read) == before + 1
