@@ -28,7 +28,7 @@ def command(kind: str | None = None) -> int:
         print("\n".join(entry.name for entry in entries()))
         return ExitCode.DONE
     found = entry_of(entries(), kind)
-    print(f"{found.name}\n\n{found.text}")
+    print(f"{found.name}\n\n{found.text.replace('**', '')}")
     return ExitCode.DONE
 
 

@@ -5,7 +5,9 @@ The server renders them whole; no script, no font and no picture comes from anyw
 
 from __future__ import annotations
 
+import html
 import math
+import re
 from functools import lru_cache
 from typing import Any
 
@@ -206,6 +208,13 @@ def _render(template: str, picture: WorkerSnapshot, refresh: int, **values: Any)
     return _templates().get_template(template).render(shown)
 
 
+def prose(text: str) -> str:
+    """An entry of the runbook as HTML: its paragraphs, with what is bold and what is code."""
+    escaped = html.escape(text, quote=False)
+    marked = re.sub(r"`([^`]+)`", r"<code>\1</code>", re.sub(r"\*\*([^*]+)\*\*", r"<strong>\1</strong>", escaped))
+    return "".join(f"<p>{part}</p>" for part in marked.split("\n\n"))
+
+
 @lru_cache(maxsize=1)
 def _templates() -> Any:
     """The template engine, loaded with the first page: a worker that nobody looks at does without. It keeps what it compiled."""
@@ -219,6 +228,7 @@ def _templates() -> Any:
         "time": lambda instant: format_rfc3339(instant // SECOND * SECOND).replace("T", " "),
         "length_of": duration,
         "words": words,
+        "prose": prose,
         "gap_words": gap_words,
         "spaced": lambda text: text.replace("_", " "),
         "many": many,

@@ -152,3 +152,13 @@ def test_an_account_in_trouble_has_all_its_streams_in_trouble() -> None:
 def test_what_has_no_beginning_says_nothing_of_it() -> None:
     """A lag has grown, it did not begin."""
     assert "not known" not in page.status_page(PICTURES["lagging"], refresh=0)
+
+
+def test_the_runbook_is_read_as_prose() -> None:
+    """No mark of Markdown is left, and nothing of its text becomes markup."""
+    text = page.runbook_page(PICTURES["healthy"])
+    assert "**" not in text
+    assert "`" not in text
+    assert "<strong>Do.</strong>" in text
+    assert "<code>poller check --online</code>" in text
+    assert page.prose("**A.** `<b>` & c\n\nd") == "<p><strong>A.</strong> <code>&lt;b&gt;</code> &amp; c</p><p>d</p>"
