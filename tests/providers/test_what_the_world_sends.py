@@ -227,3 +227,29 @@ def test_mail_dates(text: object, canonical: str | None) -> None:
     """RFC 2822, with and without a zone; UTC whatever zone the host keeps."""
     found = rfc2822(text)
     assert (found and found.text) == canonical
+
+
+ODD_DATES = [
+    "Fri, 31 Dec 9999 23:59:59 +0000",
+    "Sat, 01 Jan 2000 00:00:00 +0000",
+    "Mon, 14 Sep 2026 14:00:00 +0000",
+    "Tue, 22 Dec 2026 00:00:00 +0000",
+]
+
+
+@pytest.mark.parametrize("odd", ODD_DATES)
+@pytest.mark.parametrize("places", [(0,), (14,), (29,), (28, 29), (0, 29)])
+@pytest.mark.parametrize("until", [None, NOW])
+def test_odd_dates_of_one_or_two_rows_move_no_walk(odd: str, places: tuple[int, ...], until: int | None) -> None:
+    """Far ahead or years ago, first, between or last on a page: the next page is followed, not jumped over, nor is the filter called ignored."""
+    twilio, listed = provider_of("twilio"), []
+    for number in range(30):
+        sent = odd if number in places else f"Mon, 21 Sep 2026 14:{12 - number // 5:02d}:{59 - number:02d} +0000"
+        members = {"sid": f"SM{number}", "date_sent": sent, "date_created": "Mon, 21 Sep 2026 14:00:00 +0000", "body": "hi"}
+        listed.append(json.dumps(members).encode())
+    around = {"next_page_uri": b'"/2010-04-01/Accounts/s/Messages.json?Page=1&PageToken=x"'}
+    asked = twilio.first_page(Stream("twilio", "a", "s"), Window(NOW - DAY, until, NOW), None)
+    page = twilio.read_page(asked, Response(200, {}, body_of("twilio", *listed, around=around)))
+    assert len(page.rows) == 30
+    assert page.next is not None
+    assert page.next.link is not None

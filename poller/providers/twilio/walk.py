@@ -36,6 +36,9 @@ RETENTION: Instant = 400 * DAY
 MARGIN: Instant = DAY
 """Filters keep this far from the retention's end, so that clocks need not agree."""
 
+END_ROWS = 3
+"""Rows at either end of a page that say how far it goes: of fewer, one odd date would make the walk jump, or end it."""
+
 EMPTY_MAX = 20
 """Empty pages in a row with a next link, after which the answer is called wrong."""
 
@@ -140,17 +143,27 @@ def _followed(where: str, walk: Walk, page: _Listed) -> Page:
         raise BadPage("the list has only empty pages")
     passed = walk.filtered and any(isinstance(row, Row) and at is None for row, at in zip(page.rows, page.sent, strict=True))
     learned = Learned(before.unsent_pass or passed, before.to_the_second or _honours(walk, times))
-    newest = walk.newest if walk.newest is not None else max(times, default=None)
-    walk = replace(walk, newest=newest, reached=min(times, default=walk.reached), empty=empty, learned=learned)
+    highest, lowest = _ends(times)
+    newest = highest if walk.newest is None else walk.newest
+    walk = replace(walk, newest=newest, reached=walk.reached if lowest is None else lowest, empty=empty, learned=learned)
     following = None
-    if walk.until is not None and times and max(times) > (walk.until // DAY + 2) * DAY:
+    if walk.until is not None and 2 * sum(at > (walk.until // DAY + 2) * DAY for at in times) > len(times):  # one odd date is its row's
         raise CursorIgnored("the filter by the time of sending is not honoured")
-    below = bool(times) and times[-1] < walk.since - (DAY if walk.filtered else 0)
+    below = lowest is not None and lowest < walk.since - (DAY if walk.filtered else 0)
     if page.link is not None and not below:
         following = _next_day(where, walk) or Request("GET", where, continuation=walk, resumable=False, link=page.link)
     elif walk.filtered and walk.until is not None and not (learned.to_the_second or walk.widened):
         following = _asked(where, replace(walk, widened=True, reached=None))
     return Page(page.rows, following, learned=learned if learned != before else None)
+
+
+def _ends(times: list[Instant]) -> tuple[Instant | None, Instant | None]:
+    """How far up and down a page goes, whatever one or two odd dates at its ends say."""
+    if not times:
+        return None, None
+    few = max(1, min(END_ROWS, len(times) // 2))
+    highest = sorted(times[:few])[few // 2]
+    return highest, min(highest, max(times[-few:]))
 
 
 def _next_day(where: str, walk: Walk) -> Request | None:
