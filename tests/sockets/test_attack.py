@@ -91,6 +91,7 @@ class Chain:
         for record in self.written:
             headers = dict(record.headers)
             if record.topic == "state":
+                assert record.key is not None
                 assert record.value is not None
                 decode_message_state(record.value) if record.key[:1] == Kind.MESSAGE else decode_state(record.key, record.value)
             elif headers["ce_type"].startswith(b"sms.message.created"):
