@@ -166,9 +166,7 @@ class Planner:
                 poll.edge_was_quick()
             return self._plan(poll, Edge(), run.began + max(interval_s, run.took_s / (1 - DEEP_SHARE)))
         if now - run.began >= interval_s:
-            rest = self._pages.sweeps.cut_edge(poll)
-            if rest is not None:
-                self._plan(poll, rest, now)
+            self._plan(poll, self._pages.sweeps.cut_edge(poll), now)
         return self._plan(poll, Edge(), now)
 
     def _side_query(self, poll: StreamPoll, job: SideQuery, *, ended: bool) -> None:

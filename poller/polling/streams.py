@@ -219,7 +219,7 @@ class StreamPoll:
         )
 
     def _debts(self, cursor: Cursor | None) -> tuple[UnreadRange, ...]:
-        handed = [(sweep.since, sweep.until or sweep.now) for rest in map(Rest, range(RESTS_MAX)) if (sweep := self.of(rest).sweep)]
+        handed = [(sweep.since, sweep.until or sweep.now) for sweep in self.rests()]
         owed = sorted([*(cursor.debts.values() if cursor else ()), *handed])
         return tuple(UnreadRange(since=since, until=until) for since, until in owed)
 
@@ -227,9 +227,17 @@ class StreamPoll:
         """An edge sweep took less than half an interval: the next one may read further back."""
         self.edge_reach = min(ladder.SLACK, 2 * self.edge_reach)
 
-    def free_rest(self) -> Rest | None:
-        """A place for the unread part of an edge sweep, if any is left."""
-        return next((rest for rest in map(Rest, range(RESTS_MAX)) if self.of(rest).sweep is None), None)
+    def rests(self) -> list[SweepInHand]:
+        """The unread parts of edge sweeps, as they are in hand."""
+        return [sweep for rest in map(Rest, range(RESTS_MAX)) if (sweep := self.of(rest).sweep)]
+
+    def free_rest(self) -> Rest:
+        """A place for the unread part of an edge sweep: where nothing is in hand, or what began first."""
+        return min(map(Rest, range(RESTS_MAX)), key=self._rest_began)
+
+    def _rest_began(self, rest: Rest) -> Instant:
+        held = self.of(rest).sweep
+        return held.started if held is not None else 0
 
 
 def in_memory(job: Job) -> bool:

@@ -22,7 +22,7 @@ from ..publishing.shard_state import ShardState
 from .client.vendor import VendorClient
 from .jobs import Backfill, Edge, Job, Rest, Sweep
 from .settings import AccountSettings
-from .streams import StreamPoll
+from .streams import StreamPoll, in_memory
 
 PAGES_MAX = 200_000
 """The most pages of one sweep: more than the longest backlog has (ten messages a second for weeks). A longer sweep has no end."""
@@ -126,7 +126,10 @@ class Sweeps:
     def _of_edge(self, poll: StreamPoll, cursor: Cursor) -> SweepInHand:
         """A new sweep of what is newer than the last look at the newest messages, and a little more."""
         latest, rung = self._client.now_latest(), poll.rungs[poll.live.rung]
-        since, ahead = max(cursor.floor, min(poll.edge or latest, latest) - poll.edge_reach), latest + EDGE_AHEAD
+        unread = (
+            self._client.provider.reached(rest.request) or 0 for rest in poll.rests()
+        )  # below, a rest reads later than this sweep does
+        since, ahead = max(cursor.floor, min(poll.edge or latest, latest) - poll.edge_reach, *unread), latest + EDGE_AHEAD
         window = Window(since, None, latest) if rung.open else Window(since, ahead, ahead)
         return SweepInHand(since, window.until, rung.inner, poll.edge_reach, latest, self._first(poll, window, cursor))
 
@@ -170,7 +173,8 @@ class Sweeps:
         """Whether an answer is of what the cursor still has in hand: its stream may have begun anew while the request was in flight."""
         cursor = self.cursor(poll)
         if not isinstance(job, Sweep):
-            return cursor.start == step.cursor.start
+            held = poll.of(job).sweep
+            return cursor.start == step.cursor.start and (held is None or held is step.sweep or not in_memory(job))
         same = cursor.marks[job.rung] == step.cursor.marks[job.rung]
         return same and cursor.sweeps.get(job.rung) is step.cursor.sweeps.get(job.rung)
 
@@ -224,17 +228,16 @@ class Sweeps:
         poll.edge, progress.sweep, progress.request = max(poll.edge, sweep.started), None, None
         return True
 
-    def cut_edge(self, poll: StreamPoll) -> Rest | None:
+    def cut_edge(self, poll: StreamPoll) -> Rest:
         """End an edge sweep that has lasted an interval. What it has not read becomes a rest; the next edge sweep reads less far back.
 
-        None = there are rests enough, and the live sweep will read it.
+        Where there are rests enough, the oldest makes room: the live sweep will read it.
         """
         progress, rest = poll.of(Edge()), poll.free_rest()
         poll.edge_reach = max(EDGE_REACH_MIN, poll.edge_reach // 2)
-        if rest is not None and progress.sweep is not None:
+        if progress.sweep is not None:
             poll.edge = max(poll.edge, progress.sweep.started)
-            poll.progress[rest] = progress
-        poll.progress.pop(Edge(), None)
+        poll.progress[rest] = poll.progress.pop(Edge())
         return rest
 
 

@@ -19,8 +19,8 @@ from poller.demo.simulator.profiles import FONE, HEYMARKET, PROPERTIES
 from poller.demo.simulator.switches import Switches
 from poller.demo.simulator.world import World
 from poller.model import SECOND, Instant
-from poller.times import parse_rfc3339
 from tests.support.fake_kafka import FakeCluster
+from tests.support.first_seen import Held, Span, Terms, new, observed, waits
 from tests.support.story import START, Story
 
 QUIET = Switches(late=0.0, ties=0.0, classify_later=0.0, status_s=60.0)
@@ -40,6 +40,8 @@ CASES: dict[str, Switches] = {
 LIMITS = {HEYMARKET: ("120/min", "400/min"), FONE: ("60/min", "300/min")}
 INTERVALS = (1, 15)
 SECONDS = 900.0
+QUIETNESS = 28.0
+"""Look-back over its period, as the defaults have it."""
 RATE = 0.5
 """New messages a second, of the one stream that is polled."""
 
@@ -86,6 +88,13 @@ class Fresh(Story):
         self.defaults, self.rate = f"interval: {run.interval_s}s, overlap: 10m", run.limit
         self.start_from, self.seconds = "24h", SECONDS
         self.sent: list[Instant] = []
+        self.held: dict[str, list[Span]] = {}
+
+    def telemetry(self) -> Held:
+        """That hears what waits."""
+        told = Held(version="story", level=self.level, clock=self.clock)
+        told.story, told.held = self, self.held
+        return told
 
     def configured(self) -> str:
         """One property, and the run's limit for every account."""
@@ -105,26 +114,19 @@ def fresh(run: Run) -> Found:
     story.set_up(run)
     story.look_s = 60.0
     story.play()
-    observed = {
-        event.key.rpartition("/")[2]: time.instant
-        for event in story.published()
-        if event.type.startswith("sms.message.created") and (time := parse_rfc3339(event.value["observed_at"]))
-    }
-    bound = run.interval_s + 2 * max(run.spacing_s, story.world.switches.latency_s, 0.2) / 0.7 + 1.0
-    ends = START + round((SECONDS - 60 - bound) * SECOND)
-    due = [
-        sms
-        for sms in story.world.all()
+    terms = Terms(run.interval_s, max(run.spacing_s, CASES[run.case].latency_s, 0.2), QUIETNESS)
+    ends = START + round((SECONDS - 60) * SECOND)
+    found = waits(story.world, story.published(), terms, lives=[(START + 60 * SECOND, ends)], held=story.held)
+    polled = {
+        sms.id
+        for sms in new(story.world, START + 60 * SECOND, ends - round(2 * terms.interval_s) * SECOND)
         if sms.stream in ("team", PROPERTIES[0])
-        and START + 60 * SECOND < sms.visible < ends
-        and sms.visible - sms.created < SECOND
-        and not sms.kind
-    ]
-    delays = sorted((observed[sms.id] - sms.visible) / SECOND for sms in due if sms.id in observed)
+    }
+    unseen = len(polled - observed(story.published()).keys())
+    delays = sorted(wait.unexcused for wait in found)
     part = [delays[min(len(delays) - 1, int(len(delays) * q))] for q in (0.5, 0.95)] if delays else [float("inf")] * 2
-    over = sum(delay > bound for delay in delays) + len(due) - len(delays)
     worst = delays[-1] if delays else float("inf")
-    return Found(run, len(due), len(due) - len(delays), *part, worst, over, len(story.sent))
+    return Found(run, len(delays), unseen, *part, worst, sum(wait.ratio > 1 for wait in found) + unseen, len(story.sent))
 
 
 def table(found: list[Found]) -> str:

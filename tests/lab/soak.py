@@ -16,6 +16,8 @@ import subprocess
 import sys
 from collections import Counter
 from functools import partial
+from itertools import pairwise
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,7 +28,7 @@ import pytest
 from poller.coverage import lateness
 from poller.coverage.backfill import BackfillRequest
 from poller.demo.accounts import ACCOUNTS
-from poller.demo.simulator.judge import Flag, Verdict
+from poller.demo.simulator.judge import Flag, Verdict, judge
 from poller.demo.simulator.profiles import EVERY_PROVIDER, FIRST_THREE, FONE, HEYMARKET, THREADS
 from poller.demo.simulator.shelf import Sms
 from poller.demo.simulator.switches import Switches, named, wild
@@ -45,6 +47,7 @@ from poller.worker.worker import Worker
 from tests.lab import cost, holes, promises
 from tests.lab.soak_mutants import LAWS, MUTANTS
 from tests.support.fake_kafka import FakeCluster
+from tests.support.first_seen import Held, Span, Terms, Wait, waits
 from tests.support.story import SETTLE_TIMES, START, Story
 from tests.support.trial import faults
 
@@ -88,9 +91,13 @@ class Played(NamedTuple):
     """How many came to their end."""
     settled: int
     """After how many quiet times all was right, once nothing new happened; see ``Story.settle_s``."""
+    new: int
+    """Messages that turned up while somebody polled, and so had to be read within an interval and two pages."""
+    slowest: Wait | None
+    """The new message that waited longest, in parts of what it may."""
 
 
-class Listening(Telemetry):
+class Listening(Held):
     """Hears of gaps and of streams in trouble."""
 
     story: Soak
@@ -137,8 +144,14 @@ class Soak(Story):
         super().__init__(seed, chosen, crash_s=None, seconds=hours * 3600, settle_s=1.3 * EVERY_H * 3600, cluster=FakeCluster(2))
         self.world = World(seed, START, chosen, per_second=rate, backlog=60, providers=providers)
         self.providers = type(self.providers)(self.world, seed)
-        self.defaults = DEFAULTS.format(interval=rng.choice(("5m", "10m", "15m")), overlap=rng.choice(("5m", "20m", "1h", "auto")))
+        minutes = rng.choice((5, 10, 15))
+        per_min = chosen.allowed_per_min or 3000
+        self.rate = f"{per_min}/min"
+        self.terms = Terms(60.0 * minutes, max(60 / per_min, chosen.latency_s, 0.2), BACK_H / EVERY_H)
+        self.defaults = DEFAULTS.format(interval=f"{minutes}m", overlap=rng.choice(("5m", "20m", "1h", "auto")))
         self.gaps: Counter[str] = Counter()
+        self.flags: set[Flag] = set()
+        self.held: dict[str, list[Span]] = {}
         self.beyond = self.backfilled = 0
         self.outages: list[tuple[float, float]] = []
         for _ in range(OUTAGES):
@@ -149,7 +162,7 @@ class Soak(Story):
     def telemetry(self) -> Telemetry:
         """That listens."""
         told = Listening(version="soak", level=self.level, form="json")
-        told.story = self
+        told.story, told.held = self, self.held
         return told
 
     async def _worker(self, config: Any, folder: Path, name: str) -> None:
@@ -174,12 +187,22 @@ class Soak(Story):
         wrong = [f"{len(each)} {what}: {each[:3]}" for what, each in self.by_kind(verdict).items() if each]
         wrong += faults(self.published())
         thrown, switches = named(self.world.switches), self.world.switches
-        causes = thrown + ["crowd"] * (switches.ties > 0 and switches.tie_rows > switches.limit_max)
+        crowds = (switches.ties > 0) * switches.tie_rows, (switches.broadcasts > 0) * switches.broadcast_rows
+        causes = thrown + ["crowd"] * (max(crowds) > switches.limit_max)
         wrong += [f"false alarm: {reason}" for reason in self.gaps if not any(cause in causes for cause in CAUSES.get(reason, causes))]
         if verdict.flagged and not any(cause in causes for cause in LOSSES):
             wrong.append(f"{len(verdict.flagged)} flagged without a cause: {verdict.flagged[:3]}")
         asked = sum(self.providers.requests.values())
-        figures = verdict.messages_expected, self.beyond, self.backfilled, self.settled
+        if switches.allowed_per_min and (refused := sum(self.providers.refused.values())):
+            wrong.append(f"{refused} requests over the rate limit")
+        found = waits(self.world, self.published(), self.terms, lives=self.lives(), held=self.held)
+        slowest = max(found, key=attrgetter("ratio"), default=None)
+        if slowest is not None and slowest.ratio > 1:
+            late = sum(each.ratio > 1 for each in found)
+            wrong.append(
+                f"{late} of {len(found)} new messages read too late, the latest after {slowest.seconds:.0f} s of {slowest.bound:.0f} s: {slowest.id}"
+            )
+        figures = verdict.messages_expected, self.beyond, self.backfilled, self.settled, len(found), slowest
         return Played(self.seed, thrown, verdict, wrong, self.gaps, asked, *figures)
 
     async def backfills(self, _: Story) -> None:
@@ -195,13 +218,25 @@ class Soak(Story):
                 record = Stored(request_key(stream), encode_state(BackfillRequest(f"request-{number}", since, until)))
                 self.cluster.add_request(record)
 
+    def configured(self) -> str:
+        """With the provider's limit, where it has one, for every account."""
+        return super().configured().replace("50/s", self.rate)
+
+    def lives(self) -> list[Span]:
+        """While a worker was there, until the providers fell silent."""
+        ends = [(0.0, 0.0), *self.outages, (self.seconds, self.seconds)]
+        return [(START + round(end * SECOND), START + round(begin * SECOND)) for (_, end), (begin, _) in pairwise(ends)]
+
     def judge(self) -> Verdict:
         """Without what is beyond the promise."""
-        verdict, known = super().judge(), {sms.id: sms for sms in self.world.all()}
+        verdict, known = self._told(), {sms.id: sms for sms in self.world.all()}
         missing = [key for key in verdict.missing if not self.beyond_reach(known[key.rpartition("/")[2]])]
         flagged = [key for key in verdict.flagged if not self.beyond_reach(known[key.rpartition("/")[2]])]
         self.beyond = len(verdict.missing) - len(missing)
         return verdict._replace(missing=missing, flagged=flagged)
+
+    def _told(self) -> Verdict:
+        return judge(self.world, self.published(), accounts=ACCOUNTS, now=self.clock.now(), flags=self.flags)
 
     def beyond_reach(self, sms: Sms) -> bool:
         """What no promise speaks of.
@@ -315,6 +350,12 @@ def main() -> int:
     print(
         f"after the providers fell silent these were left alone until all was right, at most {1.3 * EVERY_H * SETTLE_TIMES:.1f} h: {said}"
     )
+    slowest = max((each.slowest for each in found if each.slowest), key=attrgetter("ratio"), default=None)
+    if slowest is not None:
+        print(
+            f"{sum(each.new for each in found)} new messages turned up while somebody polled: "
+            f"the latest was read {slowest.seconds:.1f} s after it could be, of {slowest.bound:.1f} s that it may take"
+        )
     print(f"{sum(each.backfills for each in found)} backfills beside them were played to their end")
     print(f"{sum(each.beyond for each in found)} more were beyond the promise: away or hidden until they were older than the look-back")
     if given.seed is not None:

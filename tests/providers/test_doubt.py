@@ -151,15 +151,16 @@ def test_the_readings_of_an_audit_share_no_bounds(rate: float, cap: int) -> None
 @pytest.mark.parametrize("cap", [30, 200])
 @pytest.mark.parametrize("bursts", [0, 6])
 def test_a_learned_rate_counts_each_message_once(cap: int, bursts: int) -> None:
-    """However often answers were cut and slices read again, and whatever one second holds."""
-    stamps = [T - 1 - 20 * n for n in range(1080)] + [T - 1800 - 3600 * hour for hour in range(bursts) for _ in range(300)]
-    server, provider = Property(stamps, cap=cap), FoneDynamics()
+    """However often answers were cut and slices read again; crowds, which no slice holds, count for nothing."""
+    usual = [T - 1 - 20 * n for n in range(1080)]
+    crowds = [T - 1800 - 3600 * hour for hour in range(bursts) for _ in range(300)]
+    server, provider = Property(usual + crowds, cap=cap), FoneDynamics()
     memo: Json = {}
     request: Request | None = provider.first_page(PROPERTY, Window((T - 6 * 3600) * SECOND, NOW, NOW), memo)
     while request is not None:
         page = provider.read_page(request, server.answer(request))
         request, memo = page.next, page.learned or memo
-    assert memo.rate == pytest.approx(len(stamps) / 21_600, abs=0.0001)
+    assert memo.rate == pytest.approx(len(usual) / 21_600, abs=0.0001)
 
 
 def test_the_limit_of_answers_is_found_by_longer_slices() -> None:

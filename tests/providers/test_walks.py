@@ -480,3 +480,28 @@ def test_conversations_that_are_read_for_a_group_leave_no_number_in_the_state() 
     assert not story.play().duplicates
     assert len(talks) > 10
     assert not [record for record, _ in story.cluster.state[0] if b"1415555" in (record.value or b"")]
+
+
+def test_a_crowd_is_walked_once_a_minute_and_never_while_it_may_grow() -> None:
+    """Fone Dynamics: sweeps go round a second that no answer holds, once it was over when it was walked."""
+    provider, stream, at = FoneDynamics(), Stream("fonedynamics", "a", "PR1"), NOW // SECOND
+    rows = [{"MessageSid": f"M{n}", "Created": at - 20 if n < 260 else at - 2 * (n - 250), "Status": "Received"} for n in range(460)]
+    learned, asked = slices.Learned(most=100, cut=100, near=0.4), dict[int, tuple[int, int]]()
+    for age in (1, 2, 5, 20, 64, 66):
+        now, requests, found = at - 20 + age, 0, set[str]()
+        request: Request | None = provider.first_page(stream, Window((now - 600) * SECOND, (now + 300) * SECOND, now * SECOND), learned)
+        while request is not None:
+            query, requests = dict(request.query), requests + 1
+            inside = [row for row in rows if int(query["Date_From"]) <= int(row["Created"]) < min(int(query["Date_To"]), now)]
+            skip = int(query.get("Results_Skip", 0))
+            answer = Response(
+                200,
+                {"date": format_datetime(datetime.fromtimestamp(now, UTC), usegmt=True)},
+                json.dumps({"Messages": inside[skip : skip + 100]}).encode(),
+            )
+            page = provider.read_page(request, answer)
+            found |= {row.id for row in page.rows if isinstance(row, Row) and row.id}
+            request, learned = page.next, page.learned or learned
+        asked[age] = requests, sum(id_ in found for id_ in (f"M{n}" for n in range(260)))
+    assert {age: held for age, (_, held) in asked.items()} == {1: 260, 2: 260, 5: 260, 20: 0, 64: 0, 66: 260}
+    assert asked[20][0] <= asked[66][0] - 3

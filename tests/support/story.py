@@ -17,7 +17,7 @@ import trio.testing
 
 from poller.config import load as configuration
 from poller.demo.accounts import ACCOUNTS, account_lines, write_secrets
-from poller.demo.simulator.judge import Flag, Verdict, judge
+from poller.demo.simulator.judge import Verdict, judge
 from poller.demo.simulator.profiles import HEYMARKET
 from poller.demo.simulator.switches import Switches
 from poller.demo.simulator.truth import Published
@@ -72,7 +72,6 @@ class Story:
         self.start, self.start_from = START, "24h"
         self.more, self.level, self.rate = "", "critical", "50/s"
         self.defaults = "interval: 1s, overlap: 1m, reconcile: {every: 6h, back: 24h}, timeout: 5s"
-        self.flags: set[Flag] = set()
         self.look_s = account.LOOK_S
         self.running: dict[str, tuple[Worker, Telemetry]] = {}
         self.folder = Path()
@@ -128,7 +127,7 @@ class Story:
 
     def judge(self) -> Verdict:
         """What is right and wrong now."""
-        return judge(self.world, self.published(), accounts=ACCOUNTS, now=self.clock.now(), flags=self.flags, plain=self.plain)
+        return judge(self.world, self.published(), accounts=ACCOUNTS, now=self.clock.now(), plain=self.plain)
 
     async def _worker(self, config: configuration.Config, folder: Path, name: str) -> None:
         """One worker that crashes and comes back, with its cache or without."""

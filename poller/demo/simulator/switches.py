@@ -269,7 +269,26 @@ def wild(rng: random.Random, *, depth_s: float, hours: float) -> Switches:
         edits=sometimes(0.05),
         restyled=sometimes(0.3),
     )
-    return _linked(rng, replace(found, **{fault: sometimes(trouble) for fault in FAULTS}))
+    found = _linked(rng, replace(found, **{fault: sometimes(trouble) for fault in FAULTS}))
+    return _loaded(random.Random(repr(found)), found)
+
+
+def _loaded(rng: random.Random, switches: Switches) -> Switches:
+    """In half of the histories more than pages and limits hold: crowds second after second, broadcasts, slow answers, few requests."""
+    if rng.random() < 0.5:
+        return switches
+    sometimes, rows = partial(_sometimes, rng), rng.choice((40, 300, 1000))
+    return replace(
+        switches,
+        crowd_seconds=rng.choice((1, 3, 5)) if switches.tie_rows != 40 else 1,  # forties second after second would be all that there is
+        broadcasts=sometimes(0.7 / rows),
+        broadcast_rows=rows,
+        broadcast_per_s=rng.choice((0.5, 10.0, 50.0)),
+        limit_max=rng.choice((30, 50, 100, 200, 1000)),
+        latency_s=sometimes(rng.choice((0.4, 2.0))),
+        allowed_per_min=round(sometimes(rng.choice((60, 120, 400)))),
+        timestamp=rng.choice(("seconds", "milliseconds")),
+    )
 
 
 def _linked(rng: random.Random, switches: Switches) -> Switches:

@@ -108,8 +108,8 @@ def _length(view: View) -> Instant:
 
 
 def _of_the_past(learned: Learned) -> Learned:
-    """What was learned, without how much is sent just now, unless nothing else is known."""
-    return replace(learned, rate=learned.near if learned.rate is None else learned.rate, near=None)
+    """What was learned, without how much is sent just now, unless nothing else is known; and no crowd rests, for each way reads all."""
+    return replace(learned, rate=learned.near if learned.rate is None else learned.rate, near=None, crowds=())
 
 
 def _end(since: Instant, length: Instant) -> Instant:

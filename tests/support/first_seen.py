@@ -1,0 +1,160 @@
+"""New messages first, judged from outside: how long each new message waited until an answer that listed it had arrived.
+
+The law (docs/laws.md): a new message is read within one interval and two pages of the time its request could be sent. So a wait
+is without what it is not to blame for, and that is said exactly: a stream or an account that its provider refused or did not
+answer may ask again when its back-off is over, and needs a page for that; what turned up at the same time takes its pages.
+Nobody reads what turns up while every worker is away; that is what the look-back is for, and is no new message.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from poller.demo.accounts import ACCOUNTS
+from poller.demo.simulator.profiles import FONE, STUUT
+from poller.demo.simulator.shelf import Sms
+from poller.demo.simulator.truth import Published
+from poller.demo.simulator.world import World
+from poller.errors import PollerError
+from poller.model import SECOND, Instant
+from poller.telemetry.account_facts import AccountFacts
+from poller.telemetry.event_types import DEAD_LETTER
+from poller.telemetry.facts import Telemetry
+from poller.times import parse_rfc3339
+from tests.support.story import Story
+
+ON_TIME: Instant = SECOND
+"""A message is new where it can be listed within this time of the date that it prints."""
+
+SHARE = 0.7
+"""The part of the requests that the newest messages get at least."""
+
+AHEAD_S = 300.0
+"""How often Fone Dynamics' rung ahead of now is read, which alone lists what is scheduled further ahead where dates test that stamp."""
+
+TIMEOUT_S = 5.0
+"""How long these histories wait for an answer."""
+
+Span = tuple[Instant, Instant]
+
+
+class Held(Telemetry):
+    """Hears how long streams and accounts wait, because requests of them failed."""
+
+    story: Story
+    held: dict[str, list[Span]]
+    """By the id of what waits. The request that failed belongs to the wait: it may have been waited for until its time was over."""
+
+    def account(self, provider: str, name: str) -> AccountFacts:
+        """Its facts, listened to."""
+        facts = super().account(provider, name)
+        trouble = facts.trouble
+
+        def waits(stream: str, error: PollerError, wait_s: float) -> None:
+            now = self.story.clock.now()
+            self.held.setdefault(stream, []).append((now - round(TIMEOUT_S * SECOND), now + round(wait_s * SECOND)))
+            trouble(stream, error, wait_s)
+
+        facts.trouble = waits  # type: ignore[method-assign]
+        return facts
+
+
+class Terms(NamedTuple):
+    """What a history grants; seconds."""
+
+    interval_s: float
+    page_s: float
+    """What one request takes at least: its place in the rate limit, or its answer."""
+    quietness: float
+    """Look-back over its period: a thread without news for a time is read again after that part of it."""
+
+
+class Wait(NamedTuple):
+    """How long one new message waited, and how long it may; seconds."""
+
+    id: str
+    seconds: float
+    """Without what it is not to blame for."""
+    bound: float
+    unexcused: float
+    """From when it could be listed to the answer that listed it."""
+
+    @property
+    def ratio(self) -> float:
+        """Above 1 the law is broken."""
+        return self.seconds / self.bound
+
+
+def observed(events: Iterable[Published]) -> dict[str, Instant]:
+    """When the answer arrived that a message was first seen in, by its id."""
+    return {
+        event.key.rpartition("/")[2]: time.instant
+        for event in events
+        if event.type.startswith("sms.message.created") and (time := parse_rfc3339(event.value["observed_at"]))
+    }
+
+
+def new(world: World, since: Instant, until: Instant) -> list[Sms]:
+    """What turned up on time, and stayed to be listed."""
+    return [
+        sms
+        for sms in world.all()
+        if since <= sms.visible < until and sms.visible >= world.start and not (sms.kind or sms.hole or sms.away[1] or sms.dated)
+        if abs(world.clock(sms.visible) - sms.printed) < ON_TIME
+    ]  # fmt: skip
+
+
+def waits(world: World, events: list[Published], terms: Terms, *, lives: list[Span], held: dict[str, list[Span]]) -> list[Wait]:
+    """How long each new message waited that somebody could have read in time, and was published.
+
+    ``lives``: while a worker was there. ``held``: while a stream or an account (by its id) waited, because a request of it had failed.
+    """
+    seen, found = observed(events), list[Wait]()
+    changes: dict[str, list[Instant]] = {}
+    for event in events:
+        if event.type != DEAD_LETTER and (time := parse_rfc3339(event.value["observed_at"])):
+            changes.setdefault(event.value["stream"].rpartition("/")[2], []).append(time.instant)
+    for begins, ends in lives:
+        rows = new(world, begins, ends)
+        crowds = Counter((sms.stream, sms.visible // SECOND) for sms in rows)
+        for sms in rows:
+            stream = f"{sms.provider}/{ACCOUNTS[sms.provider]}/{sms.stream}"
+            at = min(seen.get(sms.id, ends), ends)
+            spans = [*held.get(stream, ()), *held.get(stream.rpartition("/")[0], ())]
+            near = [span for span in spans if span[0] < at and span[1] > sms.visible]
+            bound = (
+                _interval_s(world, terms, sms, changes.get(sms.stream, []))
+                + (_pages(world, crowds, sms) + len(near)) * terms.page_s / SHARE
+            )
+            excused = _length(near, sms.visible, at)
+            if sms.id in seen and (seen[sms.id] <= ends or sms.visible + excused + round(bound * SECOND) <= ends):
+                found.append(Wait(sms.id, (at - sms.visible - excused) / SECOND, bound, (at - sms.visible) / SECOND))
+    return found
+
+
+def _interval_s(world: World, terms: Terms, sms: Sms, changes: list[Instant]) -> float:
+    """How often what lists the message is asked for."""
+    if sms.provider == STUUT:
+        quiet = sms.visible - max((at for at in changes if at <= sms.visible), default=world.start)
+        return max(terms.interval_s, quiet / SECOND / terms.quietness)
+    ahead = sms.provider == FONE and world.switches.filter == "scheduled" and sms.scheduled > sms.created
+    return max(terms.interval_s, AHEAD_S) if ahead else terms.interval_s
+
+
+def _pages(world: World, crowds: Counter[tuple[str, Instant]], sms: Sms) -> float:
+    """Pages that may be read before the message: two, and where more turned up with it than one holds, those that hold it all, twice."""
+    beside = sum(crowds[sms.stream, sms.visible // SECOND + near] for near in (-1, 0, 1))
+    return 2 + (2 * math.ceil(beside / world.switches.limit_max) if beside > world.switches.limit_max else 0)
+
+
+def _length(spans: list[Span], since: Instant, until: Instant) -> Instant:
+    """How much of a time lies in any of the spans."""
+    total, reached = 0, since
+    for begin, end in sorted(spans):
+        begin, end = max(begin, reached), min(end, until)
+        if end > begin:
+            total, reached = total + end - begin, end
+    return total
