@@ -114,3 +114,50 @@ def test_a_link_that_leads_nowhere_is_found() -> None:
     """The check can fail."""
     assert anchors("# One `two` three!\n```\n# no\n```\n") == {"one-two-three"}
     assert LINK.findall("[a](b.md#c) and [d](https://e)") == ["b.md#c", "https://e"]
+
+
+TARGET = re.compile(r"\bmake ([a-z][a-z-]+)")
+PLACE = re.compile(r"(?<![\w/.-])((?:deploy|docs|examples|schemas|poller)/[\w./-]*\w)")
+EVERY = [*DOCUMENTS, *(ROOT / name for name in ("CONTRIBUTING.md", "SECURITY.md", "tests/README.md"))]
+
+
+def code_of(text: str) -> str:
+    """What a document shows as code."""
+    return "\n".join([*FENCED.findall(text), *re.findall(r"`([^`\n]+)`", FENCED.sub("", text))])
+
+
+@pytest.mark.parametrize("path", EVERY, ids=lambda path: path.name)
+def test_what_a_document_makes_and_names_is_there(path: Path) -> None:
+    """Each target of make, and each file and folder of the repository that code in a document names."""
+    targets = set(re.findall(r"^([a-z][a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    code = code_of(path.read_text())
+    assert set(TARGET.findall(code)) <= targets
+    assert not [place for place in PLACE.findall(code) if not (ROOT / place).exists()]
+
+
+def commands_of(program: str, text: str) -> list[str]:
+    """The calls of a program in a document's code blocks, one a line, without comments."""
+    lines = [line.partition("  #")[0].strip() for block in FENCED.findall(text) for line in block.replace("\\\n", " ").splitlines()]
+    inline = re.findall(r"`([^`\n]+)`", FENCED.sub("", text))
+    return [line for line in (*lines, *inline) if line.startswith(f"{program} ")]
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_commands_for_a_cluster_name_their_namespace(path: Path) -> None:
+    """Typed as they stand they find the pods and the Secret of the page, wherever kubectl points by default."""
+    text = path.read_text()
+    found = [call for program in ("kubectl", "helm") for call in commands_of(program, text)]
+    own = ("kubectl create namespace", "kubectl apply -k", "kubectl apply -f deploy/strimzi")
+    assert not [call for call in found if len(call.split()) > 2 and not call.startswith(own) and "--namespace" not in call]
+
+
+@pytest.mark.parametrize("name", ["With Helm", "With kustomize"])
+def test_each_way_into_a_cluster_is_whole(name: str) -> None:
+    """Whoever follows one section alone has a namespace, an image and a Secret before anything is applied."""
+    text = (ROOT / "docs/kubernetes.md").read_text()
+    section = re.search(rf"^## {name}\n(.*?)(?=^## )", text, re.MULTILINE | re.DOTALL)
+    assert section is not None
+    calls = commands_of("kubectl", section[1])
+    assert calls[0].startswith("kubectl create namespace")
+    assert calls[1].startswith("kubectl --namespace sms create secret generic poller")
+    assert "docker build" in text
