@@ -145,6 +145,7 @@ def new_and_again(bench: Bench, page: int, count: int) -> dict[str, tuple[float,
         again = poller.over_rows(3 * count, restless=True)
         same = poller.over_rows(3 * count, restless=False)
     found["poller"] = (new.cpu / count * 1e6, again.cpu / again.rows * 1e6, same.cpu / same.rows * 1e6)
+    found["listed"] = (new.rows / count,)
     return found
 
 
@@ -192,6 +193,7 @@ def report(runs: list[dict[int, dict[str, tuple[float, ...]]]], pages: tuple[int
             for rival in rivals[index]:
                 line += f"   x {rival} {spread([run[page]['poller'][index] / run[page][rival][index] for run in runs])}"
             print(line)
+        print(f"pages of {page:<5}{'rows listed a new message':26}{spread([run[page]['listed'][0] for run in runs])}")
 
 
 def of_pages(bench: Bench, asked: argparse.Namespace) -> None:
