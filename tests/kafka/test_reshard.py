@@ -200,10 +200,9 @@ async def test_what_is_lost_is_made_again_from_what_was_published(
     assert audited.returncode == 0, audited
 
 
-def killed_when_it_says(said: str, config: Path) -> None:
-    """``poller rebuild``, killed by SIGKILL as soon as it says something."""
-    command = [sys.executable, "-m", "poller", "rebuild", "--config", str(config)]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+def killed_when_it_says(said: str, *command: str) -> None:
+    """A command, killed by SIGKILL as soon as it says something."""
+    with subprocess.Popen([sys.executable, "-m", "poller", *command], stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         assert any(said in line for line in process.stderr)
         process.kill()
@@ -218,12 +217,31 @@ async def test_a_rebuild_that_is_killed_goes_on(kafka: Cluster, names: dict[str,
         link = connection_of(configuration.load(trial.config()))
         await topics.delete_state(Kafka(link))
         for said in ("is read", "is written"):
-            await anyio.to_thread.run_sync(killed_when_it_says, said, trial.config())
+            await anyio.to_thread.run_sync(killed_when_it_says, said, "rebuild", "--config", str(trial.config()))
         done = poller("rebuild", "--config", str(trial.config()))
         assert done.returncode in (0, 3), done
         assert all(meta is None or not meta.rebuilding for meta in await state_topic.metas(Kafka(link)) or ())
         verdict = await trial.settle()
     assert verdict._replace(stale=[]).good, verdict
+    assert not faults(trial.events)
+
+
+async def test_a_reshard_that_is_killed_goes_on(kafka: Cluster, names: dict[str, str], tmp_path: Path) -> None:
+    """By SIGKILL at each thing that it says, each time a little later; then it ends, and the daemon goes on from the new shards."""
+    silence_fenced_futures()
+    trial = Trial(tmp_path, kafka.bootstrap, names, seed=8)
+    async with trial.providers():
+        await polled_for(trial, 10)
+        command = ("reshard", "--config", str(trial.config()), "--shards", "3")
+        for said in ("1 of 2", "2 of 2"):
+            await anyio.to_thread.run_sync(killed_when_it_says, said, *command)
+        done = poller(*command)
+        assert done.returncode == 0, done
+        link = connection_of(configuration.load(trial.config()))
+        assert not await topics.exists(Kafka(link), topics.copy_name(names["state"]))
+        trial.shards = 3
+        verdict = await trial.settle()
+    assert verdict.good, verdict
     assert not faults(trial.events)
 
 
