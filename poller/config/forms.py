@@ -105,8 +105,8 @@ def _told(least: Instant, most: Instant = DURATION_MAX) -> Shape:
     return _text(_DURATION, "a duration: 500ms, 15s, 10m, 6h, 7d" + ("; " + ", ".join(bounds) if bounds else ""))
 
 
-SESSION, INTERVAL, TIMEOUT = (SECOND, 30 * MINUTE), (SECOND // 10, DAY), (SECOND // 10, 10 * MINUTE)
-"""The least and the most, in microseconds, of a session (what brokers take, and heartbeats need), of an interval, of a request."""
+SESSION, INTERVAL, TIMEOUT = (SECOND // 5, 30 * MINUTE), (SECOND // 10, DAY), (SECOND // 10, 10 * MINUTE)
+"""The least and the most, in microseconds, of a session (two heartbeats, which are 100 ms apart; what brokers take), of an interval, of a request."""
 
 Duration = Annotated[Instant, _within(0), _told(0)]
 SessionTimeout = Annotated[Instant, _within(*SESSION), _told(*SESSION)]

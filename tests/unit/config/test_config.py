@@ -262,7 +262,7 @@ def test_every_error_of_shape_is_a_sentence_of_ours(tmp_path: Path, place: str, 
 
 
 IMPOSSIBLE = [
-    *(("kafka.session_timeout", f"kafka: {{bootstrap_servers: [a:1], session_timeout: {value}}}") for value in ("0s", "1ms", "999ms", "31m", "7d")),
+    *(("kafka.session_timeout", f"kafka: {{bootstrap_servers: [a:1], session_timeout: {value}}}") for value in ("0s", "1ms", "199ms", "31m", "7d")),
     *(("kafka.retention", f"kafka: {{bootstrap_servers: [a:1], retention: {value}}}") for value in ("0s", "1ms", "59s")),
     *(("kafka.partitions", f"kafka: {{bootstrap_servers: [a:1], partitions: {value}}}") for value in (0, -1, 10_001, 1 << 70)),
     *(("kafka.shards", f"kafka: {{bootstrap_servers: [a:1], shards: {value}}}") for value in (0, -1, 10_001)),
