@@ -11,6 +11,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -42,7 +43,7 @@ STOP_S = 20.0
 ENTER = """\
 set -e
 mount --make-rprivate /
-mount --bind "$1" "$1"; mount --rbind /proc "$1/proc"; mount --rbind /dev "$1/dev"
+mount --bind "$1" "$1"; mount -t proc proc "$1/proc"; mount --rbind /dev "$1/dev"
 mount --bind "$2" "$1/etc/poller"; mount -o remount,bind,ro "$1/etc/poller"
 mount -t tmpfs -o "uid=${3%:*},gid=${3#*:}" cache "$1/var/lib/poller"
 mount -o remount,bind,ro "$1"
@@ -107,10 +108,11 @@ class Container:
     given: Path
 
     def command(self, *arguments: str, entry: list[str] | None = None) -> list[str]:
-        """A command that ends as the process itself: signals reach it."""
+        """A command that becomes the first process of a namespace of its own, as in a container: signals that it does not handle are lost."""
         around = ["env", "-i", "-C", self.settings["WorkingDir"], *self.settings["Env"]]
         inside = [*around, *(entry or self.settings["Entrypoint"]), *arguments]
-        return ["unshare", "--mount", "sh", "-c", ENTER, "enter", str(self.root), str(self.given), self.settings["User"], *inside]
+        alone = ["unshare", "--mount", "--pid", "--fork", "--kill-child"]
+        return [*alone, "sh", "-c", ENTER, "enter", str(self.root), str(self.given), self.settings["User"], *inside]
 
     def said(self, *arguments: str, entry: list[str] | None = None) -> str:
         """What a command prints. Raises SystemExit where it fails."""
@@ -158,7 +160,7 @@ def may(path):
     return True
 packages = {each.name.lower().replace("_", "-"): each.version for each in importlib.metadata.distributions()}
 places = ("/", "/tmp", "/opt/poller", "/etc/poller", "/var/lib/poller")
-print(json.dumps({"user": os.getuid(), "writable": [place for place in places if may(place)], "packages": packages}))
+print(json.dumps({"user": os.getuid(), "number": os.getpid(), "writable": [place for place in places if may(place)], "packages": packages}))
 """
 
 
@@ -173,6 +175,7 @@ def inside(image: Container) -> list[str]:
     seen = json.loads(image.said("-c", LOOK, entry=["/opt/poller/bin/python"]))
     beside = seen["packages"].items() - locked().items() - {("poller", __version__)}
     wrong = [f"{name} {version} is not in the lock" for name, version in beside if name not in ("pip", "setuptools")]
+    wrong += [] if seen["number"] == 1 else [f"it is process {seen['number']}"]
     wrong += [] if seen["user"] == 65532 else [f"it runs as user {seen['user']}"]
     wrong += [] if seen["writable"] == ["/var/lib/poller"] else [f"it can write to {seen['writable']}"]
     wrong += [] if image.said("version").strip() == __version__ else ["poller version says something else"]
@@ -221,7 +224,8 @@ def runs(image: Container, folder: Path) -> list[str]:
             wrong += [] if until(published, f"http://127.0.0.1:{admin}/metrics") else ["it published nothing"]
             print(image.said("status", *config).strip())
             began = time.monotonic()
-            daemon.terminate()
+            [first] = Path(f"/proc/{daemon.pid}/task/{daemon.pid}/children").read_text().split()
+            os.kill(int(first), signal.SIGTERM)
             ended = daemon.wait(STOP_S)
             print(f"stopped with {ended} after {time.monotonic() - began:.1f} s")
             wrong += [] if ended == 0 else [f"it ended with {ended}: {(folder / 'daemon.log').read_text()[-1000:]}"]
