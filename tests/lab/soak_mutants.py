@@ -21,7 +21,7 @@ from poller.polling.planning import Planner
 from poller.polling.schedule import Schedule
 from poller.polling.sweep import Sweeps
 from poller.providers.contract import Page, Request
-from poller.providers.heymarket import page_order, walk
+from poller.providers.heymarket import crowd, page_order, walk
 from poller.providers.heymarket.asking import Walk
 from poller.providers.heymarket.provider import Heymarket
 from poller.publishing import diff
@@ -244,6 +244,22 @@ def side_queries_first() -> None:
     jobs.rank = lambda job, rungs, cursor, *, long: Rank.COVERAGE if isinstance(job, SideQuery) else original(job, rungs, cursor, long=long)
 
 
+def crowd_on_a_wrong_count() -> None:
+    """A crowd is taken for whole whatever was counted."""
+    crowd._whole = lambda found: True
+
+
+def clock_not_kept() -> None:
+    """The logical clock begins anew with each life of a shard."""
+    begin = ShardState.__init__
+
+    def forgets(self: ShardState, *given: Any, **more: Any) -> None:
+        begin(self, *given, **more)
+        self._clock = 0
+
+    ShardState.__init__ = forgets  # type: ignore[method-assign]
+
+
 LAWS: dict[str, tuple[Callable[[], None], str]] = {
     "mark_at_the_end": (mark_at_the_end, "tests/simulation/test_marks.py"),
     "mark_of_a_part": (mark_of_a_part, "tests/simulation/test_marks.py"),
@@ -253,6 +269,8 @@ LAWS: dict[str, tuple[Callable[[], None], str]] = {
     "debt_forgotten": (debt_forgotten, "tests/simulation/test_edge.py"),
     "mark_at_the_edge": (mark_at_the_edge, "tests/simulation/test_edge.py"),
     "side_queries_first": (side_queries_first, "tests/unit/polling/test_jobs.py"),
+    "crowd_on_a_wrong_count": (crowd_on_a_wrong_count, "tests/providers/test_walks.py"),
+    "clock_not_kept": (clock_not_kept, "tests/unit/publishing/test_logical_clock.py"),
     "deep_first": (deep_first, "tests/unit/polling/test_schedule.py"),
     "position_from_updated": (position_from_updated, "tests/providers/test_exam.py"),
 }

@@ -14,6 +14,8 @@ from poller.demo.simulator.switches import Switches
 from poller.demo.simulator.truth import Published
 from poller.model import SECOND
 from poller.telemetry.event_types import DEAD_LETTER
+from poller.times import format_rfc3339
+from tests.support.first_seen import Terms, observed, waits
 from tests.support.story import START, Story
 
 AT = START + 3600 * SECOND
@@ -133,3 +135,20 @@ def test_events_that_are_read_in_another_order_are_out_of_order(played: tuple[St
     story, events = played
     assert judged(story, events).good
     assert judged(story, events[::-1]).out_of_order
+
+
+def test_a_new_message_that_waits_too_long_is_named_unless_its_stream_had_to_wait(played: tuple[Story, list[Published]]) -> None:
+    """An answer that came a minute late breaks the law; not where the account was told to wait for that minute, nor while nobody polled."""
+    story, events = played
+    terms, life = Terms(1.0, 0.2, 28.0), [(START + SECOND, START + 20 * SECOND)]
+    found = waits(story.world, events, terms, lives=life, held={})
+    fone = next(wait for wait in found if wait.id.startswith("M"))
+    at = next(n for n, event in enumerate(events) if event.key.endswith(fone.id) and event.type.startswith("sms.message.created"))
+    seen = observed(events)[fone.id]
+    late = events.copy()
+    late[at] = events[at]._replace(value=events[at].value | {"observed_at": format_rfc3339(seen + 60 * SECOND)})
+    wide = [(START + SECOND, START + 200 * SECOND)]
+    held = {"fonedynamics/sydney": [(seen, seen + 60 * SECOND)]}
+    assert [wait.id for wait in waits(story.world, late, terms, lives=wide, held={}) if wait.ratio > 20] == [fone.id]
+    assert not [wait.id for wait in waits(story.world, late, terms, lives=wide, held=held) if wait.ratio > 20]
+    assert fone.id not in [wait.id for wait in waits(story.world, late, terms, lives=[(START, START + SECOND // 2)], held={})]
