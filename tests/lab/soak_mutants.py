@@ -233,7 +233,7 @@ def mark_at_the_edge() -> None:
 
     def moves(self: Sweeps, poll: Any, job: Any, step: Any, page: Any, **more: Any) -> Any:
         cursor = original(self, poll, job, step, page, **more)
-        return _marked(cursor, poll.live.rung, poll.edge) if isinstance(job, Edge) and page.next is None else cursor
+        return _marked(cursor, poll.live.rung, poll.edge) if isinstance(job, Edge) else cursor
 
     Sweeps.advanced = moves  # type: ignore[method-assign]
 
