@@ -22,8 +22,8 @@ from rocksdict import BlockBasedOptions, Cache, DbClosedError, Options, Rdict, W
 from ..errors import CacheError, ConfigError, CorruptState
 from ..model import Instant
 
-WRITE_BUFFER_BYTES = 8 << 20
-"""Bytes that RocksDB gathers in memory before it writes a file."""
+WRITE_BUFFER_BYTES = 4 << 20
+"""Bytes that RocksDB gathers in memory before it writes a file; up to three such buffers wait."""
 
 BLOCK_CACHE_BYTES = 16 << 20
 """Bytes of rows that RocksDB keeps in memory after reading them."""
