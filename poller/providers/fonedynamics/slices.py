@@ -244,7 +244,10 @@ def _walked(at: OverfullSecond, *, whole: bool) -> _After:
     piece, held = at.slice, len(at.ids)
     if whole and held <= piece.most:
         return _done(piece, held)
-    crowd = Crowd(piece.begin, at.began, whole)
+    inside = (
+        piece.begin > piece.course.since
+    )  # of the window's oldest second a part may be below what was asked for, which a backfill publishes
+    crowd = Crowd(piece.begin, at.began if inside else 0, whole)
     return _done(replace(piece, course=_knows(piece.course, crowd)), 0, crowd)
 
 
