@@ -34,6 +34,7 @@ kafka:
 #   timeout: 20s
 # privacy: {numbers: plain, text: plain}   # plain | mask | hash | drop; hash needs key: {file: ...}
 # log: {level: info, format: auto}
+# traces: {endpoint: http://127.0.0.1:4318}   # an OpenTelemetry collector; without it nothing is traced; needs the extra traces
 accounts:
 - name: main
   provider: heymarket

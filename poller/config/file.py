@@ -15,6 +15,7 @@ from ..model import DAY, HOUR, MINUTE, SECOND
 from .certificates import client_context
 from .forms import (
     AccountName,
+    CollectorUrl,
     Duration,
     InstanceId,
     Interval,
@@ -268,6 +269,13 @@ class Log(_Model):
     """auto: json unless stderr is a terminal; ecs: the names of the Elastic Common Schema."""
 
 
+class Traces(_Model):
+    """Spans for OpenTelemetry: each page of a sweep, its requests, its commit. Needs the extra `traces`."""
+
+    endpoint: CollectorUrl
+    """The collector, which takes OTLP over HTTP at `/v1/traces` below this."""
+
+
 class AccountFile(_Model):
     """One account: a provider's credentials, and what is polled with them. Each provider has keys of its own besides."""
 
@@ -324,5 +332,7 @@ class ConfigFile(_Model):
     """What is published of numbers and texts."""
     log: Log = Log()
     """The log."""
+    traces: Traces | None = None
+    """An OpenTelemetry collector that is sent spans; needs the extra `traces`. Without this key nothing is traced."""
     accounts: Annotated[list[AccountFile], Field(min_length=1)]
     """What is polled."""

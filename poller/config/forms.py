@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Callable
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -223,8 +224,8 @@ Server = Annotated[str, _address(1, "kafka-1:9092"), _text(r"[^\s,]+:\d{1,5}", "
 Listen = Annotated[str, _address(0, "127.0.0.1:8080"), _text(r".+:\d{1,5}", "HOST:PORT")]
 
 
-def url_problem(url: str, expected: str) -> str | None:
-    """What is wrong with a URL that credentials are sent to, as a sentence; plain HTTP only to this host, no credentials in it."""
+def url_problem(url: str, expected: str, *, plain: bool = False) -> str | None:
+    """What is wrong with a URL, as a sentence; no credentials in it, and plain HTTP only to this host unless none are sent (``plain``)."""
     try:
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port
@@ -232,7 +233,7 @@ def url_problem(url: str, expected: str) -> str | None:
         host, port, parts = "", None, urlsplit("")
     if not _HOST.fullmatch(host) or port == 0 or parts.scheme not in ("http", "https") or parts.query or parts.fragment or parts.username:
         return f"not {expected}; expected https://HOST[:PORT][/PREFIX], with a port from 1 to {PORT_MAX}; fix: correct it"
-    if parts.scheme == "http" and host not in LOOPBACK:
+    if parts.scheme == "http" and host not in LOOPBACK and not plain:
         return "plain http would show the credentials to everybody; expected https; fix: write https://"
     return None
 
@@ -243,6 +244,23 @@ def _registry_url(value: object) -> str:
         raise ValueError(problem)
     return str(value)
 
+
+def _collector_url(value: object) -> str:
+    try:
+        installed = find_spec("opentelemetry.exporter.otlp.proto.http") is not None
+    except ModuleNotFoundError:
+        installed = False
+    if not installed:
+        raise ValueError(
+            "OpenTelemetry is not installed; expected the extra traces; fix: pip install 'poller[traces]', or leave traces out"
+        )
+    problem = url_problem(value if isinstance(value, str) else "", "a URL", plain=True)
+    if problem is not None:
+        raise ValueError(problem)
+    return str(value)
+
+
+CollectorUrl = Annotated[str, _said(_collector_url), _text(None, "http(s)://HOST[:PORT][/PREFIX]")]
 
 RegistryUrl = Annotated[str, _said(_registry_url), _text(None, "https://HOST[:PORT][/PREFIX]")]
 

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from ..errors import ConfigError
 from .accounts import Account, resolve_all
-from .file import AccountFile, Admin, ConfigFile, Defaults, Kafka, Log, PrivacyConfig
+from .file import AccountFile, Admin, ConfigFile, Defaults, Kafka, Log, PrivacyConfig, Traces
 from .references import missing, unusable
 from .report import EXAMPLE_HINT, Errors, translate
 from .yaml_document import Document, Place
@@ -29,6 +29,7 @@ class Config:
     admin: Admin
     privacy: PrivacyConfig
     log: Log
+    traces: Traces | None
     accounts: tuple[Account, ...]
     document: Document
 
@@ -82,6 +83,7 @@ def load(path: Path | str, *, referenced: bool = False) -> Config:
         admin=file.admin,
         privacy=file.privacy.within(path.parent),
         log=file.log,
+        traces=file.traces,
         accounts=tuple(accounts.values()),
         document=document,
     )

@@ -25,9 +25,10 @@ from ..telemetry.snapshot import AccountSnapshot, StreamPage
 from .backoff import Backoffs
 from .client.rate_limit import Wait
 from .client.vendor import VendorClient
+from .jobs import name
 from .ladder_tuning import LadderTuner
 from .lookups import Lookups
-from .page import Pages, Unasked
+from .page import Applied, Pages, Unasked
 from .pictures import AccountPictures
 from .planning import Planner
 from .schedule import Due
@@ -167,12 +168,24 @@ class Poller:
         return begins or poll.rungs is not self._tuner.rungs
 
     async def _page(self, due: Due) -> None:
-        """Ask for a page and apply it, then let its job ask on, and tell its facts once they are durable."""
-        poll, began, not_before = self._polls[due.stream], self._clock.monotonic(), 0.0
+        """Ask for a page and apply it, then let its job ask on, and tell its facts once they are durable; all of it is one span."""
+        poll = self._polls[due.stream]
+        with self._facts.spans.span("sweep", job=name(due.job, poll.rungs), outcome="nothing"):
+            applied = await self._ask(poll, due)
+            if applied is not None:
+                with self._facts.spans.span("commit"):
+                    await applied.durable.wait()
+                self._facts.spans.said(outcome="ok", rows=applied.page.count)
+                self._pages.tell(poll, applied)
+
+    async def _ask(self, poll: StreamPoll, due: Due) -> Applied | None:
+        """Ask for a page and queue what it changes, then let its job ask on; None where nothing of an answer was queued."""
+        began, not_before = self._clock.monotonic(), 0.0
         applied = None
         try:
             applied = await self._pages.page(poll, due.job)
         except ProviderError as error:
+            self._facts.spans.said(outcome=error.kind)
             if self._is_polled(poll):
                 not_before = self._planner.failed(poll, due.job, error)
         else:
@@ -184,9 +197,7 @@ class Poller:
                 self._schedule.done(due.stream, due.job, not_before=not_before)
                 self._pictures.changed(due.stream)
             self._wake.set()
-        if applied is not None and not isinstance(applied, Unasked):
-            await applied.durable.wait()
-            self._pages.tell(poll, applied)
+        return None if isinstance(applied, Unasked) else applied
 
     def _is_polled(self, poll: StreamPoll) -> bool:
         """Whether the stream was not taken off the list meanwhile, or off it and on again."""

@@ -8,6 +8,7 @@ Files::
     known           the values of labels that are known beforehand
     metrics         the Prometheus series, one table
     log             the log lines; log_events their names; saying when trouble is said
+    traces          spans for an OpenTelemetry collector, where one is configured
     event_types     the names of the published events
     snapshot        frozen pictures of what runs; census the sums over an account's streams; recent the last minute
     verdict         one sentence that says how it is, and what is wrong (pure); kinds the kinds of trouble in words

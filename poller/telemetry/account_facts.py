@@ -20,6 +20,7 @@ from .log import Log
 from .metrics import Instruments
 from .recent import Recent
 from .saying import Saying
+from .traces import Spans
 
 ODDITIES_MAX = 10_000
 """Pairs of stream and oddity that are remembered as said; beyond, oddities are only counted on the status page."""
@@ -79,8 +80,17 @@ class AccountFacts:
     """The facts of one account. ``now`` is our wall clock, ``monotonic`` the clock that waits."""
 
     def __init__(
-        self, metrics: Instruments, log: Log, provider: str, name: str, *, now: Callable[[], Instant], monotonic: Callable[[], float]
+        self,
+        metrics: Instruments,
+        log: Log,
+        spans: Spans,
+        provider: str,
+        name: str,
+        *,
+        now: Callable[[], Instant],
+        monotonic: Callable[[], float],
     ) -> None:
+        self.spans = spans.bound(provider=provider, account=name)
         self._log, self._now, self.key = log.bound(provider=provider, account=name), now, f"{provider}/{name}"
         self.owned_since = now()
         self.last_success: Instant | None = None
@@ -110,6 +120,7 @@ class AccountFacts:
         self.requests.add()
         self._requests.inc(code)
         self._request_duration.observe(seconds)
+        self.spans.ended("request", seconds, code=code)
 
     def throttled(self, seconds: float) -> None:
         """The provider made us wait."""

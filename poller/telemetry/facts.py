@@ -18,6 +18,7 @@ from .log import JSON, Log
 from .metrics import Exposition, Instruments
 from .saying import Saying
 from .snapshot import WorkerSnapshot
+from .traces import Spans
 from .verdict import PASSING, worker_findings
 
 disable_created_metrics()
@@ -45,6 +46,7 @@ class Telemetry:
         self._troubles = Saying(self._clock.monotonic)
         self._findings = Saying(self._clock.monotonic)
         self._passing: dict[str, float] = {}
+        self.spans, self._collector = Spans(), Saying(self._clock.monotonic)
 
     def account(self, provider: str, name: str) -> AccountFacts:
         """The facts of one account; its series exist from now on."""
@@ -54,7 +56,7 @@ class Telemetry:
         key = provider, name
         if key not in self._accounts:
             now, monotonic = self._clock.now, self._clock.monotonic
-            self._accounts[key] = AccountFacts(self._metrics, self._log, provider, name, now=now, monotonic=monotonic)
+            self._accounts[key] = AccountFacts(self._metrics, self._log, self.spans, provider, name, now=now, monotonic=monotonic)
         return self._accounts[key]
 
     def owned_since(self, provider: str, name: str) -> Instant:
@@ -154,6 +156,15 @@ class Telemetry:
     def configuration_warning(self, text: str, **facts: Any) -> None:
         """Something that the configuration names cannot be used now."""
         self._log.say("warning", "configuration_warning", text, **facts)
+
+    def spans_taken(self, taken: bool) -> None:
+        """The collector of spans took some, or did not; called by the thread that sends them."""
+        lasted = self._collector.over("traces") if taken else None
+        if lasted is not None:
+            self._log.say("info", "traces_taken", f"the collector takes spans again after {lasted:.0f} s", seconds=round(lasted))
+        if not taken and self._collector.now("traces", "lost"):
+            text = "the collector does not take spans, which are lost; polling goes on; fix: check traces.endpoint"
+            self._log.say("warning", "traces_lost", text)
 
     def request_unreadable(self) -> None:
         """What a command wrote for the workers cannot be read."""

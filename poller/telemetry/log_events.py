@@ -26,6 +26,8 @@ EVENTS: tuple[LogEvent, ...] = (
     LogEvent("topics_warning", "warning", "A topic is not as it should be, but can be worked with."),
     LogEvent("request_unreadable", "warning", "What a command asked of this worker cannot be read."),
     LogEvent("configuration_warning", "warning", "Something in the configuration, or in a file that it names, cannot be used now."),
+    LogEvent("traces_lost", "warning", "The collector of spans does not answer, or refuses them; they are lost, and polling goes on."),
+    LogEvent("traces_taken", "info", "The collector takes spans again."),
     LogEvent("trouble", "warning", "A stream or an account is in trouble: its request failed, and it is tried again later."),
     LogEvent("trouble_over", "info", "A stream or an account is polled again; at warning where the account's credentials were refused."),
     LogEvent("sweep", "info", "A sweep ended; at info where it published something, else at debug."),

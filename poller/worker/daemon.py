@@ -33,6 +33,7 @@ from ..telemetry import admin as status
 from ..telemetry.facts import Telemetry
 from ..telemetry.log import form_of
 from ..telemetry.snapshot import StreamPage, Trouble, WorkerSnapshot
+from ..telemetry.traces import collected
 from .unending import unending
 from .worker import Worker
 
@@ -62,6 +63,9 @@ async def run(config: Config) -> None:
     with anyio.open_signal_receiver(*signals) as received, ExitStack() as opened:
         with config.at("state", "directory"):
             store = opened.enter_context(CacheDirectory(config.directory))
+        endpoint, taken = config.traces and config.traces.endpoint, telemetry.spans_taken
+        spans = collected(endpoint, SystemClock().now, version=__version__, worker=link.worker, taken=taken)
+        telemetry.spans = opened.enter_context(spans)
         with config.at("admin", "listen"):
             listener = opened.enter_context(status.listening(config.admin.host, config.admin.port))
         await _Daemon(config, link, store, telemetry, received).run(listener)

@@ -36,6 +36,7 @@ PLACES = {
     "rocksdict": {"publishing/cache.py"},
     "prometheus_client": {"telemetry/metrics.py", "telemetry/facts.py"},
     "structlog": {"telemetry/log.py"},
+    "opentelemetry": {"telemetry/traces.py"},
     "jinja2": {"telemetry/page.py"},
     "pydantic": {"config/load.py", "config/file.py", "config/report.py", "config/references.py", "config/forms.py", "config/schema.py"},
     "yaml": {"config/yaml_document.py"},
