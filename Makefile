@@ -32,11 +32,11 @@ demo: .venv/demo  ## everything at once: providers, Kafka, daemon, a kill, and t
 
 # the order of sets is part of a history that a seed decides
 test test-unit test-simulation test-kafka mutants: export PYTHONHASHSEED := 0
-test: .venv/ready  ## the whole suite, with a real Kafka: one process for its tests, one for all others
-	@exec $(BIN)/python -m pytest -n 2 --dist loadgroup
+test: .venv/ready  ## the whole suite, with a real Kafka: two processes for its tests, which mostly wait, and one for all others
+	@exec $(BIN)/python -m pytest -n 3 --dist loadgroup
 
 test-unit: .venv/ready  ## parts by themselves, adapters against case files, the form of the house: seconds
-	@exec $(BIN)/python -m pytest tests/unit tests/providers tests/house
+	@exec $(BIN)/python -m pytest -n 2 --dist loadgroup tests/unit tests/providers tests/house
 
 test-simulation: .venv/ready  ## whole workers on virtual time
 	@exec $(BIN)/python -m pytest -n 2 tests/simulation

@@ -15,17 +15,17 @@ collect_ignore = ["lab", "support"]
 """What is no test."""
 
 
-OWN_BROKERS = ("test_demo", "test_kafka_security", "test_network")
-"""Files that start brokers of their own."""
+BESIDE = ("test_demo", "test_kafka_security", "test_network", "test_reshard")
+"""Files that start brokers of their own, or wait for topics that come and go: about half of the tier's time."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """All tests on the common broker run in one process, those with brokers of their own in another, one after the other: none starves."""
+    """The tier of the real broker is two processes, each with one test at a time: they wait more than they work, and none starves."""
     for item in items:
         tier = item.path.relative_to(TESTS).parts[0]
         item.add_marker(tier)
         if tier == "kafka":
-            item.add_marker(pytest.mark.xdist_group("brokers" if item.path.stem in OWN_BROKERS else "kafka"))
+            item.add_marker(pytest.mark.xdist_group("brokers" if item.path.stem in BESIDE else "kafka"))
 
 
 @pytest.fixture

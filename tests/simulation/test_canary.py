@@ -41,9 +41,10 @@ class Planted(Providers):
         if found.status != 200:
             return found._replace(body=json.dumps({"detail": f"{MARK} {headers.get('authorization')} +19995550000"}).encode())
         paged = "fonedynamics" in target  # by offset: one row more than the provider knows of would hide another
-        if self._random.random() < 0.1 and found.body.startswith(b"[") and not paged:
+        if self._random.random() < 0.1 and found.body.endswith((b"]", b"]}")) and not paged:
             bad = {"id": f"{self._random.randrange(50)}", "body": f"{MARK} bad", "text": f"{MARK} bad", "phone": "19995550001"}
-            return found._replace(body=found.body[:-1] + (b"," if len(found.body) > 2 else b"") + json.dumps(bad).encode() + b"]")
+            listed, bracket, end = found.body.rpartition(b"]")
+            return found._replace(body=listed + (b"" if listed.endswith(b"[") else b",") + json.dumps(bad).encode() + bracket + end)
         return found
 
 

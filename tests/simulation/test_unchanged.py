@@ -125,4 +125,4 @@ def test_a_page_with_the_same_bytes_is_read_once(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(Pages, "tell", telling)
     assert story.play().good
     assert sum(counted) > 1000, sum(counted)
-    assert len(read) < sum(counted) / 5, (len(read), sum(counted))
+    assert len(read) < sum(counted) / 4, (len(read), sum(counted))
