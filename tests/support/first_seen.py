@@ -98,12 +98,17 @@ def observed(events: Iterable[Published]) -> dict[str, Instant]:
 
 
 def new(world: World, since: Instant, until: Instant) -> list[Sms]:
-    """What turned up on time, and stayed to be listed."""
+    """What turned up on time, and stayed to be listed.
+
+    Counts that lag do not count a broadcast yet, and a walk that goes on by counts passes it, with what was created in its moment: the
+    sweeps after it read that.
+    """
+    passed = {sms.created for sms in world.all() if sms.dated is not None} if world.switches.count_lag_s else set[Instant]()
     return [
         sms
         for sms in world.all()
         if since <= sms.visible < until and sms.visible >= world.start and not (sms.kind or sms.hole or sms.away[1] or sms.dated)
-        if abs(world.clock(sms.visible) - sms.printed) < ON_TIME
+        if abs(world.clock(sms.visible) - sms.printed) < ON_TIME and sms.created not in passed
     ]  # fmt: skip
 
 

@@ -3,7 +3,8 @@
 Such a page says nothing of where to go on, because its dates are later than the cursor. Counts do: the page lists the newest
 rows before its cursor, so a lower cursor before which the vendor counts fewer rows, but no more fewer than the page lists, jumps over
 nothing. It is found by doubling and halving. One moment that has more rows than a page is a crowd (see :mod:`.crowd`), and the walk goes
-on below it. A vendor that counts alike before every date, or that lists the same rows below, does not honour the cursor.
+on below it. A vendor that counts alike before every date, or that lists the same rows below, does not honour the cursor. What a lagging count does not
+count yet is passed, and read by the sweeps after it, whose counts are newer.
 """
 
 from __future__ import annotations
