@@ -35,11 +35,11 @@ test test-unit test-simulation test-kafka mutants: export PYTHONHASHSEED := 0
 test: .venv/ready  ## the whole suite, with a real Kafka: two processes for its tests, which mostly wait, and one for all others
 	@exec $(BIN)/python -m pytest -n 3 --dist loadgroup
 
-test-unit: .venv/ready  ## parts by themselves, adapters against case files, the form of the house: seconds
-	@exec $(BIN)/python -m pytest -n 2 --dist loadgroup tests/unit tests/providers tests/house
+test-unit: .venv/ready  ## parts by themselves, and the form of the house: under a minute, with fewer examples of each law than make test tries
+	@exec $(BIN)/python -m pytest -n 2 --dist loadgroup --hypothesis-profile quick tests/unit tests/house
 
-test-simulation: .venv/ready  ## whole workers on virtual time
-	@exec $(BIN)/python -m pytest -n 2 tests/simulation
+test-simulation: .venv/ready  ## adapters against case files and through whole walks, and whole workers on virtual time
+	@exec $(BIN)/python -m pytest -n 2 --dist loadgroup tests/providers tests/simulation
 
 test-kafka: .venv/ready  ## a real Kafka, and real sockets
 	@exec $(BIN)/python -m pytest -n 2 --dist loadgroup tests/kafka tests/sockets

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import settings
 
 settings.register_profile("untimed", parent=settings(), deadline=None)
+settings.register_profile("quick", parent=settings(), deadline=None, max_examples=20)  # make test-unit
 settings.load_profile("untimed")  # a busy machine is no fault
 
 TESTS = Path(__file__).parent
