@@ -24,14 +24,12 @@ from .forms import (
     Overlap,
     ProviderName,
     Rate,
-    ReconcileEvery,
     RegistryUrl,
     Replication,
-    RequestTimeout,
-    Retention,
     Secret,
     Server,
     SessionTimeout,
+    SomeTime,
     Start,
     StartFrom,
     TopicName,
@@ -173,7 +171,7 @@ class Kafka(_Model):
     """A worker that vanished is replaced within this and 6 s."""
     instance_id: InstanceId | None = None
     """Static membership, for StatefulSets: a name of its own for each worker, or the variable that holds it."""
-    retention: Retention | None = None
+    retention: SomeTime | None = None
     """How long the public topics keep events, at creation; default: the broker's."""
 
     def within(self, folder: Path) -> Kafka:
@@ -209,7 +207,7 @@ class Admin(_Model):
 class Reconcile(_Model):
     """How deep and how often everything is read again."""
 
-    every: ReconcileEvery = 6 * HOUR
+    every: SomeTime = 6 * HOUR
     """Everything up to `back` is read again at least this often, younger ages proportionally more often."""
     back: Duration = 7 * DAY
     """How far back; at least 4 x `every`."""
@@ -228,7 +226,7 @@ class Defaults(_Model):
     """How long a message that is not final is waited for."""
     reconcile: Reconcile = Reconcile()
     """How deep and how often everything is read again."""
-    timeout: RequestTimeout = 20 * SECOND
+    timeout: SomeTime = 20 * SECOND
     """How long a request may take."""
 
 
@@ -313,7 +311,7 @@ class AccountFile(_Model):
     """As in defaults."""
     reconcile: Reconcile | None = None
     """As in defaults."""
-    timeout: RequestTimeout | None = None
+    timeout: SomeTime | None = None
     """As in defaults."""
 
 

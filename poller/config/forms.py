@@ -16,7 +16,7 @@ from msgspec import Struct
 from pydantic import BeforeValidator
 from pydantic_core import PydanticCustomError
 
-from ..model import DAY, MINUTE, SECOND, Instant, addressable
+from ..model import MINUTE, SECOND, Instant, addressable
 from ..providers import registry
 from .secrets import SecretRef
 from .units import DURATION_MAX, duration, moment, rate, spelled
@@ -96,7 +96,7 @@ _DURATION = r"\s*\d+(\.\d+)?(ms|s|m|h|d)\s*"
 
 
 def _within(least: Instant, most: Instant = DURATION_MAX) -> BeforeValidator:
-    """A duration within bounds: beyond them it can never work."""
+    """A duration within bounds: beyond them it can never work; what is only unusual is the operator's to choose."""
     return _said(partial(duration, least=least, most=most))
 
 
@@ -106,15 +106,19 @@ def _told(least: Instant, most: Instant = DURATION_MAX) -> Shape:
     return _text(_DURATION, "a duration: 500ms, 15s, 10m, 6h, 7d" + ("; " + ", ".join(bounds) if bounds else ""))
 
 
-SESSION, INTERVAL, TIMEOUT = (SECOND // 5, 30 * MINUTE), (SECOND // 10, DAY), (SECOND // 10, 10 * MINUTE)
-"""The least and the most, in microseconds, of a session (two heartbeats, which are 100 ms apart; what brokers take), of an interval, of a request."""
+SESSION = (SECOND // 5, 30 * MINUTE)
+"""The least and the most of a session, in microseconds: two heartbeats, which are 100 ms apart; what brokers take."""
+
+INTERVAL_MIN: Instant = SECOND // 10
+"""A look for new messages takes about as long: a shorter interval would be another word for none."""
+
+MOMENT_MIN: Instant = SECOND // 1000
+"""A duration that must be some time: shorter ones print as none."""
 
 Duration = Annotated[Instant, _within(0), _told(0)]
 SessionTimeout = Annotated[Instant, _within(*SESSION), _told(*SESSION)]
-Interval = Annotated[Instant, _within(*INTERVAL), _told(*INTERVAL)]
-RequestTimeout = Annotated[Instant, _within(*TIMEOUT), _told(*TIMEOUT)]
-Retention = Annotated[Instant, _within(MINUTE), _told(MINUTE)]
-ReconcileEvery = Annotated[Instant, _within(MINUTE), _told(MINUTE)]
+Interval = Annotated[Instant, _within(INTERVAL_MIN), _told(INTERVAL_MIN)]
+SomeTime = Annotated[Instant, _within(MOMENT_MIN), _told(MOMENT_MIN)]
 Rate = Annotated[tuple[int, float], _said(rate), _text(r"\s*[1-9]\d*/(s|min)\s*", "a rate: 1/s, 400/min")]
 _SECRET = _shape({"oneOf": [_one_key("env"), _one_key("file")]}, "{env: NAME} or {file: PATH}")
 SECRET = _SECRET.schema
@@ -158,10 +162,10 @@ Start = Annotated[StartFrom, _said(_start_from), _text(None, "a duration, a time
 
 
 def _overlap(value: object) -> Any:
-    return value if value == "auto" else duration(value, least=SECOND)
+    return value if value == "auto" else duration(value, least=MOMENT_MIN)
 
 
-Overlap = Annotated[Instant | Literal["auto"], _said(_overlap), _text(rf"auto|{_DURATION}", "a duration, at least 1s, or auto")]
+Overlap = Annotated[Instant | Literal["auto"], _said(_overlap), _text(rf"auto|{_DURATION}", "a duration, at least 1ms, or auto")]
 
 
 def _replication(value: object) -> int | None:

@@ -126,9 +126,7 @@ class Sweeps:
     def _of_edge(self, poll: StreamPoll, cursor: Cursor) -> SweepInHand:
         """A new sweep of what is newer than the last look at the newest messages, and a little more."""
         latest, rung = self._client.now_latest(), poll.rungs[poll.live.rung]
-        unread = (
-            self._client.provider.reached(rest.request) or 0 for rest in poll.rests()
-        )  # below, a rest reads later than this sweep does
+        unread = (self._client.provider.reached(rest.request) or 0 for rest in poll.rests())  # what lies below it, a rest reads itself
         since, ahead = max(cursor.floor, min(poll.edge or latest, latest) - poll.edge_reach, *unread), latest + EDGE_AHEAD
         window = Window(since, None, latest) if rung.open else Window(since, ahead, ahead)
         return SweepInHand(since, window.until, rung.inner, poll.edge_reach, latest, self._first(poll, window, cursor))

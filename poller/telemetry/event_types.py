@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 CREATED, UPDATED = "sms.message.created.v1", "sms.message.updated.v1"
-"""``ce_type`` of what says the whole message."""
+"""``ce_type`` of the events that hold the whole message: it is new, or its contents changed."""
 
 STATUS_CHANGED, DEAD_LETTER = "sms.message.status-changed.v1", "sms.message.dead-letter.v1"
-"""``ce_type`` of what says less of it."""
+"""``ce_type`` of a new status, and of a row that cannot be normalized."""
 
 TYPES = {"created": CREATED, "updated": UPDATED, "status": STATUS_CHANGED, "dead": DEAD_LETTER}
 """Event type by the kind of an event."""

@@ -15,7 +15,7 @@ from poller.config import units
 from poller.config.example import EXAMPLE
 from poller.config.secrets import SecretRef
 from poller.errors import ConfigError
-from poller.model import HOUR, MINUTE, SECOND
+from poller.model import DAY, HOUR, MINUTE, SECOND
 
 KAFKA = 'kafka: {bootstrap_servers: ["127.0.0.1:9092"]}\n'
 STUUT = '- {name: c, provider: stuut, base_url: "https://api.stuut.ai", credentials: {token: {env: T}}, threads: [thr_1]'
@@ -263,7 +263,7 @@ def test_every_error_of_shape_is_a_sentence_of_ours(tmp_path: Path, place: str, 
 
 IMPOSSIBLE = [
     *(("kafka.session_timeout", f"kafka: {{bootstrap_servers: [a:1], session_timeout: {value}}}") for value in ("0s", "1ms", "199ms", "31m", "7d")),
-    *(("kafka.retention", f"kafka: {{bootstrap_servers: [a:1], retention: {value}}}") for value in ("0s", "1ms", "59s")),
+    *(("kafka.retention", f"kafka: {{bootstrap_servers: [a:1], retention: {value}}}") for value in ("0s", "0.5ms")),
     *(("kafka.partitions", f"kafka: {{bootstrap_servers: [a:1], partitions: {value}}}") for value in (0, -1, 10_001, 1 << 70)),
     *(("kafka.shards", f"kafka: {{bootstrap_servers: [a:1], shards: {value}}}") for value in (0, -1, 10_001)),
     *(("kafka.replication_factor", f"kafka: {{bootstrap_servers: [a:1], replication_factor: {value}}}") for value in (0, -1, 33, "true")),
@@ -271,10 +271,10 @@ IMPOSSIBLE = [
     *(("admin.listen", f"admin: {{listen: '{value}'}}") for value in ("127.0.0.1:99999", "127.0.0.1:65536", "a:" + "9" * 5000, ":8080", "127.0.0.1:", "a b:1", "a:-1")),
     *(("kafka.schema_registry.url", f"kafka: {{bootstrap_servers: [a:1], schema_registry: {{url: '{value}'}}}}")
       for value in ("https://r:99999", "https://r:0", "https://", "https://r r", "ftp://r", "https://u@r", "https://r?a=b", "https://r#a")),
-    *(("defaults.interval", f"defaults: {{interval: {value}}}") for value in ("0s", "99ms", "2d", "3650d")),
-    *(("defaults.timeout", f"defaults: {{timeout: {value}}}") for value in ("0s", "1ms", "11m", "7d")),
-    *(("defaults.overlap", f"defaults: {{overlap: {value}}}") for value in ("0s", "999ms", "7d", "3650d")),
-    *(("defaults.reconcile.every", f"defaults: {{reconcile: {{every: {value}}}}}") for value in ("0s", "1ms", "59s")),
+    *(("defaults.interval", f"defaults: {{interval: {value}}}") for value in ("0s", "99ms", "3651d")),
+    *(("defaults.timeout", f"defaults: {{timeout: {value}}}") for value in ("0s", "0.9ms", "3651d")),
+    *(("defaults.overlap", f"defaults: {{overlap: {value}}}") for value in ("0s", "0ms", "7d", "3650d")),
+    *(("defaults.reconcile.every", f"defaults: {{reconcile: {{every: {value}}}}}") for value in ("0s", "0.1ms")),
     *(("defaults.reconcile", f"defaults: {{reconcile: {{every: 6h, back: {value}}}}}") for value in ("0s", "1ms", "23h")),
     *(("defaults.status_horizon", f"defaults: {{status_horizon: {value}}}") for value in ("3651d", "-1s", "1e3s", "9" * 400 + "d")),
 ]  # fmt: skip
@@ -288,12 +288,24 @@ def test_a_number_that_can_never_work_is_an_error_of_the_check(tmp_path: Path, p
     assert re.fullmatch(r"[12]: [\w.\[\]]+: [^;]+; expected [^;]+; fix: .+", line), line
 
 
+UNUSUAL = "defaults: {interval: 2d, overlap: 500ms, timeout: 1h, reconcile: {every: 10s, back: 40s}}"
+
+
+def test_what_is_only_unusual_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A trial reads everything again every ten seconds, and somebody polls every other day."""
+    monkeypatch.setenv("T", "invented")
+    path = tmp_path / "p.yaml"
+    path.write_text(f"{KAFKA.replace('}', ', retention: 30s}')}{UNUSUAL}\naccounts:\n{STUUT}}}\n")
+    [account] = config.load(path).accounts
+    assert (account.interval, account.timeout, account.reconcile_every) == (2 * DAY, HOUR, 10 * SECOND)
+
+
 OF_AN_ACCOUNT = [
     *(("base_url", f"'{url}'") for url in ("https://a:99999", "https://a:0", "https://a:-1", "https://", "https://a b", "https://a#b", "https:a", "//a")),
     *(("proxy", f"'{proxy}'") for proxy in ("http://p:99999", "p:0", "p p:1", "[::1:3128", "p:")),
-    *(("interval", value) for value in ("0s", "2d")),
-    *(("timeout", value) for value in ("0s", "1h")),
-    *(("overlap", value) for value in ("0s", "1ms")),
+    *(("interval", value) for value in ("0s", "99ms")),
+    *(("timeout", value) for value in ("0s", "0.5ms")),
+    *(("overlap", value) for value in ("0s", "0.1ms")),
     *(("rate_limit", value) for value in ("9" * 5000 + "/s", "\u0663/s", "0/s", "0/min", "1000001/s", "-1/s", "1.5/s")),
     *(("burst", value) for value in ("0", "-1", "1001", "1.5")),
 ]  # fmt: skip
