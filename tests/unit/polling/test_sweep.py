@@ -204,6 +204,22 @@ def test_an_edge_sweep_reads_once_what_the_look_before_it_has_read(tmp_path: Pat
         assert (poll.of(jobs.Edge()).sweep is None, poll.edge) == ((True, NOW - 1) if ends else (False, NOW - 5 * SECOND))
 
 
+def test_an_edge_sweep_reads_nothing_that_a_rest_will_read(tmp_path: Path) -> None:
+    """Its window ends where the newest of the rests in hand has come down to; a further rest takes the place of the one that began first."""
+    with CacheDirectory(tmp_path) as store:
+        shard_state = ShardState(store.shard(0), claim(None, group="g", shards=1), PUBLISHER)
+        pages, poll = pages_of(shard_state, Heymarket()), StreamPoll(STREAM, LADDER)
+        pages.sweeps.begin(poll)
+        poll.edge, poll.edge_reach = NOW - 5 * MINUTE, MINUTE
+        for number, minutes in enumerate((40, 4, 30, 20)):
+            begun = Sweep(NOW - HOUR, None, 0, HOUR, NOW, walk_at(NOW - minutes * MINUTE), started=NOW - minutes * MINUTE)
+            poll.of(jobs.Rest(number)).sweep = begun
+        step = pages.sweeps.choose(poll, jobs.Edge())
+        assert step is not None
+        assert step.sweep.since == NOW - 4 * MINUTE
+        assert poll.free_rest() == jobs.Rest(0)
+
+
 def test_all_backfills_of_an_account_share_one_part_of_its_rate_limit() -> None:
     """However many of its streams are backfilled at once."""
     mine: Any = SimpleNamespace(_next_backfill=-1.0, _tuner=SimpleNamespace(demand=Demand(2.0)), _clock=StoppedClock())
