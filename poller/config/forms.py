@@ -236,7 +236,8 @@ def url_problem(url: str, expected: str, *, plain: bool = False) -> str | None:
     except ValueError:
         host, port, parts = "", None, urlsplit("")
     if not _HOST.fullmatch(host) or port == 0 or parts.scheme not in ("http", "https") or parts.query or parts.fragment or parts.username:
-        return f"not {expected}; expected https://HOST[:PORT][/PREFIX], with a port from 1 to {PORT_MAX}; fix: correct it"
+        scheme = "http(s)" if plain else "https"
+        return f"not {expected}; expected {scheme}://HOST[:PORT][/PREFIX], with a port from 1 to {PORT_MAX}; fix: correct it"
     if parts.scheme == "http" and host not in LOOPBACK and not plain:
         return "plain http would show the credentials to everybody; expected https; fix: write https://"
     return None
