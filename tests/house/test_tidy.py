@@ -198,14 +198,6 @@ def test_what_a_page_points_at_exists() -> None:
                 assert any((base / named).exists() for base in (ROOT, ROOT / "poller", ROOT / "docs")), f"{page.name}: {named}"
 
 
-def test_each_input_of_the_world_has_its_test() -> None:
-    """No row of the table of what was met says what happens without a test that holds it."""
-    rows = [line for line in (ROOT / "docs" / "world.md").read_text().splitlines() if line.startswith("| ")]
-    told = [line for line in rows if not line.startswith(("| what", "| ---"))]
-    assert len(told) > 40
-    assert not [line for line in told if "`test_" not in line.split(" | ")[-1]]
-
-
 def test_kinds_of_state_records_have_names() -> None:
     """Nobody but the enum of the kinds writes the byte that a state record's key begins with."""
     bare = re.compile(r"key\[:1\] (?:==|!=|in|not in) \(?b\"")

@@ -105,14 +105,15 @@ async def test_of_two_workers_with_one_instance_id_one_stops(kafka: Cluster, nam
     assert "fix:" in stopped[0]
 
 
+@pytest.mark.parametrize("ahead_s", [3_700, 7_200, 26 * 3_600, 400 * 86_400, 7_900 * 365 * 86_400])
 async def test_a_clock_that_is_ahead_is_a_refusal_with_its_fix(
-    kafka: Cluster, names: dict[str, str], monkeypatch: pytest.MonkeyPatch
+    kafka: Cluster, names: dict[str, str], monkeypatch: pytest.MonkeyPatch, ahead_s: int
 ) -> None:
     """The broker refuses timestamps from the future: that is definite, no uncertain commit."""
     ours = await installation(kafka, names)
 
     def ahead(batch: Any, record: Record) -> bool:
-        at = round((time.time() + 7200) * 1000)
+        at = round((time.time() + ahead_s) * 1000)
         return batch.append(key=record.key, value=record.value, timestamp=at, headers=list(record.headers)) is not None
 
     monkeypatch.setattr(writer, "_append", ahead)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import msgspec
@@ -62,11 +63,27 @@ def test_every_text_is_utf8_or_its_row_is_a_dead_letter(provider: str, odd: byte
             assert seen.id is None or seen.id.encode()
 
 
-def test_an_emoji_as_two_three_byte_surrogates_is_the_emoji() -> None:
-    """CESU-8 is read as it was meant."""
-    seen = read(Stuut(), raw_of("stuut", {"body": b'"hi \xed\xa0\xbd\xed\xb8\x80"'}))
+SURROGATES = [
+    (b"hi \xed\xa0\xbd\xed\xb8\x80", "hi 😀"),
+    (b"\xed\xa0\xbc\xed\xb7\xa6\xed\xa0\xbc\xed\xb7\xba", "🇦🇺"),
+    (b"\xed\xa0\xb4\xed\xb4\x9e!", "𝄞!"),
+    (b"\xed\xaf\xbf\xed\xbf\xbf", "\U0010ffff"),
+    (b"\xed\xa0\xbd\xed\xb8\x80 \\ud83d\\ude00 \xf0\x9f\x98\x80", "😀 😀 😀"),
+    (b"\xed\xa0\xbd", "\ufffd"),
+    (b"x\xed\xb8\x80y", "x\ufffdy"),
+    (b"\xed\xb8\x80\xed\xa0\xbd", "\ufffd"),
+]
+"""A text in CESU-8, whole and cut, and what is meant by it."""
+
+
+@pytest.mark.parametrize(("sent", "meant"), SURROGATES)
+@pytest.mark.parametrize("provider", ["stuut", "heymarket", "twilio"])
+def test_an_emoji_as_two_three_byte_surrogates_is_the_emoji(provider: str, sent: bytes, meant: str) -> None:
+    """CESU-8 is read as it was meant; what is half an emoji is a replacement character, however many."""
+    seen = read(provider_of(provider), raw_of(provider, {text_name(provider): b'"' + sent + b'"'}))
     assert isinstance(seen, Observation)
-    assert seen.message.text == "hi 😀"
+    assert seen.message.text is not None
+    assert re.sub("\ufffd+", "\ufffd", seen.message.text) == meant
 
 
 ZEROS = [
@@ -171,13 +188,14 @@ def test_rows_of_another_property_are_noticed() -> None:
     assert len(page.rows) == 2
 
 
+@pytest.mark.parametrize("body", [b"{}", b"", b"<html>"], ids=["an object", "nothing", "a page"])
 @pytest.mark.parametrize("status", [400, 403, 404, 410])
-def test_look_ups_that_are_always_refused_are_switched_off_for_a_day(status: int) -> None:
+def test_look_ups_that_are_always_refused_are_switched_off_for_a_day(status: int, body: bytes) -> None:
     """The call is not there: its share of the rate limit goes back; one that is answered counts them anew."""
     query, known, said, asked = side_query(FoneDynamics(), "lookup"), None, list[str](), 0
     view = View(NOW, 0, DAY, DAY, message_id="M1")
     while (request := query.begin(Stream("fonedynamics", "a", "s"), msgspec.structs.replace(view, remembered=known))) is not None:
-        page = query.read(request, Response(status, {}, b"{}"))
+        page = query.read(request, Response(status, {}, body))
         known, asked, said = page.learned, asked + 1, [*said, *page.oddities]
     assert (asked, said) == (REFUSED_MAX, ["lookups_switched_off"])
     later = msgspec.structs.replace(view, now=NOW + OFF, remembered=known)
@@ -190,6 +208,31 @@ def _classified(*labels: str) -> dict[str, Any]:
     return {"classifications": [{"id": label, "agent_metrics": {"uncertainties": [label, "x", "y"]}} for label in labels]}
 
 
+UNORDERED: list[tuple[Any, Any, Any]] = [
+    (["a", "b", "c"], ["c", "a", "b"], ["a", "b"]),
+    ([1, "1", None, True], [True, None, "1", 1], [1, 1, None, True]),
+    (
+        [{"id": 1, "of": [1, 2]}, {"id": 2, "of": []}],
+        [{"of": [], "id": 2}, {"of": [2, 1], "id": 1}],
+        [{"id": 1, "of": []}, {"id": 2, "of": [1, 2]}],
+    ),
+    ([["x"], [], {}], [{}, ["x"], []], [["x"], [], []]),
+    ([1.0, 2.5, -1], [-1, 1.0, 2.5], [1.0, 2.5, 1]),
+    ([{"by": {"agent": [{"n": "b"}, {"n": "a"}]}}], [{"by": {"agent": [{"n": "a"}, {"n": "b"}]}}], [{"by": {"agent": [{"n": "a"}]}}]),
+    (["ä", "😀", " "], [" ", "😀", "ä"], ["ä", "😀", "a"]),
+]
+"""What a vendor lists, the same in another order, and something else."""
+
+
+@pytest.mark.parametrize(("listed", "again", "other"), UNORDERED)
+def test_whatever_a_list_holds_its_order_is_no_change(listed: Any, again: Any, other: Any) -> None:
+    """At any depth, of anything; one that came, went or is another is a change."""
+    prints = Fingerprints(b"k" * 32)
+    one, two, three = (prints(message(Stuut(), {"classifications": value})) for value in (listed, again, other))
+    assert one == two
+    assert one != three
+
+
 def test_lists_without_order_are_compared_as_sets() -> None:
     """Classifications, and what they hold, in any order are the same; another content is not."""
     prints = Fingerprints(b"k" * 32)
@@ -200,7 +243,19 @@ def test_lists_without_order_are_compared_as_sets() -> None:
     assert prints(one) != prints(message(Stuut(), _classified("a", "c")))
 
 
-@pytest.mark.parametrize("signed", ["?sig=2", "?X-Amz-Date=1&X-Amz-Signature=abc", "?", "#x", "?a#b"])
+@pytest.mark.parametrize(
+    "signed",
+    [
+        "?sig=2",
+        "?X-Amz-Date=1&X-Amz-Signature=abc",
+        "?",
+        "#x",
+        "?a#b",
+        "?se=2026-11-27&sig=%2B%2F",
+        "?Expires=1&Key-Pair-Id=K",
+        "?u=https://other.test/?a",
+    ],
+)
 def test_a_signature_in_a_media_url_is_no_change(signed: str) -> None:
     """The query of a URL is published, and not compared; another path is another medium."""
     prints = Fingerprints(b"k" * 32)
@@ -235,6 +290,16 @@ ODD_DATES = [
     "Mon, 14 Sep 2026 14:00:00 +0000",
     "Tue, 22 Dec 2026 00:00:00 +0000",
 ]
+
+
+@pytest.mark.parametrize("rows", [1, 2, 5])
+@pytest.mark.parametrize("odd", ["Fri, 31 Dec 9999 23:59:59 +0000", "Tue, 22 Dec 2026 00:00:00 +0000", "Thu, 21 Sep 2034 14:00:00 +0000"])
+def test_rows_that_say_they_were_sent_in_days_to_come_are_no_word_of_the_filter(odd: str, rows: int) -> None:
+    """Also where a page lists nothing else: nobody sent them yet, so their dates are wrong, not the filter."""
+    twilio, made = provider_of("twilio"), "Mon, 21 Sep 2026 14:00:00 +0000"
+    listed = [json.dumps({"sid": f"SM{n}", "date_sent": odd, "date_created": made, "body": "hi"}).encode() for n in range(rows)]
+    asked = twilio.first_page(Stream("twilio", "a", "s"), Window(NOW - DAY, NOW, NOW), None)
+    assert len(twilio.read_page(asked, Response(200, {}, body_of("twilio", *listed))).rows) == rows
 
 
 @pytest.mark.parametrize("odd", ODD_DATES)

@@ -38,7 +38,7 @@ from poller.providers.contract import Request, Response, Window
 from poller.providers.fonedynamics.provider import FoneDynamics
 from poller.providers.heymarket.asking import Walk
 from poller.providers.heymarket.provider import Heymarket
-from poller.providers.registry import provider_of
+from poller.providers.registry import BUILT_IN, provider_of
 from poller.publishing.state_records import StoredBackoff, backoff_key, encode_state, request_key
 from poller.telemetry.account_facts import AccountFacts, SweepFacts
 from poller.telemetry.facts import Telemetry
@@ -208,15 +208,16 @@ def test_an_old_trouble_ends_no_command_that_waits_for_an_owner(trouble: str) ->
     assert "ask again afterwards" in ended.value.fix
 
 
-@pytest.mark.parametrize("workers", [True, False])
+@pytest.mark.parametrize(("provider", "workers"), [*((name, True) for name in BUILT_IN), ("heymarket", False), ("stuut", False)])
 def test_credentials_that_a_worker_knows_to_be_refused_end_the_command_within_seconds(
-    workers: bool, capsys: pytest.CaptureFixture[str]
+    provider: str, workers: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Its account waits, so nobody takes the request up; a wait that is left of a worker that is gone ends nothing."""
     watch = Unowned()
     watch.refused, watch.workers = True, workers
     clock = trio.testing.MockClock(autojump_threshold=0)
-    play = partial(anyio.run, _done, watch, BackfillRequest("a", 0, 10), Heymarket(), backend="trio", backend_options={"clock": clock})
+    asked = (watch, BackfillRequest("a", 0, 10), provider_of(provider))
+    play = partial(anyio.run, _done, *asked, backend="trio", backend_options={"clock": clock})
     if workers:
         with pytest.raises(Unauthorized, match="refuses the credentials"):
             play()

@@ -9,7 +9,7 @@ from typing import Any
 import anyio
 import pytest
 
-from poller.errors import Refused, Unavailable
+from poller.errors import CommitUncertain, Denied, OffsetGone, Refused, Unavailable
 from poller.kafka.partitioner import shard_of
 from poller.kafka.port import Record
 from poller.publishing.commit import Committer
@@ -19,7 +19,17 @@ from poller.worker.worker import Worker
 from tests.support.fake_kafka import FakeLog, FakeWriter
 from tests.support.story import Story
 
-TROUBLES = [Unavailable("cut off"), Refused("cut off"), ValueError("a bug of ours"), None]
+TROUBLES = [
+    Unavailable("cut off"),
+    Refused("cut off"),
+    Denied("cut off"),
+    CommitUncertain("cut off"),
+    OffsetGone("cut off"),
+    OSError("a disk of ours"),
+    ValueError("a bug of ours"),
+    None,
+]
+"""What a transaction meets; None: somebody else has fenced it."""
 
 
 class Opens(FakeLog):

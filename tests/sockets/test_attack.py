@@ -17,10 +17,10 @@ import pytest
 from poller.clock import SystemClock
 from poller.coverage.cursor import Cursor
 from poller.kafka.port import Record
-from poller.model import DAY, SECOND, Stream
+from poller.model import DAY, SECOND, Observation, Row, Stream
 from poller.polling.page import page_of
 from poller.polling.rows import AccountRows
-from poller.providers.contract import Request, Window
+from poller.providers.contract import Request, Response, Window
 from poller.providers.registry import BUILT_IN, provider_of
 from poller.publishing.cache import CacheDirectory
 from poller.publishing.commit import Committer
@@ -32,7 +32,7 @@ from poller.publishing.state_records import Kind, decode_message_state, decode_s
 from poller.telemetry.facts import Telemetry
 from tests.sockets.test_hostile_bytes import _whole, server
 from tests.support.vendor import client_of
-from tests.support.vendor_rows import body_of, id_name, members_of, raw_of
+from tests.support.vendor_rows import LEAST, body_of, id_name, members_of, raw_of
 
 NOW = 1_790_000_000 * SECOND
 DEEP = 2_000
@@ -122,3 +122,22 @@ def test_whatever_a_member_of_a_row_holds_its_neighbours_are_published(provider:
 
     with server(lambda found: found.sendall(_whole(body))) as url:
         anyio.run(play, url)
+
+
+@pytest.mark.parametrize("name", list(VALUES))
+def test_a_row_of_one_value_alone_stops_no_other(name: str) -> None:
+    """Whatever is in all of its members at once, also beside an id that is one: of every vendor, the rows before and after it are read."""
+    for provider in sorted(BUILT_IN):
+        made, id_ = provider_of(provider), id_name(provider)
+        members = sorted(members_of(provider), key=lambda member: (member not in LEAST[provider], member))
+        odd = dict.fromkeys(members if len(VALUES[name]) < 1000 else members[:6], VALUES[name])
+        rows = (
+            raw_of(provider, {id_: b'"good0"'}),
+            raw_of(provider, odd),
+            raw_of(provider, odd | {id_: b'"odd"'}),
+            raw_of(provider, {id_: b'"good1"'}),
+        )
+        asked = made.first_page(Stream(provider, "main", "s1"), Window(NOW - DAY, NOW + DAY, NOW), None)
+        page = made.read_page(asked, Response(200, {}, body_of(provider, *rows)))
+        read = [made.read_row(row) if isinstance(row, Row) else row for row in page.rows]
+        assert {"good0", "good1"} <= {seen.message.message_id for seen in read if isinstance(seen, Observation)}

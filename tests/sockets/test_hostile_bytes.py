@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import math
 import socket
+import struct
 import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -93,7 +94,8 @@ def test_a_request_whose_new_connection_breaks_is_not_sent_again(tmp_path: Path)
 
 @pytest.mark.parametrize("ca", [False, True], ids=["aiohttp", "httpx"])
 @pytest.mark.parametrize("method", ["GET", "POST"])
-def test_a_kept_connection_that_the_server_closed_is_no_trouble(tmp_path: Path, ca: bool, method: str) -> None:
+@pytest.mark.parametrize("reset", [False, True], ids=["closed", "reset"])
+def test_a_kept_connection_that_the_server_closed_is_no_trouble(tmp_path: Path, ca: bool, method: str, reset: bool) -> None:
     """The request is sent again on a new connection, once, and within the limit; each request only reads."""
     sent: list[bytes] = []
 
@@ -103,6 +105,8 @@ def test_a_kept_connection_that_the_server_closed_is_no_trouble(tmp_path: Path, 
         while heard := found.recv(65536):
             if b"HTTP/1.1" in heard:  # a body may come by itself
                 sent.append(b"lost")
+                if reset:
+                    found.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 return
 
     async def ask(url: str) -> float:

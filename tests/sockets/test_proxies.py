@@ -174,13 +174,26 @@ def test_a_proxy_that_is_none_ends_the_check_and_makes_the_account_wait(
         asked(vendor, tmp_path)
 
 
-@pytest.mark.parametrize("name", ["gone", "empty", "cut", "noise", "a folder"])
+NO_AUTHORITIES: dict[str, bytes] = {
+    "empty": b"",
+    "cut": b"-----BEGIN CERTIFICATE-----\nMIIB",
+    "noise": b"\xff\xfe\x00",
+    "words": b"ask the network team\n",
+    "a bag of no certificate": b"-----BEGIN CERTIFICATE-----\n!!!!\n-----END CERTIFICATE-----\n",
+    "a certificate of nothing": b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+    "another kind of bag": b"-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n",
+    "a page of a proxy": b"<html><body>sign in</body></html>",
+}
+"""What a file of authorities holds that trusts nobody."""
+
+
+@pytest.mark.parametrize("name", ["gone", "a folder", "another encoding", *NO_AUTHORITIES])
 def test_authorities_of_the_environment_that_cannot_be_used_are_said(
     vendor: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     """``SSL_CERT_FILE`` of a file that is gone trusts nobody, and OpenSSL says nothing: the check names the variable."""
     whole, file = (tmp_path / "ca.pem").read_bytes(), tmp_path / "system.pem"
-    written: dict[str, bytes] = {"empty": b"", "cut": whole[:200], "noise": b"\xff\xfe\x00"}
+    written = NO_AUTHORITIES | {"another encoding": whole.decode().encode("utf-16")}
     if name in written:
         file.write_bytes(written[name])
     elif name == "a folder":

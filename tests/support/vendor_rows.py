@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 
 DATE = b'"2026-09-21T14:12:50Z"'
@@ -31,6 +32,7 @@ def text_name(provider: str) -> str:
     return list(LEAST[provider])[2]
 
 
+@cache
 def members_of(provider: str) -> set[str]:
     """The names of all members that the vendor's case files know."""
     files = (Path(__file__).parents[1] / "providers" / "cases" / provider).glob("*.json")

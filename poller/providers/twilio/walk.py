@@ -39,6 +39,9 @@ MARGIN: Instant = DAY
 END_ROWS = 3
 """Rows at either end of a page that say how far it goes: of fewer, one odd date would make the walk jump, or end it."""
 
+AHEAD: Instant = 2 * DAY
+"""A row that was sent further ahead of the vendor's clock has an odd date, which says nothing of filters."""
+
 EMPTY_MAX = 20
 """Empty pages in a row with a next link, after which the answer is called wrong."""
 
@@ -147,7 +150,7 @@ def _followed(where: str, walk: Walk, page: _Listed) -> Page:
     newest = highest if walk.newest is None else walk.newest
     walk = replace(walk, newest=newest, reached=walk.reached if lowest is None else lowest, empty=empty, learned=learned)
     following = None
-    if walk.until is not None and 2 * sum(at > (walk.until // DAY + 2) * DAY for at in times) > len(times):  # one odd date is its row's
+    if walk.until is not None and _ignored(walk.until, [at for at in times if at <= walk.began + AHEAD]):
         raise CursorIgnored("the filter by the time of sending is not honoured")
     below = lowest is not None and lowest < walk.since - (DAY if walk.filtered else 0)
     if page.link is not None and not below:
@@ -155,6 +158,11 @@ def _followed(where: str, walk: Walk, page: _Listed) -> Page:
     elif walk.filtered and walk.until is not None and not (learned.to_the_second or walk.widened):
         following = _asked(where, replace(walk, widened=True, reached=None))
     return Page(page.rows, following, learned=learned if learned != before else None)
+
+
+def _ignored(until: Instant, times: list[Instant]) -> bool:
+    """Whether most rows were sent after the day that the filter ends with: one odd date is its row's."""
+    return 2 * sum(at > (until // DAY + 2) * DAY for at in times) > len(times)
 
 
 def _ends(times: list[Instant]) -> tuple[Instant | None, Instant | None]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import msgspec
+import pytest
 
+from poller.commands.audit_rules import EDGE
 from poller.commands.rebuild import FAR, History
 from poller.kafka.port import LATEST, MESSAGES
 from poller.kafka.public_topics import Published
-from poller.model import SECOND
+from poller.model import DAY, HOUR, SECOND
 from poller.times import parse_rfc3339
 from tests.house.test_schemas import examples
 
@@ -18,6 +20,30 @@ def told(role: str, event_type: str, revision: int) -> Published:
     """A golden example as a record of a topic, at a revision."""
     example = examples()[event_type]
     return Published(role, example["key"], example["headers"], msgspec.json.encode(example["value"] | {"revision": revision}), PUBLISHED)
+
+
+@pytest.mark.parametrize(
+    ("told_before", "cut", "expected"),
+    [
+        ((), None, 9),
+        ((1,), None, 9),
+        ((1, 2, 3), None, 9),
+        ((12,), None, 12),
+        ((1,), PUBLISHED - HOUR, 9),
+        ((1,), PUBLISHED - EDGE, 9 + FAR),
+        ((), PUBLISHED, 9 + FAR),
+        ((1,), PUBLISHED + DAY, 9 + FAR),
+        ((12,), PUBLISHED + DAY, 12 + FAR),
+    ],
+)
+def test_a_revision_begins_above_all_that_may_have_been_published(told_before: tuple[int, ...], cut: int | None, expected: int) -> None:
+    """Only where a topic lost what a message's newest event is as old as, or nearly, may there have been later ones."""
+    history = History(messages={}, dead={}, sequences={}, cut=cut)
+    for revision in told_before:
+        history.learn(told(MESSAGES, "sms.message.created.v1", revision))
+    history.learn(told(LATEST, "sms.message.latest.v1", 9))
+    [message] = history.messages.values()
+    assert history.revision(message) == expected
 
 
 def test_a_message_whose_events_are_gone_is_known_by_its_latest() -> None:

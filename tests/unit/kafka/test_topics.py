@@ -29,15 +29,28 @@ def test_topics_as_they_should_be_need_nothing() -> None:
     assert topics.compare(NAMES, found(r=Found("r", 8, 3, {"min.insync.replicas": "2"})), partitions=4, shards=8) == topics.Plan((), (), ())
 
 
-def test_partitions_that_were_added_to_one_public_topic_have_one_fix() -> None:
+@pytest.mark.parametrize(
+    ("grown", "least"),
+    [
+        ({"m": 6}, "s, d"),
+        ({"s": 5}, "m, d"),
+        ({"d": 100}, "m, s"),
+        ({"m": 6, "s": 6}, "d"),
+        ({"m": 6, "d": 5}, "s, d"),
+        ({"m": 5, "s": 7, "d": 6}, "m, d"),
+        ({"s": 8, "d": 8}, "m"),
+    ],
+)
+def test_partitions_that_were_added_to_one_public_topic_have_one_fix(grown: dict[str, int], least: str) -> None:
     """Following the advice for one topic would break it for the others, so there is one piece of advice for all."""
-    grown = Found("m", 6, 3, {"min.insync.replicas": "2"})
-    [problem] = topics.compare(NAMES, found(m=grown), partitions=4, shards=8).problems
-    assert "m 6, s 4, d 4" in problem
+    there = {name: Found(name, grown.get(name, 4), 3, {"min.insync.replicas": "2"}) for name in "msd"}
+    [problem] = topics.compare(NAMES, found(**there), partitions=4, shards=8).problems
+    assert ", ".join(f"{name} {grown.get(name, 4)}" for name in "msd") in problem
     assert problem.count("fix:") == 1
-    assert "add partitions to s, d until they have 6, and set kafka.partitions to 6" in problem
-    followed = found(**{name: Found(name, 6, 3, {"min.insync.replicas": "2"}) for name in "msd"})
-    assert not topics.compare(NAMES, followed, partitions=6, shards=8).problems
+    most = max(grown.values())
+    assert f"add partitions to {least} until they have {most}, and set kafka.partitions to {most}" in problem
+    followed = found(**{name: Found(name, most, 3, {"min.insync.replicas": "2"}) for name in "msd"})
+    assert not topics.compare(NAMES, followed, partitions=most, shards=8).problems
 
 
 def test_all_public_topics_with_another_number_of_partitions_are_taken_as_they_are() -> None:

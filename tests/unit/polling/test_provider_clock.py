@@ -168,7 +168,9 @@ DATES = ["Mon, 21 Sep 2026 14:13:20 GMT", "Mon Sep 21 14:13:20 2026", "Mon, 21 S
          "Mon, 21 Sep 2026 14:13:20", "Mon, 21 Sep 2026 14:13:20 UTC", "Mon, 21 Sep 2026 23:13:20 +0900", "21 Sep 2026 14:13:20 Z"]  # fmt: skip
 
 
-@pytest.mark.parametrize("zone", ["America/New_York", "Asia/Tokyo", "Pacific/Chatham", "UTC"])
+@pytest.mark.parametrize(
+    "zone", ["America/New_York", "Asia/Tokyo", "Pacific/Chatham", "UTC", "Pacific/Kiritimati", "Asia/Kathmandu", "<-0330>3:30", "no/zone"]
+)
 def test_dates_are_utc_whatever_zone_the_host_keeps(zone: str) -> None:
     """All forms of one date are one instant."""
     script = "import sys; from poller.times import http_date; print({http_date(text) for text in sys.argv[1:]})"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 import pytest
@@ -59,6 +59,27 @@ def test_a_status_event_says_when_it_happened() -> None:
     assert "text" not in value
     bare = Message(message_id="1", status="queued", final=False, channel="unknown", direction="unknown", created_at="2026-01-01T00:00:00Z")
     assert events.occurred(StatusChanged(STREAM, OBSERVED, bare, 2)) is None
+    headers, value = published(StatusChanged(STREAM, OBSERVED, bare, 2))
+    assert "ce_time" not in headers
+    assert isinstance(value, dict)
+    assert "occurred_at" not in value
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        {"status": "queued"},
+        {"status": "sent"},
+        {"status": "delivered", "sent_at": "2026-01-01T00:00:05Z"},
+        {"status": "received", "scheduled_at": "2026-01-01T00:00:05Z"},
+        {"status": "failed", "sent_at": "2026-01-01T00:00:05Z", "delivered_at": "2026-01-01T00:00:06Z"},
+        {"status": "unknown", "received_at": "2026-01-01T00:00:05Z"},
+        {"status": "undelivered"},
+    ],
+)
+def test_another_stamp_is_not_the_statuss(members: dict[str, Any]) -> None:
+    """When it was created, sent or planned does not say when the status began; so nothing is said, least of all when it was polled."""
+    bare = Message(message_id="1", final=False, channel="unknown", direction="unknown", created_at="2026-01-01T00:00:00Z", **members)
     headers, value = published(StatusChanged(STREAM, OBSERVED, bare, 2))
     assert "ce_time" not in headers
     assert isinstance(value, dict)

@@ -42,24 +42,29 @@ def committer(rows: ShardCache, transactions: list[list[Record]]) -> Committer:
     return Committer(shard_state, shard=0, writer=writer, rows=rows, cluster="c", clock=SystemClock(), telemetry=telemetry)
 
 
-async def test_no_cursor_is_durable_before_what_it_stands_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("entries", "each", "at_most"), [(10, 3, 5), (1, 30, 5), (30, 1, 4), (8, 6, 6), (50, 2, 1), (4, 50, 7), (20, 7, 8), (5, 5, 4)]
+)
+async def test_no_cursor_is_durable_before_what_it_stands_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, entries: int, each: int, at_most: int
+) -> None:
     """More changes wait than one transaction takes, then the stream's cursor moves without any change, and the worker stops.
 
     Were it killed between two of the transactions of its stop, a message of a later one would be lost for good.
     """
-    monkeypatch.setattr(committing, "CHANGES_MAX", 5)
+    monkeypatch.setattr(committing, "CHANGES_MAX", at_most)
     transactions: list[list[Record]] = []
     with CacheDirectory(tmp_path) as store:
         writing = committer(store.shard(0), transactions)
         shard_state = writing.shard_state
-        for number in range(10):
-            changes = shard_state.compare(scope(shard_state.tick()), [observation(f"m{number}-{n}") for n in range(3)], [])
+        for number in range(entries):
+            changes = shard_state.compare(scope(shard_state.tick()), [observation(f"m{number}-{n}") for n in range(each)], [])
             entry = shard_state.queue(changes, replace(START, watermark=NOW + number))
             assert entry is not None
             writing._put(entry)
         shard_state.keep_cursor(STREAM.id, replace(START, watermark=NOW + 100))
         await writing.drain()
-    assert len(transactions) > 3
+    assert len(transactions) > 3 or entries < 4
     seen = messages = 0
     for records in transactions:
         messages += sum(record.topic != STATE and (record.key or b"").startswith(b"heymarket/main/m") for record in records)
@@ -69,11 +74,14 @@ async def test_no_cursor_is_durable_before_what_it_stands_for(tmp_path: Path, mo
             value = committing.encode_state(replace(START, watermark=NOW + 100))
             seen += cursor[0].value == value
             if seen:
-                assert messages == 10 * 3 * 2
+                assert messages == entries * each * 2
     assert seen == 1, "what moved last is what is kept"
 
 
-async def test_a_page_in_portions_has_its_cursor_in_the_last_transaction(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("count", "rows"), [(20, 40), (1000, 1), (7, 99), (60, 15), (12, 101), (6, 200), (33, 33)])
+async def test_a_page_in_portions_has_its_cursor_in_the_last_transaction(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int, rows: int
+) -> None:
     """Portions without a cursor wait only for room; the cursor comes when every portion before it is durable or rides with it."""
     monkeypatch.setattr(committing, "CHANGES_MAX", 50)
     monkeypatch.setattr(committing, "QUEUED_CHANGES_MAX", 100)
@@ -84,15 +92,15 @@ async def test_a_page_in_portions_has_its_cursor_in_the_last_transaction(tmp_pat
         shard_state = writing.shard_state
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(writing.run)
-            for portion in range(20):
-                changes = shard_state.compare(scope(1), [observation(f"m{portion}-{n}") for n in range(40)], [])
-                await writing.write(changes, START if portion == 19 else None)
-                assert writing._changes <= 140, "what waits is bounded"
+            for portion in range(count):
+                changes = shard_state.compare(scope(1), [observation(f"m{portion}-{n}") for n in range(rows)], [])
+                await writing.write(changes, START if portion == count - 1 else None)
+                assert writing._changes <= 100 + rows, "what waits is bounded"
             tasks.cancel_scope.cancel()
     with_cursor = [number for number, records in enumerate(transactions) if any(r.key == cursor_key(STREAM.id) for r in records)]
     assert with_cursor == [len(transactions) - 1]
     assert len(transactions) > 5
-    assert sum(record.topic != STATE for records in transactions for record in records) == 20 * 40 * 2
+    assert sum(record.topic != STATE for records in transactions for record in records) == count * rows * 2
 
 
 async def test_an_older_entry_never_overrides_a_newer_cursor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -57,7 +57,7 @@ def test_a_floor_that_rises_while_a_page_is_in_flight_doubles_nothing(tmp_path: 
     assert (second.events, second.below_floor) == ([], 1)
 
 
-@pytest.mark.parametrize(("left_days", "kept"), [(6, 3), (8, 1)])
+@pytest.mark.parametrize(("left_days", "kept"), [(0, 3), (1, 3), (6, 3), (8, 1), (9, 1), (30, 1), (400, 1)])
 def test_a_stream_that_nobody_polls_is_forgotten_after_its_look_back(left_days: int, kept: int, tmp_path: Path) -> None:
     """Also what is not final, and what side queries learned; a stream that comes back publishes nothing twice, and reads on from where it was left."""
     left = NOW - left_days * DAY

@@ -48,6 +48,31 @@ def test_readiness_tells_the_truth_and_why(picture: WorkerSnapshot, code: int, l
     assert line in client(picture).get("/readyz?verbose").text.splitlines()
 
 
+@pytest.mark.parametrize(
+    ("asked", "listed"),
+    [
+        ("offset=0&limit=1", 1),
+        ("offset=99999&limit=5", 1),
+        ("offset=100000&limit=5", 0),
+        ("offset=9999999&limit=5", 0),
+        ("offset=99999999999999999999&limit=5", None),
+        ("offset=0&limit=0", None),
+        ("offset=-5&limit=-5", None),
+        ("offset=x&limit=y", None),
+        ("limit=1e9", None),
+        ("offset=%F0%9F%98%80", None),
+        ("limit=5&limit=6", None),
+    ],
+)
+def test_whatever_part_of_the_streams_is_asked_for_an_answer_is_small(asked: str, listed: int | None) -> None:
+    """Of a hundred thousand; what is no number is said, or taken for the usual one."""
+    answer = client(healthy(), streams=100_000).get(f"/api/v1/status?account=heymarket/account-0&{asked}")
+    assert answer.status_code in (200, 400)
+    found = answer.json().get("streams", []) if answer.status_code == 200 else []
+    assert len(found) <= admin.STREAMS_MAX
+    assert listed is None or len(found) == listed
+
+
 def test_the_streams_of_an_account_come_in_pages() -> None:
     """A hundred thousand streams do not make an answer heavy; each answer says where to go on, and those in trouble come first."""
     key, seen, offset = "heymarket/account-0", [], 0

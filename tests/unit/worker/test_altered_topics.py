@@ -55,6 +55,9 @@ ALTERED = {
     "the state's policy": ("state", lambda topic: replace(topic, settings=MORE), "cleanup.policy is delete"),
     "the messages' policy": ("messages", lambda topic: replace(topic, settings=MORE | COMPACT), "cleanup.policy is compact"),
     "the size of a record": ("status", lambda topic: replace(topic, settings=MORE | {"max.message.bytes": "1000"}), "max.message.bytes is 1000"),
+    "the statuses' policy": ("status", lambda topic: replace(topic, settings=MORE | COMPACT), "cleanup.policy is compact"),
+    "the size of a state record": ("state", lambda topic: replace(topic, settings=MORE | COMPACT | {"max.message.bytes": "999"}), "max.message.bytes is 999"),
+    "the state that is gone": ("state", lambda topic: None, "no topic for state"),
     "a topic that is gone": ("status", lambda topic: None, "no topic for status"),
 }  # fmt: skip
 

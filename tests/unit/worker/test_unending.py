@@ -24,7 +24,58 @@ async def cancels_itself() -> None:
     raise asyncio.CancelledError
 
 
-@pytest.mark.parametrize("ending", [returns, cancels_itself])
+async def returns_at_once() -> int:
+    """Not even once through the loop."""
+    return 5
+
+
+async def asks_for_its_own_end() -> None:
+    """The cancellation comes at the next step."""
+    task = asyncio.current_task()
+    assert task is not None
+    task.cancel()
+    await asyncio.sleep(60)
+
+
+async def waits_for_what_was_cancelled() -> None:
+    """What it waits for ended, and takes it along."""
+    other = asyncio.create_task(asyncio.sleep(60))
+    other.cancel()
+    await other
+
+
+async def waits_for_an_answer_that_was_given_up() -> None:
+    """As a client's future when the client is closed."""
+    answer: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    answer.cancel()
+    await answer
+
+
+async def is_cancelled_while_it_tidies_up() -> None:
+    """Its own error is gone by then."""
+    try:
+        raise OSError
+    finally:
+        await waits_for_what_was_cancelled()
+
+
+async def gathers_what_was_cancelled() -> None:
+    """One of several."""
+    await asyncio.gather(asyncio.sleep(0), waits_for_what_was_cancelled())
+
+
+async def a_child_cancels_itself() -> None:
+    """A task group takes a child that is cancelled for one that is done."""
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(cancels_itself)
+
+
+ENDINGS = [returns, returns_at_once, cancels_itself, asks_for_its_own_end, waits_for_what_was_cancelled,
+           waits_for_an_answer_that_was_given_up, is_cancelled_while_it_tidies_up, gathers_what_was_cancelled, a_child_cancels_itself]  # fmt: skip
+"""Ways of ending that nobody asked for."""
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
 async def test_an_end_that_nobody_asked_for_is_raised(ending: object) -> None:
     """Also inside a task group, which takes such a task for done."""
     with pytest.raises(BaseExceptionGroup) as caught:
