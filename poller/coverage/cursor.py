@@ -60,6 +60,8 @@ class Sweep(Struct, frozen=True):
     rows: int = 0
     handed: bool = False
     """True: it reads only as far back as the rung reaches, and what lies before was handed to the next rung as a debt."""
+    parts: dict[int, Sweep] = {}
+    """What is left of it, where it is read in several parts at once (see :mod:`.parts`); each of them is asked for by itself."""
 
 
 class Backfill(Struct, frozen=True):

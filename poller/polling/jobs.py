@@ -3,6 +3,7 @@
 ::
 
     Sweep(rung)     the window of one rung of the ladder, page by page
+    Part(rung, n)   one of several parts of a long first reading of a rung, beside the others
     Edge()          the newest messages, while the live rung's own sweep takes longer than the interval
     Rest(number)    what an edge sweep had not read when its interval was over
     Backfill()      a past range that was asked for
@@ -26,6 +27,13 @@ class Sweep(Struct, frozen=True):
     rung: int
 
 
+class Part(Struct, frozen=True):
+    """A part of a long sweep of a rung, which is read beside its other parts. The cursor keeps how far it is."""
+
+    rung: int
+    number: int
+
+
 class Edge(Struct, frozen=True):
     """A look at the newest messages only, while the live rung's own sweep is long. Kept in memory; no watermark rests on it."""
 
@@ -46,7 +54,7 @@ class SideQuery(Struct, frozen=True):
     name: str
 
 
-Job = Sweep | Edge | Rest | Backfill | SideQuery
+Job = Sweep | Part | Edge | Rest | Backfill | SideQuery
 
 RESTS_MAX = 4
 """Unread parts of edge sweeps that are read on at the same time; what is cut beyond them is left to the live sweep."""
@@ -72,7 +80,7 @@ def rank(job: Job, rungs: tuple[Rung, ...], cursor: Cursor | None, *, long: bool
             return Rank.EDGE
         case SideQuery():
             return Rank.SIDE
-        case Rest() | Backfill():
+        case Rest() | Backfill() | Part():
             return Rank.COVERAGE
         case Sweep(rung) if rung == ladder.live(rungs):
             return Rank.COVERAGE if long else Rank.EDGE
@@ -84,11 +92,13 @@ def rank(job: Job, rungs: tuple[Rung, ...], cursor: Cursor | None, *, long: bool
 def place(job: Job) -> int:
     """Among jobs of one rank the lower place goes first: who has a budget of its own, the shallower rung, and last the edge.
 
-    A live sweep that begins reads the edge itself.
+    A live sweep that begins reads the edge itself. A part goes after every sweep, so that no stream takes by many parts what others wait for.
     """
     match job:
         case Sweep(rung):
             return 1 + rung
+        case Part():
+            return 1 << 15
         case Edge():
             return 1 << 16
         case _:
@@ -98,7 +108,7 @@ def place(job: Job) -> int:
 def name(job: Job, rungs: tuple[Rung, ...]) -> str:
     """The job's name for people."""
     match job:
-        case Sweep(rung):
+        case Sweep(rung) | Part(rung):
             return ladder.name(rungs[rung])
         case SideQuery(name):
             return name

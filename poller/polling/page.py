@@ -26,7 +26,7 @@ from ..telemetry.account_facts import AccountFacts, PageFacts
 from ..telemetry.event_types import TYPES
 from ..times import seconds_since
 from .client.vendor import VendorClient
-from .jobs import Backfill, Job, SideQuery, Sweep
+from .jobs import Backfill, Job, Part, SideQuery, Sweep
 from .ladder_tuning import LadderTuner
 from .rows import AccountRows, Found
 from .settings import AccountSettings
@@ -121,8 +121,8 @@ class Pages:
         if step is None:
             return Unasked(ended=True)
         run.resumed = run.resumed or (step.sweep.pages > 0 and not run.pages)
-        if isinstance(job, Sweep):
-            run.longer = longer(poll.rungs[job.rung], step.sweep)
+        if isinstance(job, Sweep | Part):
+            run.longer = longer(poll.rungs[job.rung], step.cursor.sweeps.get(job.rung, step.sweep))
         try:
             answer = await self.exchange(poll, job, step.request, self._client.provider.read_page)
         except BadPage:

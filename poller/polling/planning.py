@@ -16,7 +16,7 @@ from . import jobs
 from .backoff import OUTAGE_FAILURES, REFUSED, Backoffs
 from .client.vendor import VendorClient
 from .demand import DEEP_SHARE
-from .jobs import Backfill, Edge, Job, Rank, Rest, SideQuery, Sweep
+from .jobs import Backfill, Edge, Job, Part, Rank, Rest, SideQuery, Sweep
 from .ladder_tuning import LadderTuner
 from .page import Pages
 from .schedule import Plan, Schedule, due_from_marks, quiet_period
@@ -72,6 +72,7 @@ class Planner:
         if held is not None and self._client.by_time:
             poll.edge = held.started
             due[Edge()] = now
+        due |= {Part(rung, number): now for rung, sweep in (cursor.sweeps if cursor else {}).items() for number in sweep.parts}
         if backfill.running(cursor):
             due[Backfill()] = now
         due |= {job: now + self._side_period_s(poll, job) for job in self._pages.side_queries.declared}
@@ -91,6 +92,9 @@ class Planner:
         now = self._clock.monotonic()
         if isinstance(job, SideQuery) and self._pages.side_queries.begin(poll, job) is None:
             self._plan(poll, job, now + self._side_period_s(poll, job))
+            return False
+        if isinstance(job, Sweep | Part) and self._pages.sweeps.stands_back(poll, job):
+            self._plan(poll, job, math.inf)
             return False
         if job == poll.live and self._begins_with_the_newest(poll):
             self._plan(poll, Edge(), now + self._settings.interval_s)
@@ -123,6 +127,11 @@ class Planner:
                 self._plan(poll, job, math.inf if ended else self._clock.monotonic())
                 if ended:
                     self._tell(poll, job)
+            case Part(rung):
+                self._plan(poll, job, math.inf if ended else self._clock.monotonic())
+                self._parts(poll, rung)
+                if ended:
+                    self._part_ended(poll, job)
             case Sweep(rung):
                 if job == poll.live:
                     self._recovered(poll)
@@ -130,7 +139,24 @@ class Planner:
                     self._swept(poll, job, rung)
                 elif job == poll.live:
                     self._plan(poll, job, self._clock.monotonic())
+                else:
+                    self._parts(poll, rung)
         return None
+
+    def _parts(self, poll: StreamPoll, rung: int) -> None:
+        """Where a sweep was cut just now, its parts are asked for."""
+        entry, held = self.schedule.entry(poll.stream.id), self._pages.sweeps.cursor(poll).sweeps.get(rung)
+        if entry is None or held is None:
+            return
+        for part in [Part(rung, number) for number in held.parts]:
+            if entry.due.get(part, math.inf) == math.inf:
+                self._plan(poll, part, self._clock.monotonic())
+
+    def _part_ended(self, poll: StreamPoll, job: Part) -> None:
+        """A part came to its end, and its sweep with the last of them."""
+        poll.part_ended(job, self._clock.monotonic())
+        if job.rung not in self._pages.sweeps.cursor(poll).sweeps:
+            self._swept(poll, Sweep(job.rung), job.rung)
 
     def _swept(self, poll: StreamPoll, job: Sweep, rung: int) -> None:
         """A sweep of a rung came to its end."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -16,7 +17,7 @@ from ..model import SECOND, Instant, Stream
 from ..providers.contract import Request
 from ..telemetry.snapshot import RungSnapshot, StreamSnapshot, Trouble, UnreadRange
 from .backoff import DEEP, REQUEST, TRIES_MAX, after_run
-from .jobs import RESTS_MAX, Edge, Job, Rest, SideQuery, Sweep, name
+from .jobs import RESTS_MAX, Edge, Job, Part, Rest, SideQuery, Sweep, name
 from .lookups import Lookups
 from .unchanged import RememberedPage
 
@@ -45,6 +46,11 @@ class Run:
     """True: its sweep was begun earlier, so the run does not begin with the newest messages."""
     longer: float = 1.0
     """How much longer its window is than the rung's usual one, at least 1."""
+
+    def join(self, other: Run) -> None:
+        """Count another run as a part of this one."""
+        self.took_s, self.longer = self.took_s + other.took_s, max(self.longer, other.longer)
+        self.pages, self.rows, self.events = self.pages + other.pages, self.rows + other.rows, self.events + other.events
 
 
 @dataclass
@@ -169,6 +175,12 @@ class StreamPoll:
         """Other rungs from now on: what was known of the old ones says nothing of them."""
         self.rungs, self.progress, self.live = rungs, {}, Sweep(ladder.live(rungs))
 
+    def part_ended(self, part: Part, now: float) -> None:
+        """A part came to its end: its run is a part of its sweep's."""
+        progress = self.of(part)
+        self.of(Sweep(part.rung)).under_way(now).join(progress.under_way(now))
+        progress.run = None
+
     def long(self, now: float, interval_s: float) -> bool:
         """Whether the live sweep in hand has lasted an interval."""
         run = self.of(self.live).run
@@ -212,7 +224,7 @@ class StreamPoll:
             reach_s=rung.reach / SECOND,
             period_s=rung.period / SECOND,
             last_complete=cursor.marks[index].complete if cursor and cursor.marks[index].swept else None,
-            next_due_s=due[job] - now if job in due else None,
+            next_due_s=due[job] - now if due.get(job, math.inf) < math.inf else None,
             sweep_in_hand=bool(cursor and index in cursor.sweeps),
             late_rows=self.of(job).late,
             changes=self.of(job).changes,

@@ -10,17 +10,17 @@ from __future__ import annotations
 from msgspec import Struct
 from msgspec.structs import replace
 
-from ..coverage import backfill, gaps, ladder
+from ..coverage import backfill, gaps, ladder, parts
 from ..coverage import cursor as coverage
 from ..coverage.cursor import Cursor, Range
 from ..coverage.cursor import Sweep as SweepInHand
 from ..coverage.ladder import Rung
 from ..errors import EndlessPagination
 from ..model import SECOND, Instant
-from ..providers.contract import Page, Request, Window, recalled
+from ..providers.contract import ByTime, Page, Request, Window, recalled
 from ..publishing.shard_state import ShardState
 from .client.vendor import VendorClient
-from .jobs import Backfill, Edge, Job, Rest, Sweep
+from .jobs import Backfill, Edge, Job, Part, Rank, Rest, Sweep, rank
 from .settings import AccountSettings
 from .streams import StreamPoll, in_memory
 
@@ -106,6 +106,9 @@ class Sweeps:
             case Sweep(rung):
                 held = cursor.sweeps.get(rung)
                 return self._resumed(poll, cursor, held) if held is not None else self._of_rung(poll, rung, cursor)
+            case Part(rung):
+                part = _held(cursor, job)
+                return part and self._resumed(poll, cursor, part)
             case Edge():
                 return poll.of(job).sweep or self._of_edge(poll, cursor)
             case Rest():
@@ -170,11 +173,17 @@ class Sweeps:
     def wants(self, poll: StreamPoll, job: Job, step: Step) -> bool:
         """Whether an answer is of what the cursor still has in hand: its stream may have begun anew while the request was in flight."""
         cursor = self.cursor(poll)
-        if not isinstance(job, Sweep):
+        if not isinstance(job, Sweep | Part):
             held = poll.of(job).sweep
             return cursor.start == step.cursor.start and (held is None or held is step.sweep or not in_memory(job))
         same = cursor.marks[job.rung] == step.cursor.marks[job.rung]
-        return same and cursor.sweeps.get(job.rung) is step.cursor.sweeps.get(job.rung)
+        return same and _held(cursor, job) is _held(step.cursor, job)
+
+    def stands_back(self, poll: StreamPoll, job: Sweep | Part) -> bool:
+        """Whether a sweep has nothing to ask, because its parts are asked for instead; or a part, because there is none such."""
+        cursor = self._shard_state.cursor(poll.stream.id)
+        held = None if cursor is None else _held(cursor, job)
+        return held is None if isinstance(job, Part) else held is not None and bool(held.parts)
 
     def begin_anew(self, poll: StreamPoll, job: Job) -> None:
         """The sweep in hand is given up: the next one begins where it began."""
@@ -183,6 +192,9 @@ class Sweeps:
         match job:
             case Sweep(rung):
                 cursor = replace(cursor, sweeps={i: sweep for i, sweep in cursor.sweeps.items() if i != rung})
+            case Part(rung, number) if (held := _held(cursor, job)) is not None:
+                anew = replace(held, request=self._first(poll, Window(held.since, held.until, held.now), cursor), pages=0)
+                cursor = _with(cursor, rung, parts.having(cursor.sweeps[rung], number, anew))
             case Backfill() if cursor.backfill is not None:
                 cursor = replace(cursor, backfill=replace(cursor.backfill, sweep=None))
         self._shard_state.keep_cursor(poll.stream.id, cursor)
@@ -207,7 +219,9 @@ class Sweeps:
             case Sweep(rung) if ended:
                 return coverage.complete(poll.rungs, rung, cursor, after)
             case Sweep(rung):
-                return replace(cursor, sweeps={**cursor.sweeps, rung: after})
+                return _with(cursor, rung, self._cut(poll, job, cursor, after))
+            case Part(rung):
+                return self._part_read(poll, job, cursor, after, ended=ended)
             case Backfill():
                 return backfill.page(cursor, after, ended=ended, rows=page.count, events=events)
             case _:
@@ -215,6 +229,29 @@ class Sweeps:
                 if ended and isinstance(job, Edge):
                     poll.edge = max(poll.edge, after.started)
                 return cursor
+
+    def _part_read(self, poll: StreamPoll, job: Part, cursor: Cursor, after: SweepInHand, *, ended: bool) -> Cursor:
+        """The cursor after a page of a part: its sweep is complete with the last of its parts; one that is left alone may be cut again."""
+        whole = parts.having(cursor.sweeps[job.rung], job.number, None if ended else after)
+        if not whole.parts:
+            return coverage.complete(poll.rungs, job.rung, cursor, whole)
+        if ended or len(whole.parts) > 1:
+            return _with(cursor, job.rung, whole)
+        cut = self._cut(poll, job, cursor, after)
+        return _with(cursor, job.rung, replace(whole, parts=cut.parts or whole.parts))
+
+    def _cut(self, poll: StreamPoll, job: Sweep | Part, cursor: Cursor, after: SweepInHand) -> SweepInHand:
+        """A sweep of what nobody has read yet goes on in parts, where it is long and its provider says exactly how far it is."""
+        provider, new = self._client.provider, rank(Sweep(job.rung), poll.rungs, cursor, long=False) is Rank.COVERAGE
+        exact = isinstance(provider.listing, ByTime) and provider.listing.exact and poll.of(job).request is None
+        reached = provider.reached(after.request) if new and exact else None
+        ranges = () if reached is None else parts.cut(after, reached)
+        found = {number: self._part(poll, after, each, cursor) for number, each in enumerate(ranges)}
+        return replace(after, parts=found)
+
+    def _part(self, poll: StreamPoll, whole: SweepInHand, bounds: Range, cursor: Cursor) -> SweepInHand:
+        request = self._first(poll, Window(*bounds, whole.now), cursor)
+        return SweepInHand(*bounds, whole.inner, whole.reach, whole.now, request, handed=whole.handed)
 
     def end_edge(self, poll: StreamPoll) -> bool:
         """End an edge sweep that has come down to what the look before it has read; False where it has not, or nobody can say."""
@@ -244,6 +281,16 @@ EDGE_AHEAD: Instant = 2 * SECOND
 
 EDGE_REACH_MIN: Instant = 2 * SECOND
 """How far an edge sweep reaches at least behind the last one: a ``Date`` has whole seconds, and so have the filters of providers."""
+
+
+def _held(cursor: Cursor, job: Sweep | Part) -> SweepInHand | None:
+    """What the cursor has in hand of a sweep, or of a part of one."""
+    whole = cursor.sweeps.get(job.rung)
+    return whole.parts.get(job.number) if isinstance(job, Part) and whole is not None else whole
+
+
+def _with(cursor: Cursor, rung: int, sweep: SweepInHand) -> Cursor:
+    return replace(cursor, sweeps={**cursor.sweeps, rung: sweep})
 
 
 def _gaps(cursor: Cursor, after: SweepInHand, page: Page, now: Instant) -> gaps.Gaps:

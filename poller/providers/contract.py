@@ -144,6 +144,8 @@ class ByTime(Struct, frozen=True):
     """How long the vendor lists a message; what is older cannot be asked for. None = for ever, as far as is known."""
     longest_window: Instant | None = None
     """The longest span that one request may ask for; None = any (see :mod:`.kit.windows`)."""
+    exact: bool = False
+    """What ``reached`` says of a sweep is exact: it has read all that is listed above, and another sweep could go on from there."""
 
 
 Listing = Whole | ByTime

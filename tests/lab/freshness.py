@@ -129,6 +129,60 @@ def fresh(run: Run) -> Found:
     return Found(run, len(delays), unseen, *part, worst, sum(wait.ratio > 1 for wait in found) + unseen, len(story.sent))
 
 
+class Reading(NamedTuple):
+    """How a backlog was read."""
+
+    messages: int
+    read: int
+    seconds: float
+    """Until all of it was."""
+    requests: int
+    """Until then."""
+    refused: int
+    late: int
+    """New messages that waited longer than the law says, meanwhile and after."""
+    worst: float
+    """The longest that one waited, seconds."""
+
+    @property
+    def share(self) -> float:
+        """Of what the limit allows."""
+        return self.requests / self.seconds * 60 / PER_MIN
+
+
+PER_MIN, BACKLOG_ROWS = 400, 60_000
+"""The limit of an account whose backlog is read, requests a minute, above which the vendor refuses; and how long the backlog is."""
+
+
+def reading(rows: int = BACKLOG_ROWS, *, seconds: float = SECONDS) -> Reading:
+    """A backlog of a day at Heymarket, whose answers take 400 ms: how near to the limit it is read, and what new messages wait."""
+    run = Run("latency 400 ms", HEYMARKET, 15, f"{PER_MIN}/min")
+    switches = replace(CASES[run.case], allowed_per_min=PER_MIN)
+    story = Fresh(7, switches, crash_s=None, cluster=FakeCluster(1))
+    story.set_up(run)
+    story.world = World(7, START, switches, per_second=RATE, backlog=rows, backlog_s=86_000.0, providers=(HEYMARKET,))
+    story.providers, story.look_s, story.seconds = type(story.providers)(story.world, 7), 60.0, seconds
+    story.play()
+    events = story.published()
+    seen, old = observed(events), [sms.id for sms in story.world.all() if sms.created < START]
+    read = [seen[id_] for id_ in old if id_ in seen]
+    terms, ends = Terms(run.interval_s, 0.4, QUIETNESS), START + round((seconds - 1) * SECOND)
+    found = waits(story.world, events, terms, lives=[(START + 10 * SECOND, ends)], held=story.held)
+    took, asked = (max(read) - START) / SECOND, sum(at <= max(read) for at in story.sent)
+    refused, late = sum(story.providers.refused.values()), sum(wait.ratio > 1 for wait in found)
+    return Reading(len(old), len(read), took, asked, refused, late, max(wait.unexcused for wait in found))
+
+
+def read_backlog() -> int:
+    """Print how it went; how much of it is not as it must be."""
+    found = reading()
+    print(
+        f"{found.read} of {found.messages} messages of a backlog read within {found.seconds:.0f} s: {found.share:.0%} of {PER_MIN} requests a minute, "
+        f"{found.refused} refused; a new message waited {found.worst:.1f} s at most, {found.late} too long"
+    )
+    return found.messages - found.read + found.refused + found.late + (found.share < 0.8)
+
+
 def table(found: list[Found]) -> str:
     """As docs/trials.md has it."""
     lines = ["| case | provider | interval | limit | new | unseen | p50 | p95 | max | too late | requests/min |", "|" + " --- |" * 11]
@@ -147,7 +201,10 @@ def main() -> int:
     parser.add_argument("--case", default="")
     parser.add_argument("--provider", default="")
     parser.add_argument("--interval", type=int)
+    parser.add_argument("--backlog", action="store_true", help="only how fast a long backlog is read where answers take 400 ms")
     given = parser.parse_args()
+    if given.backlog:
+        return read_backlog()
     os.environ["PYTHONHASHSEED"] = "0"  # of the processes that play: the order of sets is part of a history
     runs = [
         Run(case, provider, interval, limit)

@@ -12,6 +12,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from poller.coverage import cursor as coverage
+from poller.coverage import parts
 from poller.model import BadRow, Instant, Row
 from poller.polling import jobs
 from poller.polling.account import Poller
@@ -238,6 +239,11 @@ def mark_at_the_edge() -> None:
     Sweeps.advanced = moves  # type: ignore[method-assign]
 
 
+def part_for_the_whole() -> None:
+    """A sweep that is read in parts is taken for complete when the first of them is."""
+    parts.having = lambda whole, number, part: replace(whole, parts={} if part is None else {**whole.parts, number: part})
+
+
 def side_queries_first() -> None:
     """Side queries go before what nobody has read yet."""
     original = jobs.rank
@@ -268,6 +274,7 @@ LAWS: dict[str, tuple[Callable[[], None], str]] = {
     "forgets_at_depth": (forgets_at_depth, "tests/unit/coverage/test_window.py"),
     "debt_forgotten": (debt_forgotten, "tests/simulation/test_edge.py"),
     "mark_at_the_edge": (mark_at_the_edge, "tests/simulation/test_edge.py"),
+    "part_for_the_whole": (part_for_the_whole, "tests/simulation/test_backlog.py"),
     "side_queries_first": (side_queries_first, "tests/unit/polling/test_jobs.py"),
     "crowd_on_a_wrong_count": (crowd_on_a_wrong_count, "tests/providers/test_walks.py"),
     "clock_not_kept": (clock_not_kept, "tests/unit/publishing/test_logical_clock.py"),

@@ -97,7 +97,7 @@ class FoneDynamics(NoToken, Struct, frozen=True):
     rate_limit: ClassVar[tuple[int, float]] = (60, 60.0)
     credentials: ClassVar[tuple[frozenset[str], ...]] = (frozenset({"account_sid", "token"}),)
     streams: ClassVar[Streams] = Named("properties")
-    listing: ClassVar[Listing] = ByTime(ahead=slices.AHEAD)
+    listing: ClassVar[Listing] = ByTime(ahead=slices.AHEAD, exact=True)
     Options: ClassVar[type[Struct]] = FoneDynamicsOptions
     Continuation: ClassVar[Any] = slices.Continuation
     Learned: ClassVar[Any] = slices.Learned

@@ -64,7 +64,7 @@ class Heymarket(NoToken, Struct, frozen=True):
     base_url: ClassVar[str | None] = "https://api.heymarket.com"
     rate_limit: ClassVar[tuple[int, float]] = (400, 60.0)
     credentials: ClassVar[tuple[frozenset[str], ...]] = (frozenset({"secret_id", "secret_key"}), frozenset({"api_key"}))
-    listing: ClassVar[Listing] = ByTime()
+    listing: ClassVar[Listing] = ByTime(exact=True)
     Options: ClassVar[type[Struct]] = HeymarketOptions
     Continuation: ClassVar[Any] = Walk | Count | Look | Conversation | Stride | History
     Learned: ClassVar[Any] = Learned

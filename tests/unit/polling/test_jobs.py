@@ -9,7 +9,7 @@ from poller.coverage import cursor as coverage
 from poller.coverage import ladder
 from poller.model import DAY, HOUR, MINUTE, SECOND
 from poller.polling import jobs
-from poller.polling.jobs import Backfill, Edge, Job, Rank, Rest, SideQuery, Sweep
+from poller.polling.jobs import Backfill, Edge, Job, Part, Rank, Rest, SideQuery, Sweep
 from tests.support.rows import NOW
 
 LADDER = ladder.build(interval=15 * SECOND, overlap=10 * MINUTE, status_horizon=3 * DAY, every=6 * HOUR, back=7 * DAY)
@@ -28,6 +28,7 @@ OWING = replace(SWEPT, debts={2: (NOW - DAY, NOW)})
         (Sweep(2), OWING, False, Rank.COVERAGE),
         (Sweep(2), None, False, Rank.COVERAGE),
         (Sweep(3), OWING, False, Rank.REFRESH),
+        (Part(2, 0), OWING, False, Rank.COVERAGE),
         (Rest(0), SWEPT, True, Rank.COVERAGE),
         (Backfill(), SWEPT, False, Rank.COVERAGE),
         (SideQuery("lookup"), NEW, False, Rank.SIDE),

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from poller.coverage.ladder import Rung
 from poller.model import SECOND
 from poller.polling.client.rate_limit import Wait
-from poller.polling.jobs import Backfill, Edge, Rank, SideQuery, Sweep
+from poller.polling.jobs import Backfill, Edge, Part, Rank, SideQuery, Sweep
 from poller.polling.schedule import IN_FLIGHT_MAX, Due, Plan, Schedule, quiet_period
 
 RUNGS = (
@@ -113,6 +113,21 @@ def test_several_jobs_of_a_stream_are_in_flight_and_never_the_same_twice() -> No
     assert plan.next(1.0) == Wait(None)
     plan.done("a", jobs[0])
     assert go(plan, 1.0).job == Sweep(0)
+
+
+def test_a_stream_that_reads_in_parts_takes_only_what_others_leave() -> None:
+    """While other streams have something to read that nobody has read yet, each takes its turn; the parts get what is left, and the edge goes first."""
+    plan, others = Schedule(), [f"other {number}" for number in range(3)]
+    plan.add("long", {Part(3, number): Plan(0.0, Rank.COVERAGE) for number in range(3)})
+    for stream in others:
+        plan.add(stream, {Sweep(3): Plan(1.0, Rank.COVERAGE)})
+    plan.add("live", {Sweep(0): Plan(2.0, Rank.EDGE)})
+    assert go(plan, 5.0).stream == "live"
+    assert {go(plan, 5.0).stream for _ in others} == set(others)
+    assert [go(plan, 5.0).job for _ in range(3)] == [Part(3, number) for number in range(3)]
+    plan.done(others[0], Sweep(3))
+    plan.done("long", Part(3, 0))
+    assert [go(plan, 5.0).stream for _ in range(2)] == [others[0], "long"]
 
 
 def test_one_request_a_stream_in_flight_where_no_more_may_be() -> None:
