@@ -16,28 +16,12 @@ from urllib.parse import quote
 from msgspec import Struct
 
 from ...model import DAY, MINUTE, SECOND, BadRow, Instant, Message, Observation, Row, Stream
-from ...times import instant
-from ..contract import (
-    LOOKUP,
-    ByTime,
-    Headers,
-    Listing,
-    Named,
-    Page,
-    Request,
-    Response,
-    Secrets,
-    SideQuery,
-    Skipped,
-    Streams,
-    Token,
-    View,
-    Window,
-)
+from .. import contract
+from ..contract import LOOKUP, Headers, Page, Request, Response, Secrets, SideQuery, Skipped, Token, View, Window
 from ..kit.answers import accept
 from ..kit.auth import NoToken, basic
 from ..kit.rows import decoded
-from ..kit.times import epoch
+from ..kit.times import epoch, latest
 from . import reread, slices
 from .answers import single
 from .message import _observation, read_rows
@@ -94,10 +78,10 @@ class FoneDynamics(NoToken, Struct, frozen=True):
     options: FoneDynamicsOptions = FoneDynamicsOptions()
     name: ClassVar[str] = "fonedynamics"
     base_url: ClassVar[str | None] = "https://api.fonedynamics.com"
-    rate_limit: ClassVar[tuple[int, float]] = (60, 60.0)
+    rate_limit: ClassVar[contract.Rate] = (60, 60.0)
     credentials: ClassVar[tuple[frozenset[str], ...]] = (frozenset({"account_sid", "token"}),)
-    streams: ClassVar[Streams] = Named("properties")
-    listing: ClassVar[Listing] = ByTime(ahead=slices.AHEAD, exact=True)
+    streams: ClassVar[contract.Streams] = contract.Named("properties")
+    listing: ClassVar[contract.Listing] = contract.ByTime(ahead=slices.AHEAD, exact=True)
     Options: ClassVar[type[Struct]] = FoneDynamicsOptions
     Continuation: ClassVar[Any] = slices.Continuation
     Learned: ClassVar[Any] = slices.Learned
@@ -139,9 +123,7 @@ class FoneDynamics(NoToken, Struct, frozen=True):
 
     def change_stamp(self, message: Message) -> Instant | None:
         """The latest of its stamps but the scheduled one: the vendor has none of its own for changes."""
-        return max(
-            filter(None, map(instant, (message.created_at, message.sent_at, message.delivered_at, message.received_at))), default=None
-        )
+        return latest(message.created_at, message.sent_at, message.delivered_at, message.received_at)
 
     def reached(self, request: Request) -> Instant | None:
         """The end of the slice."""

@@ -69,7 +69,11 @@ class Slice(Struct, frozen=True, tag="slice", omit_defaults=True):
 
 
 class OverfullSecond(Struct, frozen=True, tag="second"):
-    """One second that no answer holds is paged by rows received, again and again until two passes add nothing."""
+    """One second that no answer holds is paged by rows received, again and again until two passes add nothing.
+
+    A pass that receives more rows than there are ids has received some twice, and as many not at all: that is no end,
+    however often it adds nothing.
+    """
 
     slice: Slice
     ids: list[str] = []
@@ -77,6 +81,8 @@ class OverfullSecond(Struct, frozen=True, tag="second"):
     run: int = 1
     seen: int = 0
     """Ids before this pass."""
+    received: int = 0
+    """Rows of this pass that have an id."""
     still: int = 0
     """Passes in a row that added nothing."""
     began: int = 0
@@ -226,17 +232,18 @@ def _knows(course: Course, crowd: Crowd) -> Course:
 
 def _after_second(at: OverfullSecond, rows: list[Row | BadRow]) -> _After:
     """Pages by rows received, until an empty one, or old ones without end, end the pass."""
-    piece, ids = at.slice, {*at.ids, *(row.id for row in rows if row.id is not None)}
-    known, skip = replace(at, ids=sorted(ids)), piece.skip + len(rows)
+    piece, new = at.slice, [row.id for row in rows if row.id is not None]
+    ids, skip = {*at.ids, *new}, piece.skip + len(rows)
+    known = replace(at, ids=sorted(ids), received=at.received + len(new))
     last = not rows or (len(rows) < piece.most and not _like_a_cap(len(rows)))
     if not last and len(ids) < SECOND_IDS_MAX and piece.skip <= DRIFT_MAX * len(ids):
         return _After(replace(known, slice=replace(piece, skip=skip)))
     still = at.still + 1 if len(ids) == at.seen else 0
-    if last and ((at.run == 1 and skip <= len(ids)) or still >= 2):
+    if last and known.received <= len(ids) and (at.run == 1 or still >= 2):
         return _walked(known, whole=True)
     if at.run >= PASSES_MAX:
         return _walked(known, whole=False)
-    return _After(replace(known, slice=replace(piece, skip=0), seen=len(ids), still=still, run=at.run + 1))
+    return _After(replace(known, slice=replace(piece, skip=0), seen=len(ids), received=0, still=still, run=at.run + 1))
 
 
 def _walked(at: OverfullSecond, *, whole: bool) -> _After:

@@ -15,23 +15,8 @@ from msgspec.structs import replace
 
 from ...model import DAY, MINUTE, SECOND, BadRow, Instant, Message, Observation, Row, Stream
 from ...times import format_rfc3339, http_date, instant
-from ..contract import (
-    ByTime,
-    Fixed,
-    Headers,
-    Json,
-    Listing,
-    Page,
-    Request,
-    Response,
-    Secrets,
-    SideQuery,
-    Skipped,
-    Streams,
-    Token,
-    View,
-    Window,
-)
+from .. import contract
+from ..contract import Headers, Json, Page, Request, Response, Secrets, SideQuery, Skipped, Token, View, Window
 from ..kit.answers import accept
 from ..kit.auth import NoToken, bearer, jwt
 from ..kit.rows import count_of, decoded, read_once
@@ -62,17 +47,17 @@ class Heymarket(NoToken, Struct, frozen=True):
     options: HeymarketOptions = HeymarketOptions()
     name: ClassVar[str] = "heymarket"
     base_url: ClassVar[str | None] = "https://api.heymarket.com"
-    rate_limit: ClassVar[tuple[int, float]] = (400, 60.0)
+    rate_limit: ClassVar[contract.Rate] = (400, 60.0)
     credentials: ClassVar[tuple[frozenset[str], ...]] = (frozenset({"secret_id", "secret_key"}), frozenset({"api_key"}))
-    listing: ClassVar[Listing] = ByTime(exact=True)
+    listing: ClassVar[contract.Listing] = contract.ByTime(exact=True)
     Options: ClassVar[type[Struct]] = HeymarketOptions
     Continuation: ClassVar[Any] = Walk | Count | Look | Conversation | Stride | History
     Learned: ClassVar[Any] = Learned
 
     @property
-    def streams(self) -> Streams:
+    def streams(self) -> contract.Streams:
         """The team, or the conversations that the account names."""
-        return Fixed(self.options.streams)
+        return contract.Fixed(self.options.streams)
 
     def identity(self, secrets: Secrets) -> str:
         """The Secret ID, or the API key."""

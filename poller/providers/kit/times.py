@@ -28,6 +28,11 @@ def rfc2822(value: object) -> Time | None:
     return _dated(times.parse_rfc2822(value))
 
 
+def latest(*texts: str | None) -> Instant | None:
+    """The latest of a message's times, as they are published; None where it has none."""
+    return max((at for at in map(times.instant, texts) if at is not None), default=None)
+
+
 def as_rfc2822(instant: Instant) -> str:
     """An instant in whole seconds, for a query."""
     return format_datetime(datetime.fromtimestamp(instant // SECOND, UTC))

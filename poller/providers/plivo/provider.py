@@ -7,20 +7,20 @@ link carries an offset or an opaque cursor; plivo.com/docs, "list all messages".
 from __future__ import annotations
 
 from typing import Any, ClassVar
-from urllib.parse import parse_qs, quote, urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from msgspec import Struct
 
 from ...model import DAY, SECOND, BadRow, Instant, Message, Observation, Row, Stream
-from ...times import format_rfc3339, instant
+from ...times import format_rfc3339
 from .. import contract
 from ..contract import LOOKUP, Headers, Page, Request, Response, Secrets, SideQuery, Skipped, Token, View, Window
 from ..kit import paging
 from ..kit.answers import accept
 from ..kit.auth import NoToken, basic
-from ..kit.members import beside, single
+from ..kit.members import Lookup, beside, by_id, found
 from ..kit.rows import listed, observed
-from ..kit.times import rfc3339
+from ..kit.times import latest, rfc3339
 from .message import observation_of, read_rows
 from .usual import usual
 
@@ -32,10 +32,6 @@ RETENTION: Instant = 90 * DAY
 
 PATH = "/v1/Account/{auth_id}/Message/"
 """The list of messages; look-ups put the id behind it."""
-
-
-class Lookup(Struct, frozen=True, tag="lookup"):
-    """One message by its id."""
 
 
 class _Meta(Struct):
@@ -74,9 +70,9 @@ class Plivo(NoToken, Struct, frozen=True):
         return _asked(paging.begin(stream, window, self.listing))
 
     def read_page(self, request: Request, response: Response) -> Page:
-        """A page of the list, or the one message of a look-up; a message that is gone is no row."""
+        """A page of the list, or the one message of a look-up."""
         if isinstance(request.continuation, Lookup):
-            return Page([] if response.status in (404, 410) else read_rows([single(accept(response), "message_uuid")]))
+            return Page(read_rows(found(response, "message_uuid")))
         place: paging.Place = request.continuation
         anew = paging.expired(place, response)
         if anew is not None:
@@ -108,8 +104,7 @@ class Plivo(NoToken, Struct, frozen=True):
 
     def change_stamp(self, message: Message) -> Instant | None:
         """The latest of its stamps."""
-        stamps = map(instant, (message.created_at, message.updated_at, message.sent_at))
-        return max((each for each in stamps if each is not None), default=None)
+        return latest(message.created_at, message.updated_at, message.sent_at)
 
     def reached(self, request: Request) -> Instant | None:
         """When the oldest row so far was created."""
@@ -122,9 +117,7 @@ class Plivo(NoToken, Struct, frozen=True):
 
     def _look_up(self, stream: Stream, view: View) -> Request | None:
         """``/v1/Account/{id}/Message/{uuid}/``."""
-        if view.message_id is None:
-            return None
-        return Request("GET", f"{PATH}{quote(view.message_id, safe='')}/", continuation=Lookup())
+        return by_id(view, PATH, "/")
 
 
 def _asked(place: paging.Place) -> Request:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from ...model import STATUS_RANK, Instant, Message, Observation, Problem
+from ...model import STATUS_RANK, Message, Observation, Problem
+from ...times import Time
+from ..contract import Json
 from ..kit.rows import row_reader
 from ..kit.times import rfc3339
 from ..kit.values import distinct, flag, phone, tidy, words
@@ -27,7 +27,8 @@ FINAL = frozenset({"delivered", "failed", "undelivered", "received"})
 """Our words after which nothing follows."""
 
 
-def _observation(id_: str, value: dict[str, Any], created: Instant, created_text: str, *, zoned: bool) -> Observation:
+def observation_of(id_: str, value: Json, created: Time) -> Observation:
+    """One message; null and absent are the same."""
     raw_direction, raw_status = words(value.get("direction")), words(value.get("status"))
     direction = raw_direction if raw_direction in ("inbound", "outbound") else "unknown"
     status = STATUSES.get(raw_status or "", "unknown")
@@ -39,7 +40,7 @@ def _observation(id_: str, value: dict[str, Any], created: Instant, created_text
     classifications = tidy(value.get("classifications"))
     body = value.get("body")
     assert status in STATUS_RANK
-    oddities = ["time_without_zone"] * (not zoned) + ["status_unknown"] * (status == "unknown")
+    oddities = ["time_without_zone"] * (not created.zoned) + ["status_unknown"] * (status == "unknown")
     return Observation(
         message=Message(
             message_id=id_,
@@ -52,7 +53,7 @@ def _observation(id_: str, value: dict[str, Any], created: Instant, created_text
             status=status,
             provider_status=raw_status,
             final=status in FINAL,
-            created_at=created_text,
+            created_at=created.text,
             updated_at=modified and modified.text,
             sent_at=sent and sent.text,
             delivered_at=delivered and delivered.text,
@@ -60,9 +61,9 @@ def _observation(id_: str, value: dict[str, Any], created: Instant, created_text
             automated=flag(value.get("is_automated")),
             provider_data={"classifications": classifications} if isinstance(classifications, list) and classifications else None,
         ),
-        created=created,
+        created=created.instant,
         stamp=modified.instant if modified else 0,
-        position=created,
+        position=created.instant,
         oddities=tuple(oddities),
     )
 

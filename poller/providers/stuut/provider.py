@@ -18,27 +18,13 @@ from ...errors import CursorIgnored
 from ...model import BadRow, Instant, Message, Observation, Row, Stream
 from ...times import instant
 from .. import contract
-from ..contract import (
-    Headers,
-    Named,
-    NoOptions,
-    Page,
-    Request,
-    Response,
-    Secrets,
-    SideQuery,
-    Skipped,
-    Streams,
-    Token,
-    Whole,
-    Window,
-)
+from ..contract import Headers, Page, Request, Response, Secrets, Skipped, Token, Window
 from ..kit.answers import accept
 from ..kit.auth import NoToken, bearer
-from ..kit.rows import decoded, listed
+from ..kit.rows import listed, observed
 from ..kit.times import rfc3339
 from .cap import LastList, capped, fewer, remembered
-from .message import _observation, read_rows
+from .message import observation_of, read_rows
 from .usual import usual
 
 LIMIT = 200
@@ -61,15 +47,15 @@ class Listing(Struct, frozen=True, tag="listing", omit_defaults=True):
 class Stuut(NoToken, Struct, frozen=True):
     """The provider; see :class:`poller.providers.contract.Provider`. README.md has the sources and what they leave open."""
 
-    options: NoOptions = NoOptions()
+    options: contract.NoOptions = contract.NoOptions()
     name: ClassVar[str] = "stuut"
     base_url: ClassVar[str | None] = None
-    rate_limit: ClassVar[tuple[int, float]] = (60, 60.0)
+    rate_limit: ClassVar[contract.Rate] = (60, 60.0)
     credentials: ClassVar[tuple[frozenset[str], ...]] = (frozenset({"token"}),)
-    streams: ClassVar[Streams] = Named("threads")
-    listing: ClassVar[contract.Listing] = Whole()
-    side_queries: ClassVar[tuple[SideQuery, ...]] = ()
-    Options: ClassVar[type[Struct]] = NoOptions
+    streams: ClassVar[contract.Streams] = contract.Named("threads")
+    listing: ClassVar[contract.Listing] = contract.Whole()
+    side_queries: ClassVar[tuple[contract.SideQuery, ...]] = ()
+    Options: ClassVar[type[Struct]] = contract.NoOptions
     Continuation: ClassVar[Any] = Listing
     Learned: ClassVar[Any] = LastList
 
@@ -121,13 +107,7 @@ class Stuut(NoToken, Struct, frozen=True):
 
     def read_any(self, row: Row) -> Observation | BadRow | Skipped:
         """As :meth:`read_row`, tolerantly."""
-        value = decoded(row.raw)
-        if isinstance(value, BadRow):
-            return value
-        created = rfc3339(value.get("created_at"))
-        if created is None:
-            return BadRow("bad_time", "created_at", row.raw, row.id)
-        return _observation(row.id, value, created.instant, created.text, zoned=created.zoned)
+        return observed(row, "created_at", rfc3339, observation_of)
 
 
 def _following(path: str, at: Listing, rows: list[Row | BadRow], ids: list[str]) -> Request:

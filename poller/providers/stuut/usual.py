@@ -14,7 +14,7 @@ from .message import ARRIVED, FINAL, STATUSES
 
 
 class Usual(Struct, gc=False):
-    """What :func:`.message._observation` looks at, in the types that are usual."""
+    """What :func:`.message.observation_of` looks at, in the types that are usual."""
 
     created_at: str
     direction: str

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from msgspec import Struct
 
 from ...model import SECOND, BadRow, Instant, Message, Observation, Row, Stream
-from ...times import format_rfc3339, instant
+from ...times import format_rfc3339
 from .. import contract
 from ..contract import Headers, Page, Request, Response, Secrets, Skipped, Token, Window
 from ..kit import paging
@@ -18,7 +18,7 @@ from ..kit.answers import accept
 from ..kit.auth import NoToken, bearer
 from ..kit.members import beside
 from ..kit.rows import listed, observed
-from ..kit.times import rfc3339
+from ..kit.times import latest, rfc3339
 from .message import observation_of, read_rows
 from .usual import usual
 
@@ -86,8 +86,7 @@ class Telnyx(NoToken, Struct, frozen=True):
 
     def change_stamp(self, message: Message) -> Instant | None:
         """The latest of its stamps."""
-        stamps = map(instant, (message.created_at, message.updated_at, message.sent_at, message.delivered_at))
-        return max((each for each in stamps if each is not None), default=None)
+        return latest(message.created_at, message.updated_at, message.sent_at, message.delivered_at)
 
     def reached(self, request: Request) -> Instant | None:
         """When the oldest row so far was created."""

@@ -6,7 +6,6 @@ Sources: the vendor's OpenAPI file (``twilio_api_v2010``) and Python client; sig
 from __future__ import annotations
 
 from typing import Any, ClassVar
-from urllib.parse import quote
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -15,14 +14,13 @@ from ...model import HOUR, MINUTE, BadRow, Instant, Message, Observation, Row, S
 from ...times import instant
 from .. import contract
 from ..contract import LOOKUP, Headers, Page, Request, Response, Secrets, SideQuery, Skipped, Token, View, Window
-from ..kit.answers import accept
 from ..kit.auth import NoToken, basic
-from ..kit.members import single
+from ..kit.members import Lookup, by_id, found
 from ..kit.rows import observed
 from . import walk
 from .message import observation_of, read_rows, time
 from .usual import usual
-from .walk import OWN, RETENTION, Continuation, Learned, Lookup, Walk
+from .walk import OWN, RETENTION, Continuation, Learned, Walk
 
 REREAD_PERIOD: Instant = HOUR
 """How often the list is re-read for what filters hide: with pages of a thousand rows that costs a few requests."""
@@ -71,12 +69,10 @@ class Twilio(NoToken, Struct, frozen=True):
         return walk.first(stream, window, learned or Learned())
 
     def read_page(self, request: Request, response: Response) -> Page:
-        """A page of a list, or the one message of a look-up; a message that is gone is no row."""
-        if not isinstance(request.continuation, Lookup):
-            return walk.read(request, response)
-        if response.status in (404, 410):
-            return Page([])
-        return Page([read_rows([single(accept(response), "sid")])[0][0]])
+        """A page of a list, or the one message of a look-up."""
+        if isinstance(request.continuation, Lookup):
+            return Page([row for row, _ in read_rows(found(response, "sid"))])
+        return walk.read(request, response)
 
     def read_row(self, row: Row) -> Observation | BadRow | Skipped:
         """One message."""
@@ -109,10 +105,7 @@ class Twilio(NoToken, Struct, frozen=True):
 
     def _look_up(self, stream: Stream, view: View) -> Request | None:
         """``Messages/{Sid}.json``."""
-        if view.message_id is None:
-            return None
-        where = walk.path(stream).removesuffix(".json")
-        return Request("GET", f"{where}/{quote(view.message_id, safe='')}.json", continuation=Lookup())
+        return by_id(view, walk.path(stream).removesuffix(".json") + "/", ".json")
 
     def _reread(self, stream: Stream, view: View) -> Request | None:
         """The whole depth unfiltered, once an hour; nothing where filters are known to let pass what is not sent."""

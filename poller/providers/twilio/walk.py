@@ -23,7 +23,7 @@ from ...times import format_rfc3339
 from ..contract import Page, Request, Response, Window
 from ..kit import paging
 from ..kit.answers import accept
-from ..kit.members import beside
+from ..kit.members import Lookup, beside
 from ..kit.rows import listed
 from .message import read_rows
 
@@ -76,10 +76,6 @@ class Walk(Struct, frozen=True, tag="walk"):
     """Empty pages in a row."""
     again: int = 0
     """How often it began anew."""
-
-
-class Lookup(Struct, frozen=True, tag="lookup"):
-    """One message by its Sid."""
 
 
 Continuation = Walk | Lookup
