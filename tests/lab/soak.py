@@ -70,6 +70,10 @@ CAPPED = "list_may_be_capped"
 LOSSES = ("cap", "cursor=ignored", "cursor=after", "holes", "crowd")
 """Only where a provider misbehaves so may anything be missing that was flagged."""
 MUTANT_SEEDS = range(1000, 1008)
+MUTANT_SETTLE_TIMES = 3
+"""Quiet times after which a history with a broken rule is judged; those without one are right by then."""
+MUTANT_REQUESTS = 15_000
+"""Requests after which such a history is ended: some broken rules ask without end. Those without one send less than half as many."""
 QUIETLY = ("-qx", "-W", "ignore::pytest.PytestAssertRewriteWarning")
 STUCK_KINDS = {"cursor_not_honoured"}
 
@@ -153,6 +157,8 @@ class Soak(Story):
         self.flags: set[Flag] = set()
         self.held: dict[str, list[Span]] = {}
         self.beyond = self.backfilled = 0
+        self.most_requests: int | None = None
+        self.endless: list[str] = []
         self.outages: list[tuple[float, float]] = []
         for _ in range(OUTAGES):
             begin = (self.outages[-1][1] if self.outages else 0.0) + rng.uniform(0.2, 1.5) * EVERY_H * 3600
@@ -180,11 +186,18 @@ class Soak(Story):
                 await worker.run(anyio.Event())
             self.crashes += 1
 
+    async def _answer(self, request: httpx.Request, name: str = "") -> httpx.Response:
+        """As any, unless there are too many of them."""
+        if self.most_requests is not None and sum(self.providers.requests.values()) >= self.most_requests:
+            self.endless = [f"more than {self.most_requests} requests"]
+            self.end()
+        return await super()._answer(request, name)
+
     def judged(self) -> Played:
         """Play it, and say all that is wrong."""
         self.look_s = 60.0  # nothing is configured anew here, and every second of days would be looked at
         verdict = self.play(self.backfills)  # type: ignore[arg-type]
-        wrong = [f"{len(each)} {what}: {each[:3]}" for what, each in self.by_kind(verdict).items() if each]
+        wrong = self.endless + [f"{len(each)} {what}: {each[:3]}" for what, each in self.by_kind(verdict).items() if each]
         wrong += faults(self.published())
         thrown, switches = named(self.world.switches), self.world.switches
         crowds = (switches.ties > 0) * switches.tie_rows, (switches.broadcasts > 0) * switches.broadcast_rows
@@ -265,11 +278,19 @@ def played_by_six(seed: int) -> Played:
     return Soak(seed, rate=0.024, providers=EVERY_PROVIDER).judged()
 
 
-def played(given: tuple[int, str]) -> Played:
+def played(seed: int) -> Played:
+    """One history of the first three vendors."""
+    return Soak(seed).judged()
+
+
+def mutated(given: tuple[int, str]) -> Played:
     """One history, with a rule broken where a mutant is named; such a process plays no other."""
-    if given[1]:
-        MUTANTS[given[1]]()
-    return Soak(given[0]).judged()
+    seed, mutant = given
+    if mutant:
+        MUTANTS[mutant]()
+    story = Soak(seed)
+    story.settle_times, story.most_requests = MUTANT_SETTLE_TIMES, MUTANT_REQUESTS
+    return story.judged()
 
 
 def table(found: list[Played]) -> str:
@@ -293,7 +314,7 @@ def mutants() -> int:
     """Each must be found: by the test of its law, or by one of a few histories, which are green without it."""
     tests = sorted({test for _, test in LAWS.values()})
     with multiprocessing.get_context("spawn").Pool(os.cpu_count(), maxtasksperchild=1) as pool:
-        alive = [f"seed {each.seed} without a mutant" for each in pool.imap(played, [(seed, "") for seed in MUTANT_SEEDS]) if each.wrong]
+        alive = [f"seed {each.seed} without a mutant" for each in pool.imap(mutated, [(seed, "") for seed in MUTANT_SEEDS]) if each.wrong]
     if subprocess.run([sys.executable, "-m", "pytest", *QUIETLY, *tests], capture_output=True, check=False).returncode:
         alive.append("the tests without a mutant")
     print(f"without a mutant: {len(MUTANT_SEEDS)} histories and {len(tests)} files of tests, {len(alive)} not green", flush=True)
@@ -304,7 +325,7 @@ def mutants() -> int:
         alive += [] if red else [name]
     with multiprocessing.get_context("spawn").Pool(os.cpu_count(), maxtasksperchild=1) as pool:
         for name in MUTANTS:
-            for tried, each in enumerate(pool.imap_unordered(played, [(seed, name) for seed in MUTANT_SEEDS]), 1):
+            for tried, each in enumerate(pool.imap_unordered(mutated, [(seed, name) for seed in MUTANT_SEEDS]), 1):
                 if each.wrong:
                     print(f"{name}: found by seed {each.seed}, history {tried}: {each.wrong[0][:150]}", flush=True)
                     break
@@ -332,7 +353,7 @@ def main() -> int:
     if given.mutants:
         return mutants()
     found: list[Played] = []
-    histories = (played_by_six, seeds) if given.all_vendors else (played, [(seed, "") for seed in seeds])
+    histories = (played_by_six if given.all_vendors else played, seeds)
     with multiprocessing.get_context("spawn").Pool(os.cpu_count(), maxtasksperchild=20) as pool:
         for number, each in enumerate(pool.imap_unordered(*histories), 1):
             found.append(each)

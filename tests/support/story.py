@@ -38,6 +38,8 @@ from tests.support.virtual_clock import VirtualClock
 
 START = 1_790_000_000 * SECOND
 SETTLE_TIMES = 40
+"""Quiet times that a story may take, at most, until all is right."""
+
 CONFIG = """\
 kafka: {{bootstrap_servers: ["127.0.0.1:1"], shards: {shards}, partitions: 4, session_timeout: 2s{latest}}}
 defaults: {{start_from: {start_from}, {defaults}}}
@@ -57,6 +59,7 @@ class Story:
     faults: dict[str, float] = field(default_factory=dict)
     seconds: float = 60.0
     settle_s: float = 10.0
+    settle_times: int = SETTLE_TIMES
     cluster: FakeCluster = field(default_factory=lambda: FakeCluster(4))
     crashes: int = 0
     log: type[FakeLog] = FakeLog
@@ -75,6 +78,8 @@ class Story:
         self.look_s = account.LOOK_S
         self.running: dict[str, tuple[Worker, Telemetry]] = {}
         self.folder = Path()
+        self.end: Callable[[], object] = bool
+        """Ends the history at once, whatever is still to come; it is judged as it is then."""
 
     def play(self, script: Callable[[Story], object] | None = None) -> Verdict:
         """The history, and its verdict. ``script`` runs beside it; a story that is played again goes on, with new workers."""
@@ -91,6 +96,7 @@ class Story:
             path.write_text(self.configured())
             config = configuration.load(path)
             async with anyio.create_task_group() as tasks:
+                self.end = tasks.cancel_scope.cancel
                 for number in range(self.workers):
                     tasks.start_soon(self._worker, config, Path(folder), f"worker-{number}")
                 if script is not None:
@@ -99,7 +105,7 @@ class Story:
                 self.quiet = True
                 self.world.freeze(self.clock.now())
                 await self._settle()
-                tasks.cancel_scope.cancel()
+                self.end()
         self.start = self.clock.now()
         return self.judge()
 
@@ -119,7 +125,9 @@ class Story:
 
     async def _settle(self) -> None:
         """Some quiet time, and more of it while something is still to come, which faults and back-off may delay."""
-        for self.settled in range(1, SETTLE_TIMES + 1):
+        self.settled = 0
+        while self.settled < self.settle_times:
+            self.settled += 1
             await anyio.sleep(self.settle_s)
             verdict = self.judge()
             if verdict.good or verdict.duplicates or verdict.out_of_order:
