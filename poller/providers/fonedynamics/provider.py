@@ -4,7 +4,7 @@ Sources: fonedynamics.com/docs/rest-api/find-sms and send-sms, the vendor's C# a
 (host, Basic authentication, error shape). Pages by offset may overlap and skip while messages
 arrive, so a window is read in slices, newest first, each as long as one answer is expected to
 hold; one whose answer was cut begins anew with its newer half, down to one second. Only an
-over-full second is paged, and where its pages moved, again and again until two passes add nothing;
+over-full second is paged, and where its pages moved, again and again until two passes add nothing and no id is lacking;
 one that was walked rests for a minute (:mod:`.crowds`).
 """
 
