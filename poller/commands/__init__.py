@@ -20,6 +20,7 @@ Files::
     backfill        asks the owner of a stream for a past range
     audit           reads the public topics back; audit_rules and latest_rules judge them (pure)
     reshard         the state under another number of shards
-    rebuild         a lost state topic, made again from the public topics; state_topic is what both share
+    rebuild         a lost state topic, or what it lost, made again from the public topics; history is what these tell (pure)
+    state_topic     what reshard and rebuild share
     fill_latest     the topic of latest messages, filled from older events: ``rebuild --latest``
 """

@@ -8,19 +8,24 @@ was no state is adopted without an event; dead letters whose bytes were cut or r
 that are still listed, are published again. Each message costs about 500 bytes of memory while
 this runs.
 
+A shard is lost where it has published and has no state, where the topics hold transactions that
+its state does not know, or where its partition no longer begins where it did. What a lost shard
+still holds stays, but for messages of which the topics know a later revision.
+
 Everything is checked and read before anything is written. Then each lost shard is marked, and
-only its last transaction takes the mark away: until then no worker goes on from it. The same
-records are written whenever it is run again, so it may be killed at any moment.
+only its last transaction takes the mark away: until then no worker goes on from it. It goes on
+from what is there whenever it is run again, so it may be killed at any moment.
 """
 
 from __future__ import annotations
 
 import secrets
 import sys
+from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import Any
 
-import msgspec
-from msgspec import Struct
+from msgspec.structs import replace
 
 from ..clock import SystemClock
 from ..config.load import Config, load
@@ -31,23 +36,18 @@ from ..kafka.connect import connection_of
 from ..kafka.connection import silence_fenced_futures
 from ..kafka.partitioner import shard_of
 from ..kafka.port import DEAD_LETTERS, LATEST, STATE
-from ..kafka.public_topics import Published, Stretch, read, stretches
-from ..model import SECOND, Instant, Message
-from ..providers.registry import provider_of
+from ..kafka.public_topics import Stretch, read, stretches
+from ..model import SECOND
 from ..publishing.message_state import DeadMark, MessageState, digest, stream_tag
-from ..publishing.state_records import META_KEY, Meta, dead_key, encode_state, message_state_key, side_query_key
-from ..times import parse_rfc3339
+from ..publishing.state_records import META_KEY, Kind, Meta, decode_message_state, encode_state, message_state_key, side_query_key
 from . import fill_latest
 from .arguments import ConfigPath, Flag
-from .audit_rules import EDGE
+from .history import FAR, History, Told
 from .process import complete
 from .state_topic import Batches, Say, nobody, own_metas
 
 NO_RULES = 0
 """Of fingerprints that nobody took: they are like no others."""
-
-FAR = 10_000
-"""Added to the revision of a message whose newest events a topic may have lost: more events than any message has."""
 
 NAMED = "rebuilt"
 """What a stream's name is kept under, so that its messages can be told from others' before it is polled again."""
@@ -82,106 +82,43 @@ async def _rebuild(config: Config) -> int:
     return 0
 
 
-class Told(Struct):
-    """What the topics tell of one message."""
-
-    stream: str
-    account: str
-    revision: int = 0
-    status: str = "unknown"
-    raw_status: str | None = None
-    final: bool = False
-    stamp: Instant = 0
-    position: Instant = 0
-    published: Instant = 0
-    """When its newest event was."""
-
-    def learn(self, event: dict[str, Any], published: Instant) -> None:
-        """One event; the highest revision has the last word on the status."""
-        times = {name: _instant(event, name) for name in ("created_at", "scheduled_at", "received_at")}
-        self.stamp = max(self.stamp, provider_of(event["provider"]).change_stamp(_as_far_as_told(event)) or 0)
-        self.position = max(self.position, times["created_at"], times["scheduled_at"], times["received_at"])
-        self.published = max(self.published, published)
-        if event["revision"] > self.revision:
-            self.revision, self.status, self.final = event["revision"], event["status"], event.get("final", False)
-            self.raw_status = event.get("provider_status")
-
-
-class History(Struct):
-    """What all the public topics tell."""
-
-    messages: dict[str, Told] = {}
-    dead: dict[str, list[tuple[bytes, DeadMark]]] = {}
-    """The marks of dead letters, by account."""
-    sequences: dict[int, int] = {}
-    """The newest transaction of each shard that ever was."""
-    cut: Instant | None = None
-    """The time before which a topic may have lost events."""
-    strangers: int = 0
-    """Records that poller did not write."""
-
-    def learn(self, event: Published) -> None:
-        """One record."""
-        try:
-            shard, number = int(event.headers["ce_pollershard"]), int(event.headers["ce_pollertxn"])
-            if event.topic == DEAD_LETTERS:
-                self._dead_letter(event)
-            else:
-                value = msgspec.json.decode(event.value)
-                account = f"{value['provider']}/{value['account']}"
-                self.messages.setdefault(event.key, Told(value["stream"], account)).learn(value, event.time)
-        except (KeyError, ValueError, TypeError):
-            self.strangers += 1
-            return
-        self.sequences[shard] = max(self.sequences.get(shard, 0), number)
-
-    def _dead_letter(self, event: Published) -> None:
-        """Its mark, where the bytes are those of the row: not of one that was cut or redacted."""
-        account = event.headers["ce_source"].removeprefix("/poller/")
-        key = dead_key(account, event.value)
-        self.dead.setdefault(account, []).append((key, DeadMark(stream_tag(event.headers.get("ce_subject", "")), event.time)))
-
-    def revision(self, message: Told) -> int:
-        """Above every revision of the message that may ever have been published."""
-        return message.revision + (FAR if self.cut is not None and message.published <= self.cut + EDGE else 0)
-
-    def shards(self, count: int) -> set[int]:
-        """The shards, of ``count``, that have published, or whose accounts have."""
-        accounts = {message.account for message in self.messages.values()} | self.dead.keys()
-        return {shard_of(account, count) for account in accounts} | {shard for shard in self.sequences if shard < count}
-
-
 async def rebuild(kafka: Kafka, *, replication_factor: int | None, say: Say) -> int:
     """Fill every lost shard of the state topic; returns how many messages were found.
 
     Raises WrongState before anything is written; Unavailable, Refused.
     """
     await nobody(kafka)
-    held = await own_metas(kafka)
-    if not any(map(_lost, held)):
-        raise WrongState("the state topic is not empty", fix="nothing needs to be rebuilt; poller run goes on from it")
-    for shard, meta in enumerate(held):
-        if _lost(meta):
-            await (await kafka.open_and_fence(shard)).close()
-    history = await _read(kafka, say)
-    published = history.shards(len(held))
-    lost = [shard for shard, meta in enumerate(held) if (meta is not None and meta.rebuilding) or (meta is None and shard in published)]
+    for shard in range(len(await own_metas(kafka))):
+        await (await kafka.open_and_fence(shard)).close()
+    held, history = await own_metas(kafka), await _read(kafka, say)
+    lost = {shard: meta for shard, meta in enumerate(held) if await _why_lost(kafka, shard, meta, history, say)}
     if not lost:
         raise WrongState("every shard that has published has its state", fix="nothing needs to be rebuilt; poller run goes on from it")
     await nobody(kafka)
     if (await topics.inspect(kafka)).get(kafka.connection.topics[STATE]) is None:
         await topics.create(kafka, (STATE,), partitions=len(held), replication_factor=replication_factor)
-    for shard in lost:
-        await _write(kafka, shard, History(sequences=history.sequences), rebuilding=True)
+    marks = {shard: await _mark(kafka, shard, meta, history.sequences) for shard, meta in lost.items()}
     found = 0
-    for shard in lost:
-        found += await _write(kafka, shard, history, rebuilding=False)
+    for shard, mark in marks.items():
+        found += await _write(kafka, shard, mark, history)
         say(f"shard {shard} is written")
     return found
 
 
-def _lost(meta: Meta | None) -> bool:
-    return meta is None or meta.rebuilding
+async def _why_lost(kafka: Kafka, shard: int, meta: Meta | None, history: History, say: Say) -> bool:
+    """Whether a shard is lost, or a part of it, or was not made again to its end; and why is said."""
+    known, published = 0 if meta is None else meta.sequence, history.sequences.get(shard, 0)
+    if meta is None:
+        why = "it has no state" if shard in history.shards(kafka.connection.shards) else ""
+    elif meta.rebuilding:
+        why = "it was not made again to its end"
+    elif known < published:
+        why = f"its state knows nothing of the transactions {known + 1} to {published}"
+    else:
+        why = "its state lost its beginning" if (await kafka.ends(shard)).begin > meta.begin else ""
+    if why:
+        say(f"shard {shard} is made again: {why}")
+    return bool(why)
 
 
 async def _read(kafka: Kafka, say: Say) -> History:
@@ -212,35 +149,73 @@ def _cut(history: History, stretch: Stretch, kafka: Kafka, say: Say) -> None:
     )
 
 
-async def _write(kafka: Kafka, shard: int, history: History, *, rebuilding: bool) -> int:
-    """A shard's records, its meta record last; how many messages. The first call of a shard writes the mark alone."""
-    shards, sequences = kafka.connection.shards, history.sequences
-    meta = Meta(
-        group=kafka.connection.group,
-        shards=shards,
+async def _mark(kafka: Kafka, shard: int, meta: Meta | None, sequences: dict[int, int]) -> Meta:
+    """A lost shard is marked before anything else of it is written, so that no worker goes on from it; the mark.
+
+    What was known goes on: keys, and numbers of transactions, as far as the topics do not know later ones. No cache is of its nonce.
+    """
+    link = kafka.connection
+    base = meta or Meta(group=link.group, shards=link.shards, nonce="", key=secrets.token_bytes(32))
+    retired = {number: last for number, last in sequences.items() if number >= link.shards and last > base.retired.get(number, 0)}
+    mark = replace(
+        base,
         nonce=secrets.token_hex(8),
-        key=secrets.token_bytes(32),
-        clock=1,
-        sequence=sequences.get(shard, 0),
-        retired={number: last for number, last in sequences.items() if number >= shards} if shard == 0 else {},
-        rebuilding=rebuilding,
+        clock=base.clock + 1,
+        sequence=max(base.sequence, sequences.get(shard, 0)),
+        size=base.size if base.sequence >= sequences.get(shard, 0) else 0,
+        retired={**base.retired, **retired} if shard == 0 else base.retired,
+        rebuilding=True,
         rebuilt=SystemClock().now(),
+        begin=(await kafka.ends(shard)).begin,
     )
+    await _written(kafka, shard, ((META_KEY, mark),))
+    return mark
+
+
+async def _write(kafka: Kafka, shard: int, mark: Meta, history: History) -> int:
+    """What a marked shard does not hold of what was published, and last that it is whole; how many messages are its own."""
+    shards, kept = kafka.connection.shards, await _kept(kafka, shard)
     own = {key: message for key, message in history.messages.items() if shard_of(message.account, shards) == shard}
+    dead = [each for account, marks in history.dead.items() if shard_of(account, shards) == shard for each in marks]
+    whole = replace(mark, nonce=secrets.token_hex(8), rebuilding=False)
+    await _written(kafka, shard, chain(_missing(own, dead, history, kept), ((META_KEY, whole),)))
+    return len(own)
+
+
+def _missing(
+    own: dict[str, Told], dead: list[tuple[bytes, DeadMark]], history: History, kept: dict[bytes, int]
+) -> Iterator[tuple[bytes, Any]]:
+    """The names of streams, messages and dead letters that a shard does not hold, or not as they were published last."""
+    names = {side_query_key(message.stream, NAMED) for message in own.values()}
+    yield from ((key, {}) for key in sorted(names - kept.keys()))
+    for key, message in own.items():
+        where, revision = message_state_key(digest(key)), history.revision(message)
+        if kept.get(where, 0) < revision:
+            yield where, _state_of(message, revision)
+    yield from ((key, mark) for key, mark in dead if key not in kept)
+
+
+async def _kept(kafka: Kafka, shard: int) -> dict[bytes, int]:
+    """The records that a partition still holds, by their keys, and the revisions of its messages."""
+    kept, end = dict[bytes, int](), await kafka.ends(shard)
+    async for chunk in kafka.read(shard, end.begin, end.end):
+        for key, value in chunk.records:
+            if value is None:
+                kept.pop(key, None)
+            else:
+                kept[key] = decode_message_state(value).revision if key[:1] == Kind.MESSAGE else 0
+    return kept
+
+
+async def _written(kafka: Kafka, shard: int, records: Iterable[tuple[bytes, Any]]) -> None:
+    """These records of a partition, in their order."""
     writer = Batches(await kafka.open_and_fence(shard), shard)
     try:
-        for stream in sorted({message.stream for message in own.values()}):
-            await writer.add(side_query_key(stream, NAMED), encode_state({}))
-        for key, message in own.items():
-            await writer.add(message_state_key(digest(key)), encode_state(_state_of(message, history.revision(message))))
-        for account, marks in history.dead.items():
-            for key, mark in marks if shard_of(account, shards) == shard else ():
-                await writer.add(key, encode_state(mark))
-        await writer.add(META_KEY, encode_state(meta))
+        for key, value in records:
+            await writer.add(key, encode_state(value))
         await writer.flush()
     finally:
         await writer.close()
-    return len(own)
 
 
 def _state_of(message: Told, revision: int) -> MessageState:
@@ -258,22 +233,3 @@ def _state_of(message: Told, revision: int) -> MessageState:
         present=0,
         prints=b"",
     )
-
-
-def _as_far_as_told(event: dict[str, Any]) -> Message:
-    """The message of an event: of a status event, with the times that it has."""
-    times: dict[str, Any] = {name: event.get(name) for name in ("updated_at", "sent_at", "delivered_at", "received_at", "scheduled_at")}
-    return Message(
-        message_id=event["message_id"],
-        status=event["status"],
-        final=bool(event.get("final")),
-        channel=event.get("channel", "unknown"),
-        direction=event.get("direction", "unknown"),
-        created_at=event.get("created_at", ""),
-        **times,
-    )
-
-
-def _instant(event: dict[str, Any], name: str) -> Instant:
-    found = parse_rfc3339(event.get(name))
-    return found.instant if found is not None else 0

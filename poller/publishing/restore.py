@@ -3,19 +3,26 @@
 The log carries a nonce in every transaction. A restore begins where the last transaction
 known to the cache began, so it always meets the newest nonce; when that is not the cache's
 own, the topic was made anew and the cache is worth nothing.
+
+A log that lost records is not gone on from: what they stood for would be published again. Its
+beginning is known by its offset. Its end is known by a cache of the same log that was further,
+since a cache is only written after the commit.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..errors import OffsetGone
+from ..errors import OffsetGone, Refused
 from ..kafka.connection import Clients
 from ..kafka.port import Chunk, Log, LogEnd
 from ..kafka.state_topic import newest_values
 from ..model import Instant
 from .cache import Position, ShardCache
 from .state_records import META_KEY, Meta, decode_state
+
+REBUILD = "stop every worker and run: poller rebuild"
+"""What makes a shard whole again that lost records."""
 
 
 async def restore(
@@ -24,19 +31,47 @@ async def restore(
     """Bring the cache to the end of the log; returns the shard's meta record (None for an empty log) and the cluster's id.
 
     ``progress(done, end)`` is called with offsets. ``retention`` is the topic's
-    delete.retention.ms in microseconds. Raises Unavailable, Refused, CacheError.
+    delete.retention.ms in microseconds. Raises Unavailable, CacheError, and Refused where the log lost records.
     """
     end = await log.ends(shard)
+    if await _lost_its_end(log, shard, rows.position(), end):
+        raise Refused(f"the state of shard {shard} lost its last transactions: they would be published again", fix=REBUILD)
     position = _usable(rows.position(), end, now=now, retention=retention)
-    if position is not None:
-        try:
-            if await _fold(log, shard, rows, position, end, now=now, progress=progress):
-                return meta_of(rows), end.cluster_id
-        except OffsetGone:
-            pass
-    rows.drop()
-    await _fold(log, shard, rows, Position(end.begin, end.begin, "", end.cluster_id, now), end, now=now, progress=progress)
-    return meta_of(rows), end.cluster_id
+    if position is None or not await _continued(log, shard, rows, position, end, now=now, progress=progress):
+        rows.drop()
+        await _fold(log, shard, rows, Position(end.begin, end.begin, "", end.cluster_id, now), end, now=now, progress=progress)
+    meta = meta_of(rows)
+    if meta is not None and end.begin > meta.begin:
+        raise Refused(f"the state of shard {shard} lost its beginning: what it held would be published again", fix=REBUILD)
+    return meta, end.cluster_id
+
+
+async def _lost_its_end(log: Log, shard: int, position: Position | None, end: LogEnd) -> bool:
+    """Whether the cache was further than the log is, and of this log: not of one that was made anew since."""
+    if position is None or not position.nonce or position.cluster != end.cluster_id or position.offset <= end.end:
+        return False
+    nonce = ""
+    async for chunk in log.read(shard, end.begin, end.end):
+        meta = _newest_meta(chunk)
+        nonce = nonce if meta is None else meta.nonce
+    return nonce == position.nonce
+
+
+async def _continued(
+    log: Log,
+    shard: int,
+    rows: ShardCache,
+    position: Position,
+    end: LogEnd,
+    *,
+    now: Instant,
+    progress: Callable[[int, int], None],
+) -> bool:
+    """Apply what the log holds from the cache's position on; False where it is another log, or begins later."""
+    try:
+        return await _fold(log, shard, rows, position, end, now=now, progress=progress)
+    except OffsetGone:
+        return False
 
 
 def meta_of(rows: ShardCache) -> Meta | None:

@@ -32,7 +32,7 @@ from ..polling.account import Poller
 from ..publishing.cache import ShardCache
 from ..publishing.commit import Committer
 from ..publishing.events import Publisher
-from ..publishing.restore import restore
+from ..publishing.restore import REBUILD, restore
 from ..publishing.shard_state import ShardState, claim
 from ..publishing.state_records import Kind
 from ..telemetry.facts import Telemetry
@@ -200,7 +200,7 @@ class Shard:
         if meta is None and await shared.log.has_published({self.number}, self._placed):
             raise Refused(
                 f"shard {self.number} has no state, and has published before: all of it would be published again",
-                fix="stop every worker and run: poller rebuild",
+                fix=REBUILD,
             )
         shared.telemetry.restored(self.number, self._restored, shared.clock.monotonic() - began)
         shard_state = ShardState(self._rows, claim(meta, group=shared.group, shards=shared.shards), shared.publisher, key=shared.key)

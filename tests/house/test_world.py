@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterable
+from importlib import import_module
 from itertools import takewhile
 from typing import Any
 
@@ -59,3 +60,14 @@ def test_each_input_of_the_world_has_its_test() -> None:
     told = rows(PAGE.read_text())
     assert len(told) > 40
     assert not [what for what, tests in told if not tests]
+
+
+def test_each_kind_is_tried_in_more_ways_than_its_row_names() -> None:
+    """By five at least: the cases of its tests are counted as pytest runs them."""
+    where, few = places(), dict[str, int]()
+    for what, tests in inputs():
+        tried = sum(cases(getattr(import_module(module), name)) for name in tests for module in where[name])
+        if tried < named(what) + MORE:
+            few[what] = tried
+    assert len(inputs()) > 40
+    assert not few

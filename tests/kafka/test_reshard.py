@@ -7,31 +7,39 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import anyio
 import anyio.to_thread
 import pytest
-from confluent_kafka.admin import AdminClient
+from confluent_kafka import KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
 from poller.commands import fill_latest, state_topic
 from poller.commands import rebuild as rebuilding
 from poller.commands import reshard as resharding
 from poller.config import load as configuration
 from poller.demo.kafka.broker import Cluster
-from poller.errors import WrongState
+from poller.demo.simulator.judge import Verdict
+from poller.errors import Refused, WrongState
 from poller.kafka import topics
 from poller.kafka.client import Kafka
 from poller.kafka.connect import connection_of
 from poller.kafka.connection import silence_fenced_futures
-from poller.model import SECOND, Instant
-from poller.publishing.state_records import Meta
+from poller.kafka.port import STATE, Stored
+from poller.model import DAY, SECOND, Instant
+from poller.publishing.cache import CacheDirectory
+from poller.publishing.restore import restore
 from tests.support.newest import wrong
 from tests.support.trial import Trial, faults, now
 from tests.unit.commands.test_cli import poller
 
 pytestmark = pytest.mark.anyio
 
+
+SHARDS = 2
+"""Of the trials that die at every step."""
 
 A_LOOK: Instant = 3 * SECOND
 """What lies between two listings of a thread at most."""
@@ -51,6 +59,14 @@ async def polled_for(trial: Trial, transactions: int) -> Instant:
     process.send_signal(signal.SIGTERM)
     assert await anyio.to_thread.run_sync(process.wait, 25) == 0
     return stopped
+
+
+def adopted(trial: Trial, stopped: Instant, verdict: Verdict) -> bool:
+    """Whether all is as it should be but for contents that changed while there was no state: these were adopted without an event."""
+    known = {sms.id: sms for sms in trial.world.all()}
+    changed = [known[key.rpartition("/")[2]].classified or 0 for key in verdict.stale]
+    told = verdict.statuses_published == verdict.statuses_expected
+    return told and verdict._replace(stale=[]).good and all(classified > stopped - A_LOOK for classified in changed)
 
 
 @contextmanager
@@ -93,18 +109,11 @@ async def rebuild(trial: Trial, monkeypatch: pytest.MonkeyPatch, *, dies_at: int
 async def test_the_number_of_shards_changes_and_nothing_else(
     kafka: Cluster, names: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """4 to 7, dying at many steps, then to 3: the daemon goes on, each message once, revisions and transactions without a gap."""
+    """4 to 7, then to 3: the daemon goes on, each message once, revisions and transactions without a gap."""
     silence_fenced_futures()
     trial = Trial(tmp_path, kafka.bootstrap, names, seed=3)
     async with trial.providers():
         await polled_for(trial, 40)
-        deaths = 0
-        for step in (2, 9, 13, 20):
-            try:
-                await reshard(trial, 7, monkeypatch, dies_at=step)
-            except Death:
-                deaths += 1
-        assert deaths > 2
         done = poller("reshard", "--config", str(trial.config()), "--shards", "7")
         assert done.returncode == 0, done
         trial.shards = 7
@@ -187,12 +196,8 @@ async def test_what_is_lost_is_made_again_from_what_was_published(
         assert await reshard(trial, 6, monkeypatch) > 100
         trial.shards = 6
         await latest_made_again(trial, monkeypatch)
-        verdict = await trial.settle()
-    known = {sms.id: sms for sms in trial.world.all()}
-    adopted = [known[key.rpartition("/")[2]].classified or 0 for key in verdict.stale]
-    assert all(classified > stopped - A_LOOK for classified in adopted), verdict
-    assert verdict._replace(stale=[]).good, verdict
-    assert verdict.statuses_published == verdict.statuses_expected
+        verdict = await trial.settle(enough=partial(adopted, trial, stopped))
+    assert adopted(trial, stopped, verdict), verdict
     assert not faults(trial.events + trial.latest)
     differing = {each.partition(": ")[0] for each in wrong(trial.events, trial.latest)}
     assert differing <= set(verdict.stale), "only what was adopted without an event may be newer than the events"
@@ -200,57 +205,109 @@ async def test_what_is_lost_is_made_again_from_what_was_published(
     assert audited.returncode == 0, audited
 
 
-def killed_when_it_says(said: str, *command: str) -> None:
-    """A command, killed by SIGKILL as soon as it says something."""
-    with subprocess.Popen([sys.executable, "-m", "poller", *command], stderr=subprocess.PIPE, text=True) as process:
-        assert process.stderr is not None
-        assert any(said in line for line in process.stderr)
-        process.kill()
+async def killed_at_every_step(trial: Trial, command: str, *more: str) -> tuple[int, subprocess.CompletedProcess[str]]:
+    """A command, killed by SIGKILL before and after each of its steps until it ends by itself: how often, and how it ended then."""
+    line = [sys.executable, "-m", "tests.support.mortal_tool", command, "--config", str(trial.config()), *more]
+    done = await anyio.to_thread.run_sync(partial(subprocess.run, line, capture_output=True, text=True, check=False, timeout=200))
+    return int(done.stdout.split()[-2]), done
 
 
-async def test_a_rebuild_that_is_killed_goes_on(kafka: Cluster, names: dict[str, str], tmp_path: Path) -> None:
-    """By SIGKILL, again and again, each time a little later; then it ends, and says how many messages are known."""
+async def held(kafka: Kafka, shards: int) -> list[list[Stored]]:
+    """What each partition of the state holds, in its order."""
+    ends = [await kafka.ends(shard) for shard in range(shards)]
+    return [[record async for chunk in kafka.read(shard, end.begin, end.end) for record in chunk.records] for shard, end in enumerate(ends)]
+
+
+async def as_it_was(kafka: Kafka, before: list[list[Stored]]) -> None:
+    """The state topic as of an earlier time, as a copy that came late, or a replica that was behind, would have it."""
+    await topics.replace_state(kafka, 1)
+    for shard, records in enumerate(before):
+        writer = state_topic.Batches(await kafka.open_and_fence(shard), shard)
+        for key, value in records:
+            await writer.add(key, value)
+        await writer.flush()
+        await writer.close()
+
+
+async def lose_beginning(kafka: Kafka, shard: int) -> None:
+    """Half of a partition expires: Kafka deletes nothing of a topic that is only compacted, so somebody gave it another policy."""
+    name, end = kafka.connection.topics[STATE], await kafka.ends(shard)
+    with AdminClient({"bootstrap.servers": kafka.connection.bootstrap}) as admin:
+        for policy in ("delete", "compact"):
+            entry = ConfigEntry("cleanup.policy", policy, incremental_operation=AlterConfigOpType.SET)
+            resource = ConfigResource(ResourceType.TOPIC, name, incremental_configs=[entry])
+            admin.incremental_alter_configs([resource])[resource].result(30)
+            if policy == "delete":
+                place = TopicPartition(name, shard, end.begin + (end.end - end.begin) // 2)
+                await anyio.to_thread.run_sync(deleted_up_to, admin, place)
+
+
+def deleted_up_to(admin: AdminClient, place: TopicPartition) -> None:
+    """Once the new policy is known to the partition's leader."""
+    for _ in range(100):
+        try:
+            admin.delete_records([place])[place].result(30)
+        except KafkaException:
+            continue
+        return
+    raise AssertionError("the records cannot be deleted")
+
+
+async def test_a_state_that_lost_a_part_is_made_whole(kafka: Cluster, names: dict[str, str], tmp_path: Path) -> None:
+    """Its last transactions are lost, and of one shard the first records: found, and rebuilt, killed at every step; nothing comes again.
+
+    A worker whose cache was further refuses to go on, the audit says what the state does not know, and both are content afterwards.
+    """
     silence_fenced_futures()
     trial = Trial(tmp_path, kafka.bootstrap, names, seed=7)
+    trial.shards = SHARDS
     async with trial.providers():
         await polled_for(trial, 10)
-        link = connection_of(configuration.load(trial.config()))
-        await topics.delete_state(Kafka(link))
-        for said in ("is read", "is written"):
-            await anyio.to_thread.run_sync(killed_when_it_says, said, "rebuild", "--config", str(trial.config()))
-        done = poller("rebuild", "--config", str(trial.config()))
-        assert done.returncode in (0, 3), done
-        assert all(meta is None or not meta.rebuilding for meta in await state_topic.metas(Kafka(link)) or ())
-        verdict = await trial.settle()
-    assert verdict._replace(stale=[]).good, verdict
+        state = Kafka(connection_of(configuration.load(trial.config())))
+        before = await held(state, SHARDS)
+        stopped = await polled_for(trial, 25)
+        await as_it_was(state, before)
+        audited = poller("audit", "--config", str(trial.config()))
+        assert (audited.returncode, "unknown to the state" in audited.stdout) == (1, True), audited
+        behind = [shard for shard in range(SHARDS) if await refused(state, shard, tmp_path / "worker")]
+        assert behind
+        await lose_beginning(state, behind[0])
+        kills, done = await killed_at_every_step(trial, "rebuild")
+        assert (kills, done.returncode) == (2 * 2 * len(behind), 3), "before and after the mark of each, and before and after it is whole"
+        assert "nothing needs to be rebuilt" in done.stderr, "it was whole when it was killed last"
+        assert not [shard for shard in range(SHARDS) if await refused(state, shard, tmp_path / "worker")]
+        verdict = await trial.settle(enough=partial(adopted, trial, stopped))
+    assert adopted(trial, stopped, verdict), verdict
     assert not faults(trial.events)
+    audited = poller("audit", "--config", str(trial.config()))
+    assert audited.returncode == 0, audited
+
+
+async def refused(kafka: Kafka, shard: int, cache: Path) -> bool:
+    """Whether a worker with this cache refuses to go on from a shard."""
+    with CacheDirectory(cache) as store:
+        try:
+            await restore(kafka, shard, store.shard(shard), now=now(), retention=DAY, progress=lambda *_: None)
+        except Refused as error:
+            return "poller rebuild" in error.fix
+    return False
 
 
 async def test_a_reshard_that_is_killed_goes_on(kafka: Cluster, names: dict[str, str], tmp_path: Path) -> None:
-    """By SIGKILL at each thing that it says, each time a little later; then it ends, and the daemon goes on from the new shards."""
+    """By SIGKILL before and after every step, each time a little later; then it ends, and the daemon goes on from the new shards."""
     silence_fenced_futures()
     trial = Trial(tmp_path, kafka.bootstrap, names, seed=8)
+    trial.shards = SHARDS
     async with trial.providers():
         await polled_for(trial, 10)
-        command = ("reshard", "--config", str(trial.config()), "--shards", "3")
-        for said in ("1 of 2", "2 of 2"):
-            await anyio.to_thread.run_sync(killed_when_it_says, said, *command)
-        done = poller(*command)
+        kills, done = await killed_at_every_step(trial, "reshard", "--shards", "1")
         assert done.returncode == 0, done
+        assert kills == 2 * (1 + 1 + 2 + 1 + 1), (
+            "before and after: a copy is made, filled, the state is made anew, filled, the copy is deleted"
+        )
         link = connection_of(configuration.load(trial.config()))
         assert not await topics.exists(Kafka(link), topics.copy_name(names["state"]))
-        trial.shards = 3
+        trial.shards = 1
         verdict = await trial.settle()
     assert verdict.good, verdict
     assert not faults(trial.events)
-
-
-def test_transaction_numbers_and_keys_go_on_through_any_number_of_changes() -> None:
-    """4 to 2 to 4 shards: no shard ever uses a number twice, every key is kept, and commits only rise."""
-    old = [Meta("g", 4, "n", bytes([number]) * 32, clock=number, sequence=10 + number) for number in range(4)]
-    two = resharding.new_metas(list(old), 2)
-    four = resharding.new_metas(list(two), 4)
-    assert [meta.sequence for meta in four] == [10, 11, 12, 13]
-    assert all(set(meta.keys) | {meta.key} == {each.key for each in old} for meta in two + four)
-    assert min(meta.clock for meta in four) > max(meta.clock for meta in two) > 3
-    assert len({meta.nonce for meta in old + two + four}) == 7

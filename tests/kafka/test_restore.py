@@ -14,7 +14,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from msgspec.structs import replace
 
 from poller.demo.kafka.broker import Cluster
-from poller.errors import CorruptState
+from poller.errors import CorruptState, Refused
 from poller.kafka.client import Kafka
 from poller.kafka.connection import Connection, silence_fenced_futures
 from poller.kafka.port import Chunk, LogEnd
@@ -175,7 +175,6 @@ async def test_a_good_cache_is_continued_from_its_last_transaction(compacted: Ka
 WRONG: dict[str, dict[str, object]] = {
     "another cluster": {"cluster": "another"},
     "a topic made anew": {"nonce": "another"},
-    "a log that was cut": {"offset": 1 << 40, "last": 1 << 40},
     "older than tombstones are kept": {"written": NOW - 2 * DAY},
     "of the future": {"written": NOW + DAY},
 }
@@ -193,12 +192,28 @@ async def test_a_cache_that_this_log_cannot_continue_is_dropped(compacted: Kafka
     assert b"mstrange" not in held(rows)
 
 
-async def test_a_cache_from_before_the_logs_beginning_is_dropped(compacted: Kafka, store: CacheDirectory) -> None:
-    """The log's beginning was deleted meanwhile: from what is there now."""
+async def test_a_log_that_was_cut_is_refused(compacted: Kafka, store: CacheDirectory) -> None:
+    """The cache was further: what is lost would be published again."""
+    rows = store.shard(0)
+    await restored(compacted, rows)
+    position = rows.position()
+    assert position is not None
+    rows.write((), replace(position, offset=1 << 40, last=1 << 40))
+    with pytest.raises(Refused, match="lost its last transactions"):
+        await restored(compacted, rows)
+
+
+async def test_a_log_whose_beginning_was_deleted_is_refused_until_it_was_made_whole(compacted: Kafka, store: CacheDirectory) -> None:
+    """Its meta record says then where it begins; a cache from before is dropped."""
     rows = store.shard(1)
     end = await compacted.ends(1)
     assert end.begin > 0
     rows.write([(b"mstrange", b"\x01")], Position(10, 5, META.nonce, end.cluster_id, NOW))
+    with pytest.raises(Refused, match="lost its beginning"):
+        await restored(compacted, rows, 1)
+    writer = await compacted.open_and_fence(1)
+    await writer.commit([state_record(1, META_KEY, encode_state(replace(META, nonce="whole", begin=end.begin)))], timeout_s=20)
+    await writer.close()
     assert (await restored(compacted, rows, 1))[-1] == end.begin
 
 

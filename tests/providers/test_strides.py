@@ -101,11 +101,52 @@ class Refusing(Team):
         return Response(404, {}, b"{}") if request.path.endswith("count") else super().answer(request)
 
 
-@pytest.mark.parametrize("kind", [Deaf, Uncounting, Refusing])
-def test_what_counts_cannot_prove_is_no_way_on(kind: type[Team]) -> None:
-    """A list that ignores its cursor, counts that ignore their date, no counts at all: the walk stops, and says why."""
+class DeafAndRefusing(Deaf, Refusing):
+    """Neither lists nor counts by the cursor."""
+
+
+class DeafAndUncounting(Deaf, Uncounting):
+    """The same, with a count of all there is."""
+
+
+@pytest.mark.parametrize("kind", [Deaf, DeafAndRefusing, DeafAndUncounting])
+def test_a_list_that_ignores_its_cursor_is_no_way_on(kind: type[Team]) -> None:
+    """With counts that go by dates, that do not, and without any: the walk stops, and says why."""
     with pytest.raises(CursorIgnored):
         walked(kind([*ordinary(200, SECOND), *broadcast(300, 5.0), *HISTORY], cap=100), SINCE)
+
+
+@pytest.mark.parametrize("kind", [Uncounting, Refusing])
+@pytest.mark.parametrize(
+    ("rows", "per_second", "cap"),
+    [(300, 5.0, 1000), (300, 5.0, 100), (600, 20.0, 50), (40, 1.0, 30), (31, 0.2, 30), (99, 1000.0, 100), (1000, 50.0, 100), (0, 1.0, 30)],
+)
+def test_where_nothing_is_counted_pages_that_share_rows_prove_that_nothing_was_jumped(
+    kind: type[Team], rows: int, per_second: float, cap: int
+) -> None:
+    """A broadcast hides no history and does not end the walk; what no page may have listed of it is a possible gap."""
+    sent = broadcast(rows, per_second)
+    listed = [*ordinary(200, SECOND), *sent, *HISTORY]
+    found, gaps = walked(kind(listed, cap=cap), SINCE)
+    lost = {id_ for id_, _, _ in listed} - found
+    assert lost <= {id_ for id_, _, _ in sent}
+    assert not lost or any(gap.since <= NOW - 300 * SECOND < gap.until for gap in gaps)
+    assert not lost or rows > cap
+    assert not gaps or rows + 1 >= cap, "a page that ends just where the broadcast does shares nothing with the one below"
+
+
+@pytest.mark.parametrize("cap", [30, 100, 1000])
+@pytest.mark.parametrize("late_s", [(5, 20), (1, 3), (60, 240)])
+def test_where_nothing_is_counted_rows_that_print_later_dates_are_read_one_by_one(cap: int, late_s: tuple[int, int]) -> None:
+    """Ten a second, each sent some seconds after it was queued; history below: nothing is jumped, and nothing is called a gap."""
+    least, most = late_s
+    steady = [
+        (n, NOW - n * SECOND // 10, min(NOW, NOW - n * SECOND // 10 + (least + n * 7 % (most - least)) * SECOND)) for n in range(1, 3000)
+    ]
+    listed = [*steady, *HISTORY]
+    found, gaps = walked(Refusing(listed, cap=cap), SINCE)
+    assert {id_ for id_, _, _ in listed} <= found
+    assert [gap for gap in gaps if gap.until < NOW - most * SECOND] == []
 
 
 def test_a_broadcast_that_is_under_way_jumps_nothing() -> None:
@@ -132,3 +173,16 @@ def test_counts_that_lag_hide_nothing_in_silence(lag_s: int) -> None:
     lost = {(id_, at) for id_, at, _ in listed if id_ not in found}
     assert lost
     assert all(any(gap.since <= at < gap.until for gap in gaps) for _, at in lost)
+
+
+@pytest.mark.parametrize("kind", [Team, Refusing])
+@pytest.mark.parametrize(("crowd", "cap"), [(90, 100), (150, 100), (400, 100), (40, 30), (1200, 1000)])
+def test_dates_that_are_rounded_up_end_no_walk(kind: type[Team], crowd: int, cap: int) -> None:
+    """More messages in a second than a page lists, each printed with the next whole second: read or flagged, and history below is read."""
+    second = NOW - 300 * SECOND
+    many = [(2000 + n, second + n * SECOND // (crowd + 1), second + SECOND) for n in range(1, crowd)]
+    listed = [*ordinary(200, SECOND), *many, *HISTORY]
+    found, gaps = walked(kind(listed, cap=cap), SINCE)
+    lost = {id_ for id_, _, _ in listed} - found
+    assert lost <= {id_ for id_, _, _ in many}
+    assert not lost or any(gap.since <= second + SECOND and second < gap.until for gap in gaps)

@@ -9,8 +9,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from operator import attrgetter
 from pathlib import Path
 from typing import TypeVar
 
@@ -143,8 +144,10 @@ class Trial:
         self.kills += counted
         return counted
 
-    async def settle(self, instance: str = "worker", seconds: float = 60.0, **environment: str) -> Verdict:
-        """The providers fall silent; one undisturbed daemon catches up; what was published is judged."""
+    async def settle(
+        self, instance: str = "worker", seconds: float = 60.0, *, enough: Callable[[Verdict], bool] = attrgetter("good"), **environment: str
+    ) -> Verdict:
+        """The providers fall silent; one undisturbed daemon catches up, until it is enough; what was published is judged."""
         before = self.commits()
         process = self.start(instance, **environment)
         self.world.freeze(now())
@@ -152,13 +155,13 @@ class Trial:
             with anyio.move_on_after(seconds):
                 while self.commits() == before and process.poll() is None:
                     await anyio.sleep(0.05)
-            return await anyio.to_thread.run_sync(self._read, seconds)
+            return await anyio.to_thread.run_sync(self._read, seconds, enough)
         finally:
             process.send_signal(signal.SIGTERM)
             with anyio.CancelScope(shield=True):
                 assert await anyio.to_thread.run_sync(process.wait, 25) == 0
 
-    def _read(self, seconds: float) -> Verdict:
+    def _read(self, seconds: float, enough: Callable[[Verdict], bool]) -> Verdict:
         end = time.monotonic() + seconds
         with Reader(self.bootstrap, [self.names[role] for role in PUBLIC if role in self.names]) as reader:
             while True:
@@ -169,7 +172,7 @@ class Trial:
                 if found and time.monotonic() <= end:
                     continue  # what is still to come may be wrong
                 verdict = judge(self.world, self.events, accounts=ACCOUNTS, now=now())
-                if verdict.good or verdict.duplicates or time.monotonic() > end:
+                if enough(verdict) or verdict.duplicates or time.monotonic() > end:
                     return verdict
 
 

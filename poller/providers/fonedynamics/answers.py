@@ -20,14 +20,13 @@ def path_of(stream_name: str) -> str:
 
 
 def _messages(body: bytes) -> list[bytes]:
-    """The list, wrapped or bare; without one an answer is empty only if it reports no trouble."""
+    """The list, wrapped or bare. The vendor leaves out what is null, so an object without any member is an empty list; another is none."""
     try:
         return listed(body, ("messages",))[0]
     except BadPage:
-        members = _members(body)
-        if members is None or "responsestatus" in members:
-            raise
-        return []
+        if _members(body) == {}:
+            return []
+        raise
 
 
 def _members(body: bytes) -> dict[str, msgspec.Raw] | None:

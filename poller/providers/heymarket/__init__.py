@@ -10,6 +10,7 @@ Files::
     walk            from page to page
     crowd           past more rows of one date than a page holds
     stride          past rows that print later dates than they are listed by
+    overlap         the same, where the vendor does not count
     page_order      what one page says of its order
     history         one conversation alone
     recount         counts against lists

@@ -94,6 +94,8 @@ class Walk(Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="walk"
     """The ids of the page before, where counts said that the cursor may be put so low."""
     fewer: int = 0
     """How many of them lie above the cursor, as was counted: the first ones."""
+    uncounted: bool = False
+    """The vendor does not count, or not by dates."""
 
     @property
     def bound(self) -> Instant:

@@ -22,12 +22,13 @@ from ..kit.auth import NoToken, bearer, jwt
 from ..kit.rows import count_of, decoded, read_once
 from ..kit.times import rfc3339
 from ..kit.values import words
-from . import crowd, history, recount, stride, walk
+from . import crowd, history, overlap, recount, stride, walk
 from .asking import LIMIT, PATH, Learned, Walk
 from .crowd import Conversation, Count, Look
 from .history import History
 from .message import COMMENTS, _message, read_rows
 from .options import HeymarketOptions
+from .overlap import Overlap
 from .stride import Stride
 from .usual import usual
 
@@ -51,7 +52,7 @@ class Heymarket(NoToken, Struct, frozen=True):
     credentials: ClassVar[tuple[frozenset[str], ...]] = (frozenset({"secret_id", "secret_key"}), frozenset({"api_key"}))
     listing: ClassVar[contract.Listing] = contract.ByTime(exact=True)
     Options: ClassVar[type[Struct]] = HeymarketOptions
-    Continuation: ClassVar[Any] = Walk | Count | Look | Conversation | Stride | History
+    Continuation: ClassVar[Any] = Walk | Count | Look | Conversation | Stride | Overlap | History
     Learned: ClassVar[Any] = Learned
 
     @property
@@ -107,7 +108,7 @@ class Heymarket(NoToken, Struct, frozen=True):
         if response.status in REFUSED and isinstance(at, Count):
             return crowd.uncounted(at)
         if response.status in REFUSED and isinstance(at, Stride):
-            return stride.uncounted()
+            return stride.uncounted(at)
         nothing = response.status in REFUSED and not isinstance(at, Walk)
         body = b"[]" if nothing else accept(response)
         if isinstance(at, Count):
@@ -115,6 +116,11 @@ class Heymarket(NoToken, Struct, frozen=True):
         if isinstance(at, Stride):
             return stride.counted(at, count_of(body))
         rows = list(_rows(body))
+        if isinstance(at, Overlap):
+            found = overlap.read(at, rows)
+            if isinstance(found, Page):
+                return found
+            at = found
         if isinstance(at, Look):
             return crowd.after_look(at, rows)
         if isinstance(at, Conversation):

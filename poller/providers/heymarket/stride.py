@@ -3,8 +3,8 @@
 Such a page says nothing of where to go on, because its dates are later than the cursor. Counts do: the page lists the newest
 rows before its cursor, so a lower cursor before which the vendor counts fewer rows, but no more fewer than the page lists, jumps over
 nothing. It is found by doubling and halving. One moment that has more rows than a page is a crowd (see :mod:`.crowd`), and the walk goes
-on below it. A vendor that counts alike before every date, or that lists the same rows below, does not honour the cursor. What a lagging count does not
-count yet is passed, and read by the sweeps after it, whose counts are newer.
+on below it. Where nothing is counted, or alike before every date, pages must do (see :mod:`.overlap`). A vendor that lists the same rows
+below does not honour the cursor. What a lagging count does not count yet is passed, and read by the sweeps after it, whose counts are newer.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ...errors import CursorIgnored
 from ...model import SECOND, BadRow, Gap, Instant, Row
 from ...times import format_rfc3339
 from ..contract import Page, Request
-from . import crowd
+from . import crowd, overlap
 from .asking import LIMIT_MAX, PATH, Walk, ask
 
 FIRST: Instant = 16 * SECOND
@@ -56,8 +56,8 @@ class Stride(Struct, frozen=True, tag_field="kind", tag="stride"):
 
 def begin(walk: Walk, good: list[Row], rows: list[Row | BadRow]) -> Page:
     """The page's dates say nothing of where to go on: count what is before its cursor."""
-    walk = replace(walk, asked=True)
-    return Page(rows, _count(Stride(walk, tuple(row.id for row in good)), walk.bound))
+    walk, listed = replace(walk, asked=True), tuple(row.id for row in good)
+    return Page(rows, overlap.begin(walk, listed) if walk.uncounted else _count(Stride(walk, listed), walk.bound))
 
 
 def _count(at: Stride, before: Instant) -> Request:
@@ -65,9 +65,9 @@ def _count(at: Stride, before: Instant) -> Request:
     return Request("POST", f"{PATH}/count", body=body, continuation=at, resumable=False)
 
 
-def uncounted() -> Page:
-    """The provider will not count, so nothing tells another stamp from a cursor that is ignored. Raises CursorIgnored."""
-    raise CursorIgnored("rows are newer than the cursor")
+def uncounted(at: Stride) -> Page:
+    """The provider will not count, or not by dates: on to pages."""
+    return Page([], overlap.begin(at.walk, at.listed))
 
 
 def counted(at: Stride, count: int) -> Page:
@@ -76,8 +76,10 @@ def counted(at: Stride, count: int) -> Page:
         at = replace(at, above=count)
         return Page([], _next(at) if at.walk.step else _count(at, DAWN))
     fewer = at.above - count
-    if fewer < -len(at.listed) or (fewer <= 0 and not at.step):
-        raise CursorIgnored("rows are newer than the cursor, and counts do not go by it either")
+    if fewer < -len(at.listed):
+        raise CursorIgnored("rows are newer than the cursor, and counts rise below it")
+    if fewer <= 0 and not at.step:
+        return uncounted(at)
     at = replace(at, above=max(at.above, count))  # more than before: some came meanwhile, fewer than the page lists
     if not at.step:
         return Page([], _next(at))

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from poller.commands.audit_rules import EDGE
-from poller.commands.rebuild import FAR, History
+from poller.commands.history import FAR, History
 from poller.kafka.port import LATEST, MESSAGES
 from poller.kafka.public_topics import Published
 from poller.model import DAY, HOUR, SECOND
