@@ -22,7 +22,7 @@ from poller.polling.planning import Planner
 from poller.polling.schedule import Schedule
 from poller.polling.sweep import Sweeps
 from poller.providers.contract import Page, Request
-from poller.providers.heymarket import crowd, page_order, walk
+from poller.providers.heymarket import crowd, page_order, resting, walk
 from poller.providers.heymarket.asking import Walk
 from poller.providers.heymarket.provider import Heymarket
 from poller.publishing import diff
@@ -255,6 +255,16 @@ def crowd_on_a_wrong_count() -> None:
     crowd._whole = lambda found: True
 
 
+def crowd_rests_for_ever() -> None:
+    """A crowd that was walked once is not walked again."""
+    resting.REST_MIN = resting.REST_MAX = 1 << 62
+
+
+def crowd_rests_young() -> None:
+    """A crowd rests although it was walked while it could still grow."""
+    resting.YOUNG = -(1 << 62)
+
+
 def clock_not_kept() -> None:
     """The logical clock begins anew with each life of a shard."""
     begin = ShardState.__init__
@@ -277,6 +287,8 @@ LAWS: dict[str, tuple[Callable[[], None], str]] = {
     "part_for_the_whole": (part_for_the_whole, "tests/simulation/test_backlog.py"),
     "side_queries_first": (side_queries_first, "tests/unit/polling/test_jobs.py"),
     "crowd_on_a_wrong_count": (crowd_on_a_wrong_count, "tests/providers/test_walks.py"),
+    "crowd_rests_for_ever": (crowd_rests_for_ever, "tests/providers/test_walks.py"),
+    "crowd_rests_young": (crowd_rests_young, "tests/providers/test_walks.py"),
     "clock_not_kept": (clock_not_kept, "tests/unit/publishing/test_logical_clock.py"),
     "deep_first": (deep_first, "tests/unit/polling/test_schedule.py"),
     "position_from_updated": (position_from_updated, "tests/providers/test_exam.py"),

@@ -21,7 +21,7 @@ from poller.model import SECOND, Gap, Instant, Row, Stream
 from poller.providers.contract import Page, Request, Response, Window, recalled
 from poller.providers.fonedynamics import slices
 from poller.providers.fonedynamics.provider import FoneDynamics
-from poller.providers.heymarket import crowd, walk
+from poller.providers.heymarket import crowd, resting, walk
 from poller.providers.heymarket.asking import PATH, Learned, Walk
 from poller.providers.heymarket.crowd import Count, Crowd
 from poller.providers.heymarket.provider import Heymarket
@@ -523,3 +523,46 @@ def test_a_crowd_at_the_begin_of_a_window_does_not_rest() -> None:
     it = Crowded()
     assert it.swept(it.at, it.at + 320, it.at + 20)[1] == 260
     assert it.swept(it.at - 300, it.at + 1, it.at + 25)[1] == 260
+
+
+class Reordered(Team):
+    """Rows of one date come the other way round where an order is asked for."""
+
+    def answer(self, request: Request) -> Response:
+        """In the order of that date's ids."""
+        sign = 1 if "order" in json.loads(request.body or b"{}") else -1
+        self.rows = sorted(self.rows, key=lambda row: (-row[1], sign * row[0]))
+        return super().answer(request)
+
+
+def _crowded(now: Instant, learned: Learned, kind: type[Team]) -> tuple[int, list[Gap], Learned]:
+    """A walk over five minutes at ``now``, with 160 messages dated a second before ``NOW``: requests, gaps, and what is known then."""
+    at = NOW - SECOND
+    rows = [(2000 + n, at, at) for n in range(160)] + [(n, at - n * SECOND, at - n * SECOND) for n in range(1, 400)]
+    team, provider, gaps, found = kind(rows, cap=100), Heymarket(), list[Gap](), set[int]()
+    request: Request | None = walk.begin(Window(NOW - 300 * SECOND, None, now), learned)
+    while request is not None:
+        page = provider.read_page(request, team.answer(request))
+        found |= {int(row.id) for row in page.rows if isinstance(row, Row) and row.id}
+        gaps += page.gaps
+        request, learned = page.next, page.learned or learned
+    assert set(range(1, 290)) <= found
+    return team.requests, gaps, learned
+
+
+@pytest.mark.parametrize(("kind", "lacking"), [(Reordered, 0), (Team, 1)])
+def test_a_heymarket_crowd_is_walked_once_a_minute_and_never_while_it_may_grow(kind: type[Team], lacking: int) -> None:
+    """Sweeps go round it meanwhile, and say again that it may lack rows where that was so."""
+    learned, asked = Learned(), dict[int, int]()
+    for age in (1, 3, 6, 20, 64, 67, 70):
+        asked[age], gaps, learned = _crowded(NOW + (age - 1) * SECOND, learned, kind)
+        assert len(gaps) == lacking
+    assert asked[1] == asked[3] == asked[6] == asked[67], asked
+    assert asked[20] == asked[64] == asked[70] < asked[6] - 2, asked
+
+
+def test_a_heymarket_crowd_at_the_begin_of_a_window_does_not_rest() -> None:
+    """A backfill that is asked for at once may want the part of it that lies before the floor."""
+    at = Walk(NOW, NOW + 9 * SECOND, edge=NOW, unit=SECOND)
+    assert resting.around(resting.walked(at, whole=True)) is not None
+    assert resting.around(resting.walked(replace(at, since=NOW + 1), whole=True)) is None

@@ -9,6 +9,7 @@ Files::
     asking          the request of a page
     walk            from page to page
     crowd           past more rows of one date than a page holds
+    resting         round one that was walked a while ago
     stride          past rows that print later dates than they are listed by
     overlap         the same, where the vendor does not count
     page_order      what one page says of its order

@@ -29,6 +29,18 @@ NO_CURSOR: Instant = 1 << 62
 """Later than any date: what a walk without a cursor is before."""
 
 
+class Walked(Struct, frozen=True, array_like=True):
+    """A crowd that was walked to its end: more rows with one printed date than a page holds. Stored by position."""
+
+    edge: Instant
+    end: Instant
+    """The date, as it is printed: ``[edge, end)``."""
+    began: Instant
+    """The time when the window of that walk was chosen."""
+    whole: bool
+    """False: it ended in a possible gap."""
+
+
 class Learned(Struct, frozen=True, omit_defaults=True):
     """What walks over a team, or over a conversation, have taught."""
 
@@ -40,6 +52,8 @@ class Learned(Struct, frozen=True, omit_defaults=True):
     """The vendor answers only where a cursor is given."""
     unit: Instant | None = None
     """What the timestamps of a conversation are counted in, where an answer has shown it."""
+    crowds: tuple[Walked, ...] = ()
+    """Those that were walked last (see :mod:`.resting`)."""
 
 
 class Walk(Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="walk"):

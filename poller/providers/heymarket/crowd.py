@@ -26,7 +26,7 @@ from ...times import format_rfc3339
 from ..contract import Json, Page, Request
 from ..kit.rows import decoded
 from ..kit.values import optional_id, words
-from . import page_order
+from . import page_order, resting
 from .asking import LIMIT_MAX, PATH, Walk, ask
 
 CONVERSATIONS_MAX = 20
@@ -100,6 +100,8 @@ def stuck(walk: Walk, rows: list[Row | BadRow], good: list[Row], oddities: tuple
     over = not full or min(row.created for row in good[-page_order.LAST_ROWS :]) < walk.edge
     if over and len(walk.group) <= page_order.LAST_ROWS:
         return Page(rows, _leave(walk), oddities=oddities)
+    if (known := resting.around(walk)) is not None:
+        return Page(rows, _leave(walk), gaps=() if known.whole else (_gap(walk),), oddities=oddities)
     if len(walk.group) > walk.got and walk.limit < LIMIT_MAX:
         return Page(rows, ask(replace(walk, got=len(walk.group), limit=min(LIMIT_MAX, walk.limit * 2))), oddities=oddities)
     return Page(rows, ask_count(Crowd(walk, conversations_of(good))), oddities=oddities)
@@ -157,7 +159,7 @@ def counted(asked: Count, count: int) -> Page:
     both = len(crowd.ends) == 4 or walk.less
     if len(crowd.ends) % 2 or (not both and len(walk.group) not in crowd.sizes):
         return Page([], ask_count(crowd))
-    return Page([], _leave(walk)) if _whole(crowd) else Page([], _count(crowd, walk.edge + 1, within=True))
+    return _over(walk, []) if _whole(crowd) else Page([], _count(crowd, walk.edge + 1, within=True))
 
 
 def uncounted(asked: Count) -> Page:
@@ -167,7 +169,17 @@ def uncounted(asked: Count) -> Page:
 
 def _short(walk: Walk, rows: list[Row | BadRow]) -> Page:
     """On below the crowd, which may lack rows."""
-    return Page(rows, _leave(walk), gaps=(Gap(REASON, walk.edge, walk.end),))
+    return _over(walk, rows, _gap(walk))
+
+
+def _gap(walk: Walk) -> Gap:
+    return Gap(REASON, walk.edge, walk.end)
+
+
+def _over(walk: Walk, rows: list[Row | BadRow], *gaps: Gap) -> Page:
+    """On below the crowd, which was walked to its end."""
+    known = resting.walked(walk, whole=not gaps)
+    return Page(rows, _leave(known), learned=known.learned if known is not walk else None, gaps=gaps)
 
 
 def _whole(crowd: Crowd) -> bool:
@@ -179,7 +191,7 @@ def _whole(crowd: Crowd) -> bool:
 def _looked(crowd: Crowd, rows: list[Row | BadRow]) -> Page:
     """Go on below the crowd when it is whole, or nothing is left to try."""
     if _whole(crowd):
-        return Page(rows, _leave(crowd.walk))
+        return _over(crowd.walk, rows)
     if (crowd.pieces or crowd.orders) and crowd.looks < LOOKS_MAX:
         return Page(rows, _look(crowd))
     if crowd.conversations:

@@ -1,0 +1,47 @@
+"""Crowds of Heymarket that were walked to their end a while ago: sweeps go round them.
+
+Counts lag, so they do not prove that nothing moved in a crowd. One that was walked once it was over rests instead, for a minute while it is
+young, and the longer the older it is, up to ten minutes. A row that turns up late in it waits for the next walk; its statuses come by the hint
+for what changed as well.
+"""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from ...model import MINUTE, SECOND, Instant
+from .asking import Walk, Walked
+
+REST_MIN, REST_MAX = MINUTE, 10 * MINUTE
+"""For how long a crowd rests at least and at most between two walks; by default only the rungs above two hours are read more often."""
+
+REST_PART = 7
+"""Between the two a crowd rests for this part of its age, as a message that turns up late is looked for by default."""
+
+YOUNG: Instant = 3 * SECOND
+"""From the end of a crowd's date until all that is listed on time is listed. A walk before says little."""
+
+CROWDS_MAX = 32
+"""Crowds that are remembered, those that were walked last."""
+
+
+def around(walk: Walk) -> Walked | None:
+    """The crowd that the walk stands at, where it rests: the walk goes round it."""
+    mine = (each for each in walk.learned.crowds if (each.edge, each.end) == (walk.edge, walk.end))
+    known = next(mine, None)
+    if known is None or known.began - known.end < YOUNG:
+        return None
+    rest = min(REST_MAX, max(REST_MIN, (walk.now - known.end) // REST_PART))
+    return known if walk.now - known.began < rest else None
+
+
+def walked(walk: Walk, *, whole: bool) -> Walk:
+    """The walk, once it has read the crowd that it stands at; it remembers that.
+
+    Not of one whose place was only reckoned, nor where the window begins in it: a backfill that is asked for at once may want its other part.
+    """
+    if walk.width or walk.edge < walk.since:
+        return walk
+    known = Walked(walk.edge, walk.end, walk.now, whole)
+    others = [each for each in walk.learned.crowds if each.edge != known.edge and walk.now - each.began < REST_MAX]
+    return replace(walk, learned=replace(walk.learned, crowds=(*others, known)[-CROWDS_MAX:]))
