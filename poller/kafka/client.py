@@ -47,9 +47,13 @@ class Kafka:
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
         self._cluster_id = ""
+        self._left = set[int]()  # shards on whose partition a transaction stayed open after a fence
 
     async def open_and_fence(self, shard: int) -> KafkaWriter:
-        """See :class:`poller.kafka.port.Log`. The id is the state topic's, so a second installation is fenced, not doubled."""
+        """See :class:`poller.kafka.port.Log`. The id is the state topic's, so a second installation is fenced, not doubled.
+
+        Where a transaction stayed open after the last fence (:meth:`ends`), it is aborted by hand.
+        """
         link = self.connection
         producer = AIOKafkaProducer(
             bootstrap_servers=link.bootstrap,
@@ -70,7 +74,19 @@ class Kafka:
             if not isinstance(error, Exception):
                 raise
             raise mapped(await refusal(link, error), None, starting="the transaction coordinator") from None
-        return KafkaWriter(producer, link.topics, shard)
+        writer = KafkaWriter(producer, link.topics, shard)
+        if shard in self._left:
+            await self._abort_left(writer, shard)
+        return writer
+
+    async def _abort_left(self, writer: KafkaWriter, shard: int) -> None:
+        """Abort what stayed open; the writer is closed where that fails. Raises Unavailable, Refused."""
+        try:
+            await writer.abort_left(timeout_s=START_TIMEOUT_S)
+        except BaseException:
+            await writer.close()
+            raise
+        self._left.discard(shard)
 
     @asynccontextmanager
     async def consumer(self, *, committed: bool = True, **options: Any) -> AsyncIterator[AIOKafkaConsumer]:
@@ -130,7 +146,11 @@ class Kafka:
                     if stable >= end or not settled:
                         return LogEnd(begin, min(end, stable), cluster)
                     await anyio.sleep(0.02)
-        raise Unavailable("a transaction on the state topic stays open", fix="wait for its timeout, or abort it")
+        self._left.add(shard)
+        raise Unavailable(
+            "a transaction on the state topic stays open",
+            fix="a worker aborts it when it opens the shard again; of a stopped installation, start one",
+        )
 
     async def read(self, shard: int, since: int, until: int) -> AsyncIterator[Chunk]:
         """See :class:`poller.kafka.port.Log`. By position: control records and compaction leave gaps."""

@@ -14,11 +14,11 @@ import anyio
 from aiokafka import AIOKafkaProducer, TopicPartition
 
 from .connection import _end_producer, _looked_at
-from .port import STATE, Record
+from .port import REQUESTS, STATE, Record
 from .translate import mapped
 
 TICK_S = 0.02
-"""Seconds between two looks of a rehearsal whether all topics joined."""
+"""Seconds between two looks whether all partitions joined a transaction."""
 
 ABORT_S = 5.0
 """Seconds that a rehearsal waits for its own transaction to be aborted; the broker aborts it later, if need be."""
@@ -96,15 +96,38 @@ class KafkaWriter:
 
     async def _rehearsed(self, topics: Collection[str]) -> None:
         """Let topics join the transaction that is open, and send the state topic a record. Raises what the client does."""
-        manager, state = self._producer._txn_manager, self._topics[STATE]
-        assert manager is not None, "the producer is transactional"
-        for topic in topics:
-            manager.maybe_add_partition_to_txn(TopicPartition(topic, 0))
+        state, places = self._topics[STATE], [TopicPartition(topic, 0) for topic in topics]
         sent = await self._producer.send(state, b"", b"?", partition=0) if state in topics else None
-        while manager.partitions_to_add():
-            await anyio.sleep(TICK_S)
+        await self._joined(places)
         if sent is not None:
             await sent
+
+    async def abort_left(self, *, timeout_s: float) -> None:
+        """Abort, on every partition that this shard writes, what an earlier producer of it left open and the coordinator no longer knows.
+
+        A coordinator that starts again may end a transaction whose partitions it does not know yet, and never write their markers
+        (KIP-664 calls that a hanging transaction): no fence and no timeout ends it. An abort of our own writes a marker on each
+        partition that joined, for whatever this producer's id has open there. Raises Unavailable, Refused.
+        """
+        try:
+            with anyio.fail_after(timeout_s):
+                places = [TopicPartition(self._topics[STATE], self._shard)]
+                for topic in (name for role, name in self._topics.items() if role not in (STATE, REQUESTS)):
+                    places += [TopicPartition(topic, partition) for partition in await self._producer.partitions_for(topic)]
+                await self._producer.begin_transaction()
+                await self._joined(places)
+                await self._producer.abort_transaction()
+        except Exception as error:
+            raise mapped(_behind(self._producer) or error, None, right="Write") from None
+
+    async def _joined(self, places: Collection[TopicPartition]) -> None:
+        """Let partitions join the transaction that is open. Raises what the client does."""
+        manager = self._producer._txn_manager
+        assert manager is not None, "the producer is transactional"
+        for place in places:
+            manager.maybe_add_partition_to_txn(place)
+        while manager.partitions_to_add():
+            await anyio.sleep(TICK_S)
 
     async def close(self) -> None:
         """End it in bounded time; nothing of it keeps running."""
