@@ -39,6 +39,7 @@ from ..kafka.port import DEAD_LETTERS, LATEST, STATE
 from ..kafka.public_topics import Stretch, read, stretches
 from ..model import SECOND
 from ..publishing.message_state import DeadMark, MessageState, digest, stream_tag
+from ..publishing.restore import begins_later
 from ..publishing.state_records import META_KEY, Kind, Meta, decode_message_state, encode_state, message_state_key, side_query_key
 from . import fill_latest
 from .arguments import ConfigPath, Flag
@@ -115,7 +116,7 @@ async def _why_lost(kafka: Kafka, shard: int, meta: Meta | None, history: Histor
     elif known < published:
         why = f"its state knows nothing of the transactions {known + 1} to {published}"
     else:
-        why = "its state lost its beginning" if (await kafka.ends(shard)).begin > meta.begin else ""
+        why = "its state lost its beginning" if begins_later(meta, await kafka.ends(shard)) else ""
     if why:
         say(f"shard {shard} is made again: {why}")
     return bool(why)

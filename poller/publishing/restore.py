@@ -27,8 +27,8 @@ REBUILD = "stop every worker and run: poller rebuild"
 
 async def restore(
     log: Log, shard: int, rows: ShardCache, *, now: Instant, retention: Instant, progress: Callable[[int, int], None]
-) -> tuple[Meta | None, str]:
-    """Bring the cache to the end of the log; returns the shard's meta record (None for an empty log) and the cluster's id.
+) -> tuple[Meta | None, LogEnd]:
+    """Bring the cache to the end of the log; returns the shard's meta record (None for an empty log), and where the log began and ended.
 
     ``progress(done, end)`` is called with offsets. ``retention`` is the topic's
     delete.retention.ms in microseconds. Raises Unavailable, CacheError, and Refused where the log lost records.
@@ -41,9 +41,9 @@ async def restore(
         rows.drop()
         await _fold(log, shard, rows, Position(end.begin, end.begin, "", end.cluster_id, now), end, now=now, progress=progress)
     meta = meta_of(rows)
-    if meta is not None and end.begin > meta.begin:
+    if meta is not None and begins_later(meta, end):
         raise Refused(f"the state of shard {shard} lost its beginning: what it held would be published again", fix=REBUILD)
-    return meta, end.cluster_id
+    return meta, end
 
 
 async def _lost_its_end(log: Log, shard: int, position: Position | None, end: LogEnd) -> bool:
@@ -72,6 +72,11 @@ async def _continued(
         return await _fold(log, shard, rows, position, end, now=now, progress=progress)
     except OffsetGone:
         return False
+
+
+def begins_later(meta: Meta, end: LogEnd) -> bool:
+    """Whether a partition lost records from its beginning since its shard was claimed."""
+    return meta.begin is not None and end.begin > meta.begin
 
 
 def meta_of(rows: ShardCache) -> Meta | None:

@@ -52,13 +52,13 @@ DEAD_KEPT: Instant = 30 * DAY
 """How long a dead letter is remembered after it was last listed."""
 
 
-def claim(meta: Meta | None, *, group: str, shards: int) -> Meta:
-    """The shard's meta record, checked, or a new one for an empty log.
+def claim(meta: Meta | None, *, group: str, shards: int, begin: int = 0) -> Meta:
+    """The shard's meta record, checked, or a new one for an empty log, whose partition begins at ``begin``.
 
     Raises Refused when the state belongs to another group or another number of shards, or is not whole.
     """
     if meta is None:
-        return Meta(group=group, shards=shards, nonce=secrets.token_hex(8), key=secrets.token_bytes(32))
+        return Meta(group=group, shards=shards, nonce=secrets.token_hex(8), key=secrets.token_bytes(32), begin=begin)
     if meta.rebuilding:
         raise Refused("the state is being made again and is not whole", fix="let poller rebuild end; where it was killed, run it again")
     if meta.group != group:
@@ -71,7 +71,7 @@ def claim(meta: Meta | None, *, group: str, shards: int) -> Meta:
             f"the state was written with {meta.shards} shards, not {shards}",
             fix=f"set kafka.shards to {meta.shards}, or change it offline with: poller reshard",
         )
-    return meta
+    return meta if meta.begin is not None else replace(meta, begin=begin)
 
 
 class ShardState:

@@ -51,8 +51,10 @@ class Meta(Struct, frozen=True):
     """The shard is being made again from the public topics and is not whole: no worker may go on from it."""
     rebuilt: Instant = 0
     """When the shard was last made again from the public topics; 0 = never."""
-    begin: int = 0
-    """The offset at which the partition began when it was made whole: compaction never moves it, so a later one means lost records."""
+    begin: int | None = None
+    """The offset at which the partition began when it was claimed or made whole; None = an earlier release did not keep it.
+
+    Compaction never moves it, so a later one means lost records."""
 
 
 class StoredBackoff(Struct, frozen=True):

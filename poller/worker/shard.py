@@ -189,7 +189,7 @@ class Shard:
         """The state as of the fence, and the committer that goes on from it."""
         shared, began = self._settings, self._settings.clock.monotonic()
         self._said = began
-        meta, cluster = await restore(
+        meta, log = await restore(
             shared.log,
             self.number,
             self._rows,
@@ -203,7 +203,8 @@ class Shard:
                 fix=REBUILD,
             )
         shared.telemetry.restored(self.number, self._restored, shared.clock.monotonic() - began)
-        shard_state = ShardState(self._rows, claim(meta, group=shared.group, shards=shared.shards), shared.publisher, key=shared.key)
+        claimed = claim(meta, group=shared.group, shards=shared.shards, begin=log.begin)
+        shard_state = ShardState(self._rows, claimed, shared.publisher, key=shared.key)
         after = b""
         while step := self._rows.scan(Kind.MESSAGE, after):
             after = step[-1][0]
@@ -214,7 +215,7 @@ class Shard:
             shard=self.number,
             writer=writer,
             rows=self._rows,
-            cluster=cluster,
+            cluster=log.cluster_id,
             clock=shared.clock,
             telemetry=shared.telemetry,
         )

@@ -51,13 +51,11 @@ class Owner:
     async def restore(self) -> None:
         """Read the state."""
         clock = SystemClock()
-        meta, cluster = await restoring.restore(
-            self.kafka, SHARD, self.rows, now=clock.now(), retention=DAY, progress=lambda done, end: None
-        )
+        meta, log = await restoring.restore(self.kafka, SHARD, self.rows, now=clock.now(), retention=DAY, progress=lambda done, end: None)
         shard_state = ShardState(self.rows, claim(meta, group="g", shards=4), PUBLISHER)
         assert self.writer is not None or self.committer is None
         self.committer = Committer(
-            shard_state, shard=SHARD, writer=self.writer, rows=self.rows, cluster=cluster,  # pyright: ignore[reportArgumentType]
+            shard_state, shard=SHARD, writer=self.writer, rows=self.rows, cluster=log.cluster_id,  # pyright: ignore[reportArgumentType]
             clock=clock, telemetry=Telemetry(version="x", level="critical", form="json"),
         )  # fmt: skip
 

@@ -25,7 +25,7 @@ from poller.publishing.state_records import META_KEY, Meta, encode_state, state_
 
 pytestmark = pytest.mark.anyio
 TOPIC, ROWS = "compacted", 400
-META = Meta("g", 2, "nonce", b"k" * 32)
+META = Meta("g", 2, "nonce", b"k" * 32, begin=0)
 NOW = time.time_ns() // 1000
 
 

@@ -37,6 +37,16 @@ def test_crashes_lose_and_double_nothing(seed: int) -> None:
     assert story.crashes
 
 
+def test_a_state_topic_whose_records_were_deleted_may_be_begun_anew() -> None:
+    """A worker that began on it crashes and goes on from it: it knows that what is gone was gone before."""
+    story = Story(1)
+    for shard, log in story.cluster.state.items():
+        log += [(Stored(b"an old record", b"of nobody"), True)] * 3
+        story.cluster.begins[shard] = 3
+    good(story)
+    assert story.crashes
+
+
 @pytest.mark.parametrize("seed", range(6))
 def test_lost_replies_and_outages_lose_and_double_nothing(seed: int) -> None:
     """Commits whose reply is lost, commits that fail, Kafka that is away: everything once."""

@@ -10,6 +10,7 @@ from poller.errors import Refused
 from poller.kafka.port import Stored
 from poller.publishing.cache import CacheDirectory, Position
 from poller.publishing.restore import restore
+from poller.publishing.shard_state import claim
 from poller.publishing.state_records import META_KEY, Meta, encode_state, message_state_key
 from tests.support.fake_kafka import FakeCluster, FakeLog
 from tests.support.rows import NOW
@@ -78,9 +79,13 @@ async def test_a_log_that_lost_its_end_is_not_gone_on_from(log: list[Stored], of
         assert (rows.get(OLD) is not None) == lost
 
 
-@pytest.mark.parametrize(("begin", "known", "lost"), [(0, 0, False), (1, 0, True), (2, 1, True), (2, 2, False), (1, 2, False)])
+@pytest.mark.parametrize(
+    ("begin", "known", "lost"), [(0, 0, False), (1, 0, True), (2, 1, True), (2, 2, False), (1, 2, False), (2, None, False)]
+)
 @pytest.mark.parametrize("cached", [False, True])
-async def test_a_log_that_lost_its_beginning_is_not_gone_on_from(begin: int, known: int, lost: bool, cached: bool, tmp_path: Path) -> None:
+async def test_a_log_that_lost_its_beginning_is_not_gone_on_from(
+    begin: int, known: int | None, lost: bool, cached: bool, tmp_path: Path
+) -> None:
     """Compaction moves no beginning: somebody deleted records, or let them expire; with or without a cache."""
     cluster = FakeCluster(1)
     made = Stored(META_KEY, encode_state(Meta("g", 1, "ours", b"k" * 32, begin=known)))
@@ -97,3 +102,17 @@ async def test_a_log_that_lost_its_beginning_is_not_gone_on_from(begin: int, kno
             else:
                 found, _ = await restore(FakeLog(cluster), 0, rows, now=NOW, retention=10**9, progress=nothing)
                 assert found is not None
+
+
+async def test_a_log_that_was_emptied_may_be_begun_anew(tmp_path: Path) -> None:
+    """Where somebody deleted every record to begin anew, the state knows where it began, and is gone on from."""
+    cluster = FakeCluster(1)
+    cluster.state[0] = [(Stored(OLD, b"1"), True), (Stored(OLD, b"2"), True)]
+    cluster.begins[0] = 2
+    with CacheDirectory(tmp_path) as store:
+        rows = store.shard(0)
+        for _ in range(2):
+            found, log = await restore(FakeLog(cluster), 0, rows, now=NOW, retention=10**9, progress=nothing)
+            claimed = claim(found, group="g", shards=1, begin=log.begin)
+            assert claimed.begin == 2
+            cluster.state[0].append((Stored(META_KEY, encode_state(claimed)), True))
