@@ -16,7 +16,7 @@ from typing import NamedTuple
 from poller.demo.accounts import ACCOUNTS
 from poller.demo.simulator.profiles import FONE, STUUT
 from poller.demo.simulator.shelf import Sms
-from poller.demo.simulator.truth import Published
+from poller.demo.simulator.truth import Published, listed
 from poller.demo.simulator.world import World
 from poller.errors import PollerError
 from poller.model import SECOND, Instant
@@ -98,7 +98,7 @@ def observed(events: Iterable[Published]) -> dict[str, Instant]:
 
 
 def new(world: World, since: Instant, until: Instant) -> list[Sms]:
-    """What turned up on time, and stayed to be listed.
+    """What turned up on time, and stayed to be listed. A vendor that lists only what is finished lists most of it late.
 
     Counts that lag do not count a broadcast yet, and a walk that goes on by counts passes it, with what was created in its moment: the
     sweeps after it read that.
@@ -109,6 +109,7 @@ def new(world: World, since: Instant, until: Instant) -> list[Sms]:
         for sms in world.all()
         if since <= sms.visible < until and sms.visible >= world.start and not (sms.kind or sms.hole or sms.away[1] or sms.dated)
         if abs(world.clock(sms.visible) - sms.printed) < ON_TIME and sms.created not in passed
+        if listed(sms, world.switches, world.clock(sms.visible))
     ]  # fmt: skip
 
 

@@ -108,8 +108,12 @@ class Twilio(NoToken, Struct, frozen=True):
         return by_id(view, walk.path(stream).removesuffix(".json") + "/", ".json")
 
     def _reread(self, stream: Stream, view: View) -> Request | None:
-        """The whole depth unfiltered, once an hour; nothing where filters are known to let pass what is not sent."""
+        """The whole depth before the last re-reading unfiltered, once an hour; nothing where filters are known to let pass what is not sent.
+
+        So an outage leaves nothing out, and the first time all is read that the sweeps read.
+        """
         learned, last = view.learned or Learned(), view.remembered
-        if learned.unsent_pass or (last is not None and view.now < last.began + REREAD_PERIOD):
+        if learned.unsent_pass or (last is not None and 0 <= view.now - last.began < REREAD_PERIOD):
             return None
-        return walk.first(stream, Window(max(view.floor, view.now - view.depth), None, view.now), learned, by_day=False)
+        since = view.floor if last is None else max(view.floor, min(view.now, last.began) - view.depth)
+        return walk.first(stream, Window(since, None, view.now), learned, by_day=False)
