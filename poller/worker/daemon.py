@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import signal
 import socket
-from collections.abc import AsyncIterable
+from collections.abc import AsyncIterable, Iterable
 from contextlib import ExitStack
 from functools import partial
 
@@ -225,10 +225,19 @@ class _Daemon:
             own.setdefault(shard_of(account.key, file.shards), set()).add(account.key)
         for shard in sorted(own):
             claim(metas[shard], group=file.group, shards=file.shards)
-        if not any(metas) and await kafka.has_published(own, set().union(*own.values())):
+        if not any(metas) and await kafka.has_published(own, set().union(*own.values())) and await self._lost(kafka, own):
             raise WrongState(
                 "the state topic is empty, and the public topics are not: all would be published again", fix="run: poller rebuild"
             )
+
+    async def _lost(self, kafka: Kafka, shards: Iterable[int]) -> bool:
+        """Whether there is no state of what was published: another worker may have committed its first transaction since it was looked for.
+
+        A transaction shows on one partition before another, so none may be open on those of the state.
+        """
+        for shard in shards:
+            await kafka.ends(shard)
+        return not any(await newest_metas(kafka, self._config.kafka.shards))
 
     def snapshot(self) -> WorkerSnapshot:
         """The worker, or what it waits for before it begins."""

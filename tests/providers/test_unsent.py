@@ -23,9 +23,17 @@ DEPTH: Instant = 7 * DAY
         (NOW - 5 * DAY, NOW - HOUR, NOW - 5 * DAY),
         (NOW - 30 * DAY, NOW + DAY, NOW - DEPTH),
     ],
-    ids=["the first time all of it", "the look-back", "an outage before the look-back", "no deeper than the floor", "clocks that went back"],
+    ids=[
+        "the first time all of it",
+        "the look-back",
+        "an outage before the look-back",
+        "no deeper than the floor",
+        "clocks that went back",
+    ],
 )
-def test_what_filters_may_hide_is_read_back_to_a_look_back_before_the_last_time(floor: Instant, last: Instant | None, since: Instant) -> None:
+def test_what_filters_may_hide_is_read_back_to_a_look_back_before_the_last_time(
+    floor: Instant, last: Instant | None, since: Instant
+) -> None:
     """A message that failed in an outage without being sent is listed by no filter, and only then."""
     remembered = None if last is None else Reread(last)
     request = Twilio().side_queries[1].begin(STREAM, View(NOW, floor, DEPTH, 6 * HOUR, remembered, Learned()))
