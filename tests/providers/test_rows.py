@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -22,6 +23,7 @@ from poller.providers.kit.rows import (
     RowsReadOnce,
     decoded,
     listed,
+    mended,
     parts_of,
     read_once,
     row_reader,
@@ -204,3 +206,39 @@ def test_a_long_list_that_is_read_again_is_mostly_remembered() -> None:
     before = len(read)
     assert [rows(b"[]") for _ in range(3)] == [(b"[]",)] * 3
     assert len(read) == before + 1
+
+
+TOKENS = (b"\\", b"\\\\", b"u", b"ud83d", b"\\ud83d", b"\\uDE00", b"\\u00e9", b"x", b"\\n", b"\xc3\xa9", b'"', b"D8", b"\n")
+
+
+@given(st.lists(st.sampled_from(TOKENS), max_size=12).map(b"".join))
+def test_only_halves_of_surrogate_pairs_are_replaced(text: bytes) -> None:
+    """Escape by escape, as JSON is read: what follows an escaped backslash is no escape, and a pair is none of two halves."""
+    expected, at = b"", 0
+    while at < len(text):
+        pair = text[at : at + 12]
+        high, low = _code(pair[:6]), _code(pair[6:])
+        if high is not None and 0xD800 <= high < 0xDC00 and low is not None and 0xDC00 <= low < 0xE000:
+            expected, at = expected + pair, at + 12
+        elif high is not None and 0xD800 <= high < 0xE000:
+            expected, at = expected + b"\\ufffd", at + 6
+        else:
+            length = 2 if text[at : at + 1] == b"\\" else 1
+            expected, at = expected + text[at : at + length], at + length
+    assert mended(text) == expected
+
+
+def _code(escape: bytes) -> int | None:
+    digits = escape[2:]
+    return int(digits, 16) if escape[:2] == b"\\u" and len(digits) == 4 and all(c in b"0123456789abcdefABCDEF" for c in digits) else None
+
+
+def test_a_text_of_a_million_escapes_takes_no_more_memory_than_itself() -> None:
+    """A page that holds half an emoji is mended in stretches, not escape by escape."""
+    body = b'"' + b"\\u00e9" * 1_000_000 + b'\\ud83d"'
+    tracemalloc.start()
+    try:
+        assert mended(body).endswith(b'\\u00e9\\ufffd"')
+        assert tracemalloc.get_traced_memory()[1] < 3 * len(body)
+    finally:
+        tracemalloc.stop()

@@ -17,14 +17,19 @@ from ...model import BadRow, Observation, Row
 from ...times import Time
 from .values import identity
 
-_ESCAPE = re.compile(rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)", re.DOTALL)
+_HALF = re.compile(
+    rb"((?:[^\\]++|\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(?!u[dD][89a-fA-F][0-9a-fA-F]{2}).)){1,4096})"
+    rb"|\\u[dD][89a-fA-F][0-9a-fA-F]{2}",
+    re.DOTALL,
+)
+"""Half a surrogate pair; or, as its group, a stretch without one: so a text of a million escapes is taken in some hundred pieces."""
 
 
 def mended(body: bytes) -> bytes:
     """JSON without half surrogate pairs (an emoji cut in two): UTF-8 has no form for them, and one would spoil the whole answer."""
     if b"\\" not in body or (b"\\ud" not in body and b"\\uD" not in body):
         return body
-    return _ESCAPE.sub(lambda found: b"\\ufffd" if found[1] else found[0], body)
+    return _HALF.sub(lambda found: found[1] or b"\\ufffd", body)
 
 
 ROWS_MAX = 100_000
@@ -328,14 +333,13 @@ def _clean(value: Any) -> Any:
     return [_clean(leaf) for leaf in value] if isinstance(value, list) else value
 
 
-_FOREIGN_ESCAPE = re.compile(r"\\(?:x([0-9a-fA-F]{2})|(.))", re.DOTALL)
+_FOREIGN_ESCAPE = re.compile(r'((?:[^\\]++|\\["\\/bfnrtu]){1,4096})|\\(?:x([0-9a-fA-F]{2})|(.))', re.DOTALL)
+"""An escape that JSON does not have; or, as its first group, a stretch without one, as in :data:`_HALF`."""
 
 
 def _escape(found: re.Match[str]) -> str:
-    """An escape as JSON has it: the hexadecimal one of JavaScript by its code, a character that needs no escape as itself."""
-    if found[1]:
-        return f"\\u00{found[1]}"
-    return found[0] if found[2] in '"\\/bfnrtu' else found[2]
+    """The hexadecimal escape of JavaScript by its code, a character that needs no escape as itself; a stretch as it is."""
+    return found[1] or (f"\\u00{found[2]}" if found[2] else found[3])
 
 
 def _number(text: str) -> float | str:
