@@ -132,3 +132,4 @@ def collected(
         stop = Thread(target=processor.shutdown, daemon=True)  # by itself it would wait for 30 s
         stop.start()
         stop.join(STOP_S)
+        exporter.shutdown()  # what still waits for a collector is not tried again

@@ -102,10 +102,12 @@ def test_a_dead_collector_costs_one_line_of_the_log(
 def test_a_collector_that_never_answers_holds_up_no_stop(
     ran: Any, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """The daemon has ended while the export still waits."""
+    """The daemon has ended while the export still waits; once it fails it is not tried again, and its thread ends."""
     monkeypatch.setattr(traces, "STOP_S", 0.1)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         ran(silent.getsockname()[1])
         assert capfd.readouterr().err == ""
         [exporting] = [thread for thread in threading.enumerate() if thread.name.startswith("OtelBatch") and thread.is_alive()]
     assert exporting.daemon
+    exporting.join(5)
+    assert not exporting.is_alive()
