@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from poller.demo.accounts import ACCOUNTS
-from poller.demo.simulator.profiles import FONE, STUUT
+from poller.demo.simulator.profiles import FONE, HEYMARKET, STUUT, TWILIO
 from poller.demo.simulator.shelf import Sms
 from poller.demo.simulator.truth import Published, listed
 from poller.demo.simulator.world import World
@@ -100,6 +100,8 @@ def observed(events: Iterable[Published]) -> dict[str, Instant]:
 def new(world: World, since: Instant, until: Instant) -> list[Sms]:
     """What turned up on time, and stayed to be listed. A vendor that lists only what is finished lists most of it late.
 
+    A Heymarket that does not honour its cursor is in trouble, and said to be: nothing is granted of it.
+
     Counts that lag do not count a broadcast yet, and a walk that goes on by counts passes it, with what was created in its moment: the
     sweeps after it read that.
     """
@@ -110,6 +112,7 @@ def new(world: World, since: Instant, until: Instant) -> list[Sms]:
         if since <= sms.visible < until and sms.visible >= world.start and not (sms.kind or sms.hole or sms.away[1] or sms.dated)
         if abs(world.clock(sms.visible) - sms.printed) < ON_TIME and sms.created not in passed
         if listed(sms, world.switches, world.clock(sms.visible))
+        if not (sms.provider == HEYMARKET and world.switches.cursor in ("ignored", "after"))
     ]  # fmt: skip
 
 
@@ -131,10 +134,9 @@ def waits(world: World, events: list[Published], terms: Terms, *, lives: list[Sp
             at = min(seen.get(sms.id, ends), ends)
             spans = [*held.get(stream, ()), *held.get(stream.rpartition("/")[0], ())]
             near = [span for span in spans if span[0] < at and span[1] > sms.visible]
-            bound = (
-                _interval_s(world, terms, sms, changes.get(sms.stream, []))
-                + (_pages(world, crowds, sms) + len(near)) * terms.page_s / SHARE
-            )
+            beside = sum(crowds[sms.stream, sms.visible // SECOND + step] for step in (-1, 0, 1))
+            interval_s = _interval_s(world, terms, sms, changes.get(sms.stream, []))
+            bound = _sweeps(world, sms, beside) * interval_s + (_pages(world, beside) + len(near)) * terms.page_s / SHARE
             excused = _length(near, sms.visible, at)
             if sms.id in seen and (seen[sms.id] <= ends or sms.visible + excused + round(bound * SECOND) <= ends):
                 found.append(Wait(sms.id, (at - sms.visible - excused) / SECOND, bound, (at - sms.visible) / SECOND))
@@ -150,9 +152,19 @@ def _interval_s(world: World, terms: Terms, sms: Sms, changes: list[Instant]) ->
     return max(terms.interval_s, AHEAD_S) if ahead else terms.interval_s
 
 
-def _pages(world: World, crowds: Counter[tuple[str, Instant]], sms: Sms) -> float:
+def _sweeps(world: World, sms: Sms, beside: int) -> int:
+    """Sweeps that may be needed to meet the message: one, and one more where its row may lie behind the walk when the walk comes by.
+
+    An older state of a Twilio message has no time of sending, so it is listed at the other end. Of more rows of one moment than a page
+    holds, that come in another order each time, a walk may miss one.
+    """
+    older = sms.provider == TWILIO and world.switches.regress > 0 and world.switches.unsent != "hidden"
+    shuffled = beside > world.switches.limit_max and world.switches.order in ("random", "shuffled")
+    return 2 if older or shuffled else 1
+
+
+def _pages(world: World, beside: int) -> float:
     """Pages that may be read before the message: two, and where more turned up with it than one holds, those that hold it all, twice."""
-    beside = sum(crowds[sms.stream, sms.visible // SECOND + near] for near in (-1, 0, 1))
     return 2 + (2 * math.ceil(beside / world.switches.limit_max) if beside > world.switches.limit_max else 0)
 
 
