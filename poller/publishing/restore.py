@@ -11,7 +11,8 @@ since a cache is only written after the commit.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from functools import partial
 
 from ..errors import OffsetGone, Refused
 from ..kafka.connection import Clients
@@ -37,9 +38,10 @@ async def restore(
     if await _lost_its_end(log, shard, rows.position(), end):
         raise Refused(f"the state of shard {shard} lost its last transactions: they would be published again", fix=REBUILD)
     position = _usable(rows.position(), end, now=now, retention=retention)
-    if position is None or not await _continued(log, shard, rows, position, end, now=now, progress=progress):
+    fold = partial(_fold, log, shard, rows, end=end, now=now, progress=progress)
+    if position is None or not await _continued(fold, position):
         rows.drop()
-        await _fold(log, shard, rows, Position(end.begin, end.begin, "", end.cluster_id, now), end, now=now, progress=progress)
+        await fold(Position(end.begin, end.begin, "", end.cluster_id, now))
     meta = meta_of(rows)
     if meta is not None and begins_later(meta, end):
         raise Refused(f"the state of shard {shard} lost its beginning: what it held would be published again", fix=REBUILD)
@@ -57,19 +59,10 @@ async def _lost_its_end(log: Log, shard: int, position: Position | None, end: Lo
     return nonce == position.nonce
 
 
-async def _continued(
-    log: Log,
-    shard: int,
-    rows: ShardCache,
-    position: Position,
-    end: LogEnd,
-    *,
-    now: Instant,
-    progress: Callable[[int, int], None],
-) -> bool:
+async def _continued(fold: Callable[[Position], Awaitable[bool]], position: Position) -> bool:
     """Apply what the log holds from the cache's position on; False where it is another log, or begins later."""
     try:
-        return await _fold(log, shard, rows, position, end, now=now, progress=progress)
+        return await fold(position)
     except OffsetGone:
         return False
 
@@ -99,8 +92,8 @@ async def _fold(
     shard: int,
     rows: ShardCache,
     position: Position,
-    end: LogEnd,
     *,
+    end: LogEnd,
     now: Instant,
     progress: Callable[[int, int], None],
 ) -> bool:

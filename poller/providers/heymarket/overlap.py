@@ -21,13 +21,13 @@ from .asking import LIMIT_MAX, Walk, ask
 from .crowd import REASON
 
 FIRST: Instant = 16 * SECOND
-"""How far below the cursor the first page is asked for: about as long as a broadcast of some hundred messages is under way."""
+"""How far below the cursor the first lower one is tried: about as long as a broadcast of some hundred messages is under way."""
 
 NARROW: Instant = SECOND
 """A crowd's place is not looked for more narrowly: dates are documented to the second."""
 
 DAWN: Instant = SECOND
-"""A date before every message: who lists the same rows before it as before today does not list by dates."""
+"""A date before every message: who lists or counts the same before it as before today does not go by dates."""
 
 
 class Overlap(Struct, frozen=True, tag_field="kind", tag="overlap"):

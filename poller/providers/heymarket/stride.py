@@ -14,20 +14,12 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from ...errors import CursorIgnored
-from ...model import SECOND, BadRow, Gap, Instant, Row
+from ...model import BadRow, Gap, Instant, Row
 from ...times import format_rfc3339
 from ..contract import Page, Request
 from . import crowd, overlap
 from .asking import LIMIT_MAX, PATH, Walk, ask
-
-FIRST: Instant = 16 * SECOND
-"""How far below the cursor the first count is asked for: about as long as a broadcast of some hundred messages is under way."""
-
-NARROW: Instant = SECOND
-"""A crowd's place is not looked for more narrowly: dates are documented to the second."""
-
-DAWN: Instant = SECOND
-"""A date before every message: who counts as many before it as before today does not count by dates."""
+from .overlap import DAWN, FIRST, NARROW
 
 
 class Stride(Struct, frozen=True, tag_field="kind", tag="stride"):
