@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -61,7 +60,6 @@ def demo(*, seconds: float, port: int, switches: Switches, keep: bool = False) -
 
     With ``keep`` its Kafka, configuration and state stay after the proof.
     """
-    signal.signal(signal.SIGTERM, _interrupt)
     folder, log = Path(tempfile.mkdtemp(prefix="poller-demo-")), _log_file()
     left = False
     try:
@@ -112,10 +110,6 @@ def _log_file() -> Path:
     number, name = tempfile.mkstemp(prefix="poller-log-", suffix=".jsonl")
     os.close(number)
     return Path(name)
-
-
-def _interrupt(*_: object) -> None:
-    raise KeyboardInterrupt
 
 
 class Daemon:

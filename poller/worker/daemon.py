@@ -28,7 +28,7 @@ from ..publishing.cache import CacheDirectory
 from ..publishing.framing import Frame, frames, subjects
 from ..publishing.restore import newest_metas
 from ..publishing.shard_state import claim
-from ..signals import ending_signals
+from ..signals import ending_signals, signals_received
 from ..telemetry import admin as status
 from ..telemetry.facts import Telemetry
 from ..telemetry.log import form_of
@@ -59,8 +59,7 @@ async def run(config: Config) -> None:
     silence_fenced_futures()
     link = connection_of(config)
     telemetry = Telemetry(version=__version__, level=config.log.level, form=form_of(config.log.format), worker=link.worker)
-    signals = ending_signals()
-    with anyio.open_signal_receiver(*signals) as received, ExitStack() as opened:
+    with signals_received() as received, ExitStack() as opened:
         with config.at("state", "directory"):
             store = opened.enter_context(CacheDirectory(config.directory))
         endpoint, taken = config.traces and config.traces.endpoint, telemetry.spans_taken
@@ -69,7 +68,7 @@ async def run(config: Config) -> None:
         with config.at("admin", "listen"):
             listener = opened.enter_context(status.listening(config.admin.host, config.admin.port))
         await _Daemon(config, link, store, telemetry, received).run(listener)
-    for number in signals:
+    for number in ending_signals():
         signal.signal(number, signal.SIG_IGN)  # a clean stop that is told to stop once more is still one
 
 

@@ -11,6 +11,7 @@ import tempfile
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -24,6 +25,8 @@ from tests.support.trial import KAFKA, Trial, faults
 
 RUNS = int(os.environ.get("RUNS", "5"))
 SETTLED_S = 3.0
+END_S = 60.0
+"""A worker that is told to end has ended by then."""
 STREAM = re.compile(r"/(?:sms-threads|Properties)/([^/]+)/|/(heymarket)/")
 
 
@@ -74,7 +77,7 @@ class Fleet(Trial):
         """End one and wait for its end."""
         process = self.workers.pop(name)
         process.send_signal(number)
-        await anyio.to_thread.run_sync(process.wait)
+        await anyio.to_thread.run_sync(partial(process.wait, timeout=END_S))
 
     async def steady(self, providers: Logged) -> None:
         """Until every stream has been asked all the time for some seconds."""

@@ -223,6 +223,31 @@ poller.cli.main(["audit", "--config", {str(good(tmp_path))!r}])
         assert (done.returncode, done.stdout, done.stderr) == (130, "", ""), (moment, done)
 
 
+@pytest.mark.parametrize(("command", "ends_with", "says"), [("audit", 130, ""), ("run", 0, '"stopping"')])
+def test_a_signal_whose_exception_python_swallows_is_not_lost(command: str, ends_with: int, says: str, tmp_path: Path) -> None:
+    """One that comes while an object is deleted, as many are in the midst of imports: Python reports its exception, and goes on."""
+    code = f"""
+import os, poller.cli, poller.config.load
+class Deleted:
+    def __del__(self):
+        os.kill(os.getpid(), {int(signal.SIGTERM)})
+        for _ in range(1000):
+            pass
+original = poller.config.load.load
+def load(*given, **named):
+    Deleted()
+    return original(*given, **named)
+poller.config.load.load = load
+import anyio, poller.commands.audit
+poller.commands.audit.audit = lambda *_: anyio.sleep_forever()
+poller.cli.main([{command!r}, "--config", {str(good(tmp_path))!r}])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
+    assert "Exception ignored in" in done.stderr
+    assert done.returncode == ends_with
+    assert says in done.stderr
+
+
 def test_a_hangup_that_is_ignored_stays_ignored() -> None:
     """Under nohup a closing terminal ends nothing."""
     code = "import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN)\nfrom poller.signals import ending_signals; print(len(ending_signals()))"
