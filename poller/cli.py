@@ -10,7 +10,7 @@ import logging
 import sys
 from typing import Annotated, Any
 
-from cyclopts import App, CycloptsError, Parameter
+from cyclopts import App, CycloptsError, MissingArgumentError, Parameter
 
 from . import __version__
 from .commands.arguments import ConfigPath, Flag
@@ -127,7 +127,7 @@ def _called(given: list[str], *, debug: bool) -> int:
     except PollerError as error:
         return _fails(error)
     except CycloptsError as error:
-        print(f"poller: {' '.join(str(error).split())} See: poller {' '.join(_command_of(given))}--help", file=sys.stderr)
+        print(f"poller: {' '.join(str(error).split())}{_unknown(error)} See: poller {' '.join(_command_of(given))}--help", file=sys.stderr)
         return ExitCode.USAGE
     except SystemExit:
         raise BrokenPipeError from None  # how the library that prints the help ends when nobody reads it
@@ -139,6 +139,13 @@ def _called(given: list[str], *, debug: bool) -> int:
         print(f"poller: unexpected {_name_of(error)}; run again with {DEBUG} for details", file=sys.stderr)
         return ExitCode.UNEXPECTED
     return code if isinstance(code, int) else ExitCode.DONE
+
+
+def _unknown(error: CycloptsError) -> str:
+    """A word about an option that there is not, where the library only says which one is missing."""
+    given = next((token for token in error.unused_tokens or () if token.startswith("-")), "")
+    alone = isinstance(error, MissingArgumentError) and given and given not in str(error)
+    return f" There is no option {given}." if alone else ""
 
 
 def _command_of(given: list[str]) -> list[str]:

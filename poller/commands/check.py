@@ -72,7 +72,7 @@ def command(*, config: ConfigPath, online: Flag = False) -> int:
         print(f"note: {note}", file=sys.stderr)
     if online:
         return complete(check(loaded))
-    print(f"{config}: good, {len(loaded.accounts)} accounts")
+    print(f"{config}: good; accounts: {len(loaded.accounts)}")
     return ExitCode.DONE
 
 

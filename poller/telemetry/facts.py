@@ -81,7 +81,7 @@ class Telemetry:
 
     def started(self, *, accounts: int, shards: int) -> None:
         """The daemon runs."""
-        self._log.say("info", "started", f"poller runs with {accounts} accounts on {shards} shards", accounts=accounts, shards=shards)
+        self._log.say("info", "started", f"poller runs; accounts: {accounts}, shards: {shards}", accounts=accounts, shards=shards)
 
     def stopping(self, reason: str) -> None:
         """A clean stop began."""
@@ -118,7 +118,7 @@ class Telemetry:
         if self._owned is not None:
             self._metrics.rebalances.inc()
         self._owned = shards
-        self._log.say("info", "ownership", f"this worker owns {len(shards)} shards", shards=sorted(shards))
+        self._log.say("info", "ownership", f"shards of this worker: {len(shards)}", shards=sorted(shards))
 
     def kafka_trouble(self, error: PollerError, where: str) -> None:
         """Kafka, or the cache, stands in the way."""

@@ -279,6 +279,15 @@ def test_every_error_has_its_exit_code() -> None:
     assert sorted(map(int, ExitCode)) == [0, 1, 2, 3, 69, 77, 78, 130]
 
 
+@pytest.mark.parametrize("given", [("run", "--nope"), ("audit", "--confg", "x"), ("backfill", "--strem", "x"), ("tail", "--config", "x", "--tipe", "y")])
+def test_an_option_that_does_not_exist_is_named_once(given: tuple[str, ...]) -> None:
+    """Also where another one is missing, which the library says first."""
+    done = called(*given)
+    wrong = next(word for word in given if word.startswith("--") and word != "--config")
+    assert done.returncode == 2
+    assert done.stderr.count(wrong) == 1, done.stderr
+
+
 def test_a_switch_of_the_demo_that_does_not_exist_names_the_nearest() -> None:
     """Names and values are checked before anything is started."""
     done = poller("demo", "--switch", "cursr=inclusive")
