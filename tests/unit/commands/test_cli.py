@@ -279,7 +279,9 @@ def test_every_error_has_its_exit_code() -> None:
     assert sorted(map(int, ExitCode)) == [0, 1, 2, 3, 69, 77, 78, 130]
 
 
-@pytest.mark.parametrize("given", [("run", "--nope"), ("audit", "--confg", "x"), ("backfill", "--strem", "x"), ("tail", "--config", "x", "--tipe", "y")])
+@pytest.mark.parametrize(
+    "given", [("run", "--nope"), ("audit", "--confg", "x"), ("backfill", "--strem", "x"), ("tail", "--config", "x", "--tipe", "y")]
+)
 def test_an_option_that_does_not_exist_is_named_once(given: tuple[str, ...]) -> None:
     """Also where another one is missing, which the library says first."""
     done = called(*given)
