@@ -67,9 +67,11 @@ class Rank(IntEnum):
     """What may be new."""
     COVERAGE = 1
     """What nobody has read yet: first sweeps, debts, backfills."""
-    REFRESH = 2
+    OVERLAP = 2
+    """The live rung read again, where a sweep of it takes longer than an interval: only what is listed late is new in it."""
+    REFRESH = 3
     """What is read again: deep rungs."""
-    SIDE = 3
+    SIDE = 4
     """Side queries."""
 
 
@@ -82,11 +84,13 @@ def rank(job: Job, rungs: tuple[Rung, ...], cursor: Cursor | None, *, long: bool
             return Rank.SIDE
         case Rest() | Backfill() | Part():
             return Rank.COVERAGE
-        case Sweep(rung) if rung == ladder.live(rungs):
-            return Rank.COVERAGE if long else Rank.EDGE
         case Sweep(rung):
-            first = cursor is None or not cursor.marks[rung].swept or rung in cursor.debts
-            return Rank.COVERAGE if first else Rank.REFRESH
+            live = rung == ladder.live(rungs)
+            if live and not long:
+                return Rank.EDGE
+            if cursor is None or not cursor.marks[rung].swept or rung in cursor.debts:
+                return Rank.COVERAGE
+            return Rank.OVERLAP if live else Rank.REFRESH
 
 
 def place(job: Job) -> int:

@@ -1,9 +1,9 @@
 """Which stream's which job is asked next: a value per account that answers Due or Wait, and never sleeps.
 
 Who goes first is a job's rank (:class:`.jobs.Rank`): the newest messages, then what nobody has read yet, then what is
-read again, then side queries; within a rank the shallower rung, then what has waited longest. So a live poll waits for at
+read again, the live rung before the deeper ones, then side queries; within a rank the shallower rung, then what has waited longest. So a live poll waits for at
 most one page of anything else. Shares keep the lower ranks from starving: of what contends, the edge leaves them a
-part, and each of the last two gets at least a small one. The cost per request is that of a heap, whatever the
+part, and each of the last three gets at least a small one. The cost per request is that of a heap, whatever the
 number of streams.
 """
 
@@ -23,8 +23,8 @@ from .client.rate_limit import Wait
 from .demand import DEEP_SHARE, round_s
 from .jobs import Job, Rank, Sweep, place
 
-SHARE_MIN = 0.05
-"""Of all requests, what each rank below the edge gets at least while it has something to ask."""
+SHARES = {Rank.OVERLAP: 0.125, Rank.REFRESH: 0.05, Rank.SIDE: 0.05}
+"""Of all requests, what a rank gets at least while it has something to ask; what nobody has read yet has the rest of what the edge leaves."""
 
 EARNED_MAX = 2.0
 """Requests that a rank can have earned while it waited: it makes up for its turn, not for a long silence."""
@@ -80,7 +80,7 @@ class Schedule:
         self._below = 0.0
         """What the ranks below the edge have earned while the edge went first, in requests."""
         self._earned: dict[Rank, float] = {}
-        """What each of the last two ranks has earned while others went first, in requests."""
+        """What each of the last three ranks has earned while others went first, in requests."""
         self._number = 0
 
     def __len__(self) -> int:
@@ -191,7 +191,7 @@ class Schedule:
         elif Rank.EDGE in waiting:
             self._below -= 1 - DEEP_SHARE
         for rank in waiting:
-            self._earned[rank] = min(EARNED_MAX, self._earned.get(rank, 0.0) + SHARE_MIN)
+            self._earned[rank] = min(EARNED_MAX, self._earned.get(rank, 0.0) + SHARES.get(rank, 0.0))
         self._earned[served] = max(0.0, self._earned.get(served, 0.0) - 1)
 
     def _top(self, rank: Rank) -> Due | None:

@@ -250,6 +250,13 @@ def side_queries_first() -> None:
     jobs.rank = lambda job, rungs, cursor, *, long: Rank.COVERAGE if isinstance(job, SideQuery) else original(job, rungs, cursor, long=long)
 
 
+def overlap_first() -> None:
+    """A long live sweep goes before what nobody has read yet."""
+    original = jobs.rank
+    shallow = {Rank.OVERLAP: Rank.COVERAGE}
+    jobs.rank = lambda *given, long: shallow.get(found := original(*given, long=long), found)
+
+
 def crowd_on_a_wrong_count() -> None:
     """A crowd is taken for whole whatever was counted."""
     crowd._whole = lambda found: True
@@ -286,6 +293,7 @@ LAWS: dict[str, tuple[Callable[[], None], str]] = {
     "mark_at_the_edge": (mark_at_the_edge, "tests/simulation/test_edge.py"),
     "part_for_the_whole": (part_for_the_whole, "tests/simulation/test_backlog.py"),
     "side_queries_first": (side_queries_first, "tests/unit/polling/test_jobs.py"),
+    "overlap_first": (overlap_first, "tests/simulation/test_backlog.py"),
     "crowd_on_a_wrong_count": (crowd_on_a_wrong_count, "tests/providers/test_walks.py"),
     "crowd_rests_for_ever": (crowd_rests_for_ever, "tests/providers/test_walks.py"),
     "crowd_rests_young": (crowd_rests_young, "tests/providers/test_walks.py"),

@@ -25,6 +25,24 @@ def test_a_backlog_is_read_at_the_limit_where_answers_are_slow() -> None:
     assert found.share >= 0.8, found
 
 
+class Pressed(Story):
+    """A Fone Dynamics whose crowds make every live sweep longer than its interval, at a limit that live polling alone would use up."""
+
+    def configured(self) -> str:
+        """With that limit."""
+        return super().configured().replace("50/s", "120/min")
+
+
+def test_long_live_sweeps_leave_a_backlog_its_turn() -> None:
+    """What is read again for rows that are listed late comes after what nobody has read yet."""
+    switches = freshness.CASES["crowds of 160, shuffled, faults"]
+    story = Pressed(11, switches, crash_s=None, seconds=90.0, settle_s=20.0, settle_times=15, cluster=FakeCluster(1))
+    story.world = World(11, START, switches, per_second=1.0, backlog=300, backlog_s=3000.0, providers=(FONE,))
+    story.providers, story.defaults = type(story.providers)(story.world, 11), "interval: 1s, overlap: 10m"
+    verdict = story.play()
+    assert verdict.good, verdict._replace(missing=verdict.missing[:3])
+
+
 @pytest.fixture
 def cut_early(monkeypatch: pytest.MonkeyPatch) -> None:
     """Sweeps of two pages are long."""

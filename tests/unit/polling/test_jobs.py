@@ -23,7 +23,9 @@ OWING = replace(SWEPT, debts={2: (NOW - DAY, NOW)})
     [
         (Edge(), SWEPT, True, Rank.EDGE),
         (Sweep(0), NEW, False, Rank.EDGE),
-        (Sweep(0), SWEPT, True, Rank.COVERAGE),
+        (Sweep(0), SWEPT, True, Rank.OVERLAP),
+        (Sweep(0), NEW, True, Rank.COVERAGE),
+        (Sweep(0), replace(SWEPT, debts={0: (NOW - DAY, NOW)}), True, Rank.COVERAGE),
         (Sweep(2), NEW, False, Rank.COVERAGE),
         (Sweep(2), OWING, False, Rank.COVERAGE),
         (Sweep(2), None, False, Rank.COVERAGE),
