@@ -566,3 +566,26 @@ def test_a_heymarket_crowd_at_the_begin_of_a_window_does_not_rest() -> None:
     at = Walk(NOW, NOW + 9 * SECOND, edge=NOW, unit=SECOND)
     assert resting.around(resting.walked(at, whole=True)) is not None
     assert resting.around(resting.walked(replace(at, since=NOW + 1), whole=True)) is None
+
+
+def _broadcast(now: Instant, learned: Learned, rows: int) -> tuple[int, int, Learned]:
+    """A walk over five minutes at ``now``, with a broadcast queued 30 s before ``NOW`` and sent at 20 a second: requests, rows of it that were listed."""
+    at = NOW - 30 * SECOND
+    listed = [(2000 + n, at, at + n * SECOND // 20) for n in range(rows)] + [(n, NOW - n * SECOND, NOW - n * SECOND) for n in range(1, 400)]
+    team, provider, found = Reordered(listed, cap=100), Heymarket(), set[int]()
+    request: Request | None = walk.begin(Window(NOW - 300 * SECOND, None, now), learned)
+    while request is not None:
+        page = provider.read_page(request, team.answer(request))
+        found |= {int(row.id) for row in page.rows if isinstance(row, Row) and row.id}
+        request, learned = page.next, page.learned or learned
+    assert {*range(1, 30), *range(31, 290)} <= found
+    return team.requests, sum(number >= 2000 for number in found), learned
+
+
+def test_a_broadcast_is_walked_once_a_minute_and_at_once_when_it_has_grown() -> None:
+    """Sweeps go round it meanwhile: two counts, which are needed to find it, say whether rows came to it."""
+    learned, asked, held = Learned(), dict[int, int](), dict[int, int]()
+    for age, rows in ((5, 180), (20, 180), (64, 180), (66, 180), (70, 181), (75, 181)):
+        asked[age], held[age], learned = _broadcast(NOW + age * SECOND, learned, rows)
+    assert (held[5], held[66], held[70]) == (180, 180, 181)
+    assert asked[20] == asked[64] == asked[75] < min(asked[5], asked[66], asked[70]) - 1, asked

@@ -39,6 +39,8 @@ class Walked(Struct, frozen=True, array_like=True):
     """The time when the window of that walk was chosen."""
     whole: bool
     """False: it ended in a possible gap."""
+    size: int = 0
+    """Rows that were counted in its place, where they print later dates than they are listed by; 0 = they print its date."""
 
 
 class Learned(Struct, frozen=True, omit_defaults=True):
@@ -102,6 +104,8 @@ class Walk(Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="walk"
     """Ids of the crowd when a longer page was asked for last; 0 = none was."""
     width: Instant = 0
     """How wide the crowd's place is, where its rows print later dates than they are listed by; 0 = they print its date."""
+    counted: int = 0
+    """Rows that were counted in that place."""
     step: Instant = 0
     """How far below the cursor before it this one lies, where pages print later dates than they are listed by; 0 = none did."""
     above: tuple[str, ...] = ()

@@ -109,6 +109,9 @@ def stuck(walk: Walk, rows: list[Row | BadRow], good: list[Row], oddities: tuple
 
 def between_counts(walk: Walk, ends: tuple[int, int]) -> Page:
     """One moment has more rows than a page, as counts say, and prints later dates: its page is asked for longer and in each order."""
+    walk = replace(walk, counted=ends[0] - ends[1])
+    if (known := resting.around(walk)) is not None:
+        return Page([], _leave(walk), gaps=() if known.whole else (_gap(walk),))
     return _looked(Crowd(walk, ends=ends), [])
 
 
@@ -132,7 +135,9 @@ def _leave(walk: Walk) -> Request:
     cursor = walk.edge if walk.edge < walk.bound else walk.edge - 1
     if cursor >= walk.bound:
         raise CursorIgnored("the walk does not get below one date")
-    return ask(replace(walk, cursor=cursor, moved=True, limit=walk.usual, less=0, page=None, same=0, group=(), edge=0, got=0, width=0))
+    return ask(
+        replace(walk, cursor=cursor, moved=True, limit=walk.usual, less=0, page=None, same=0, group=(), edge=0, got=0, width=0, counted=0)
+    )
 
 
 def ask_count(crowd: Crowd) -> Request:

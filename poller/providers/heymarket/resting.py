@@ -2,7 +2,8 @@
 
 Counts lag, so they do not prove that nothing moved in a crowd. One that was walked once it was over rests instead, for a minute while it is
 young, and the longer the older it is, up to ten minutes. A row that turns up late in it waits for the next walk; its statuses come by the hint
-for what changed as well.
+for what changed as well. A broadcast, whose rows print later dates than they are listed by, is found by counts in any case, and rests only
+while as many rows are counted in its place as when it was walked.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ CROWDS_MAX = 32
 
 def around(walk: Walk) -> Walked | None:
     """The crowd that the walk stands at, where it rests: the walk goes round it."""
-    mine = (each for each in walk.learned.crowds if (each.edge, each.end) == (walk.edge, walk.end))
+    mine = (each for each in walk.learned.crowds if (each.edge, each.end, each.size) == (walk.edge, walk.end, walk.counted))
     known = next(mine, None)
     if known is None or known.began - known.end < YOUNG:
         return None
@@ -38,10 +39,10 @@ def around(walk: Walk) -> Walked | None:
 def walked(walk: Walk, *, whole: bool) -> Walk:
     """The walk, once it has read the crowd that it stands at; it remembers that.
 
-    Not of one whose place was only reckoned, nor where the window begins in it: a backfill that is asked for at once may want its other part.
+    Not where the window begins in it: a backfill that is asked for at once may want its other part.
     """
-    if walk.width or walk.edge < walk.since:
+    if walk.edge < walk.since:
         return walk
-    known = Walked(walk.edge, walk.end, walk.now, whole)
+    known = Walked(walk.edge, walk.end, walk.now, whole, walk.counted)
     others = [each for each in walk.learned.crowds if each.edge != known.edge and walk.now - each.began < REST_MAX]
     return replace(walk, learned=replace(walk.learned, crowds=(*others, known)[-CROWDS_MAX:]))

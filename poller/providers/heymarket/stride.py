@@ -94,9 +94,11 @@ def _narrowed(at: Stride) -> Page:
 
 
 def _next(at: Stride) -> Request:
-    """The count at the next step."""
+    """The count at the next step; at the end or the beginning of a crowd that is known, where the step would pass it."""
     longer = min(at.room, max(2 * at.passed, at.walk.step or FIRST))
-    step = longer if at.beyond is None else (at.passed + at.beyond) // 2
+    step, furthest = (longer, longer) if at.beyond is None else ((at.passed + at.beyond) // 2, at.beyond - 1)
+    known = [at.walk.bound - place for each in at.walk.learned.crowds for place in (each.edge, each.end)]
+    step = min((place for place in known if at.passed < place <= furthest), default=step)
     return _count(replace(at, step=step), at.walk.bound - step)
 
 
