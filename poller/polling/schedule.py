@@ -23,8 +23,12 @@ from .client.rate_limit import Wait
 from .demand import DEEP_SHARE, round_s
 from .jobs import Job, Rank, Sweep, place
 
-SHARES = {Rank.OVERLAP: 0.125, Rank.REFRESH: 0.05, Rank.SIDE: 0.05}
-"""Of all requests, what a rank gets at least while it has something to ask; what nobody has read yet has the rest of what the edge leaves."""
+SHARES = {Rank.OVERLAP: 0.45, Rank.REFRESH: 0.05, Rank.SIDE: 0.05}
+"""The part of a request that a rank earns while it waits and another one is served; the overlap, while another than the edge is.
+
+So the last two get one in twenty of all requests at least, the overlap three in ten of those that the edge leaves, and what nobody has
+read yet the rest: new messages may be in both.
+"""
 
 EARNED_MAX = 2.0
 """Requests that a rank can have earned while it waited: it makes up for its turn, not for a long silence."""
@@ -184,14 +188,15 @@ class Schedule:
         return next((rank for rank in reversed(there[1:]) if self._earned.get(rank, 0.0) >= 1), there[0])
 
     def _earn(self, served: Rank) -> None:
-        """Who waits while others are served earns a part of a request."""
+        """Who waits while others are served earns a part of a request (:data:`SHARES`)."""
         waiting = [rank for rank in Rank if rank is not served and self._top(rank) is not None]
         if served is Rank.EDGE and waiting:
             self._below += DEEP_SHARE
         elif Rank.EDGE in waiting:
             self._below -= 1 - DEEP_SHARE
         for rank in waiting:
-            self._earned[rank] = min(EARNED_MAX, self._earned.get(rank, 0.0) + SHARES.get(rank, 0.0))
+            if rank is not Rank.OVERLAP or served is not Rank.EDGE:
+                self._earned[rank] = min(EARNED_MAX, self._earned.get(rank, 0.0) + SHARES.get(rank, 0.0))
         self._earned[served] = max(0.0, self._earned.get(served, 0.0) - 1)
 
     def _top(self, rank: Rank) -> Due | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -88,21 +89,26 @@ def test_what_nobody_has_read_goes_before_what_is_read_again_and_side_queries_la
     assert [go(plan, 0.0).job for _ in ranks] == list(ranks)
 
 
-def test_no_rank_starves() -> None:
-    """While more is asked for than may be asked, the edge takes seven in ten, a long live sweep one in eight, refreshes and side queries at least one in twenty each."""
+@pytest.mark.parametrize(("edge", "overlap", "coverage"), [(True, 0.09, 0.1), (False, 0.3, 0.55)])
+def test_no_rank_starves(edge: bool, overlap: float, coverage: float) -> None:
+    """While more is asked for than may be asked, the edge takes seven in ten; of what it leaves refreshes and side queries get one in twenty of all,
+
+    and long live sweeps three in ten; what nobody has read yet gets the rest.
+    """
     plan = Schedule(in_flight_max=5)
     ranks = {Edge(): Rank.EDGE, Sweep(0): Rank.OVERLAP, Sweep(1): Rank.COVERAGE, Sweep(2): Rank.REFRESH, SideQuery("lookup"): Rank.SIDE}
-    plan.add("a", {job: Plan(0.0, rank) for job, rank in ranks.items()})
+    plan.add("a", {job: Plan(0.0, rank) for job, rank in ranks.items() if edge or rank is not Rank.EDGE})
     served: Counter[Rank] = Counter()
     for turn in range(4000):
         choice = go(plan, float(turn))
         served[ranks[choice.job]] += 1
         plan.done("a", choice.job)
-    assert 0.68 <= served[Rank.EDGE] / 4000 <= 0.72
-    assert served[Rank.REFRESH] / 4000 >= 0.045
-    assert served[Rank.SIDE] / 4000 >= 0.045
-    assert 0.11 <= served[Rank.OVERLAP] / 4000 <= 0.14
-    assert served[Rank.COVERAGE] / 4000 >= 0.06
+    part = {rank: served[rank] / 4000 for rank in Rank}
+    assert 0.68 <= part[Rank.EDGE] <= 0.72 or not edge
+    assert part[Rank.REFRESH] >= 0.045
+    assert part[Rank.SIDE] >= 0.045
+    assert part[Rank.OVERLAP] >= overlap, part
+    assert part[Rank.COVERAGE] >= coverage, part
 
 
 def test_several_jobs_of_a_stream_are_in_flight_and_never_the_same_twice() -> None:
