@@ -56,6 +56,9 @@ lint: .venv/ready  ## style, types, layers
 chaos: .venv/ready  ## several workers and brokers killed and frozen on real Kafka: 200 kills and 60 pauses, or MINUTES=10; VENDORS=all polls all six
 	@exec $(BIN)/python -m tests.lab.chaos $(if $(MINUTES),--minutes $(MINUTES)) $(if $(VENDORS),--all-vendors)
 
+fresh: .venv/ready  ## new messages first on real Kafka: the four worst cases, with workers and brokers killed (MINUTES=5 each)
+	@exec $(BIN)/python -u -m tests.lab.fresh_on_kafka $(if $(MINUTES),--minutes $(MINUTES))
+
 kills: .venv/ready  ## N kills at seeded points of a transaction (N=200, VENDORS=all)
 	@exec $(BIN)/python -m tests.lab.kills $(or $(N),200) $(if $(VENDORS),--all-vendors)
 
