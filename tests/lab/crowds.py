@@ -10,6 +10,7 @@ import argparse
 import multiprocessing
 import os
 import random
+from dataclasses import replace
 from typing import NamedTuple
 
 import anyio
@@ -32,11 +33,12 @@ APART = SECOND
 
 
 class Case(NamedTuple):
-    """So many messages in one second, of one stream."""
+    """So many messages in one second, of one stream; or queued in one moment, and printed as they are sent, twenty a second."""
 
     provider: str
     rows: int
     interval_s: int
+    broadcast: bool = False
 
 
 class Cost(NamedTuple):
@@ -60,6 +62,7 @@ class Crowded(Fresh):
 
     rows = 0
     apart = 0
+    broadcast = False
 
     async def crowd(self, _: Story) -> None:
         """Its messages, drawn by chance of their own: the others are the same with them and without."""
@@ -69,7 +72,10 @@ class Crowded(Fresh):
         drawn, world._random = world._random, random.Random(1)
         [provider] = world.providers
         stream = PROPERTIES[0] if provider == FONE else "team"
-        for number in range(self.rows):
+        if self.broadcast:
+            world.switches = replace(world.switches, broadcast_rows=self.rows, broadcast_per_s=20.0)
+            world._broadcast(now, now)
+        for number in range(0 if self.broadcast else self.rows):
             at = now + number * self.apart
             world._message(provider, at, at, backlog=False, stream=stream)
         world._random = drawn
@@ -84,6 +90,7 @@ def requests(case: Case, rows: int, apart: int) -> int:
         7, START, QUIET, per_second=RATE * (2 if case.provider == FONE else 1), backlog=300, backlog_s=3000.0, providers=(case.provider,)
     )
     story.providers = type(story.providers)(story.world, 7)
+    story.broadcast = case.broadcast and not apart
     story.rate, story.rows, story.apart, story.seconds, story.look_s = run.limit, rows, apart, AT_S + AFTER_S, 60.0
     story.play(story.crowd)  # type: ignore[arg-type]
     return sum(at >= START + AT_S * SECOND for at in story.sent)
@@ -94,7 +101,10 @@ def cost(case: Case) -> Cost:
     return Cost(case, requests(case, 0, 0), requests(case, case.rows, APART), requests(case, case.rows, 0))
 
 
-CASES = [Case(provider, rows, interval_s) for provider in (HEYMARKET, FONE) for rows in (160, 400) for interval_s in (15,)]
+CASES = [
+    *(Case(provider, rows, 15) for provider in (HEYMARKET, FONE) for rows in (160, 400, 1000)),
+    *(Case(HEYMARKET, rows, 15, broadcast=True) for rows in (160, 400, 1000)),
+]
 
 
 def main() -> int:
@@ -107,8 +117,11 @@ def main() -> int:
     over = 0
     with multiprocessing.get_context("spawn").Pool(os.cpu_count()) as pool:
         for each in pool.imap(cost, [case for case in CASES if given.provider in case.provider]):
-            provider, rows, interval_s = each.case
-            print(f"| {provider} | {rows} | {interval_s} s | {each.quiet} | {each.apart} | {each.crowd} | {each.ratio:.2f} |", flush=True)
+            provider, rows, interval_s, broadcast = each.case
+            print(
+                f"| {provider} | {rows}{' in a broadcast' * broadcast} | {interval_s} s | {each.quiet} | {each.apart} | {each.crowd} | {each.ratio:.2f} |",
+                flush=True,
+            )
             over += each.ratio > MOST
     return over
 

@@ -589,3 +589,18 @@ def test_a_broadcast_is_walked_once_a_minute_and_at_once_when_it_has_grown() -> 
         asked[age], held[age], learned = _broadcast(NOW + age * SECOND, learned, rows)
     assert (held[5], held[66], held[70]) == (180, 180, 181)
     assert asked[20] == asked[64] == asked[75] < min(asked[5], asked[66], asked[70]) - 1, asked
+
+
+def test_a_broadcast_that_rests_is_gone_round_by_two_counts() -> None:
+    """One before its end and one before its beginning, beside the one at the cursor and the one that shows that counts go by dates."""
+    learned = _broadcast(NOW + 5 * SECOND, Learned(), 180)[2]
+    assert [each.size for each in learned.crowds] == [181]  # one other row lies in its place
+    asked: list[str] = []
+    at = NOW - 30 * SECOND
+    listed = [(2000 + n, at, at + n * SECOND // 20) for n in range(180)] + [(n, NOW - n * SECOND, NOW - n * SECOND) for n in range(1, 400)]
+    team, provider = Reordered(listed, cap=100), Heymarket()
+    request: Request | None = walk.begin(Window(NOW - 300 * SECOND, None, NOW + 20 * SECOND), learned)
+    while request is not None:
+        asked.append(request.path.rpartition("/")[2])
+        request = provider.read_page(request, team.answer(request)).next
+    assert asked.count("count") == 4, asked

@@ -29,11 +29,23 @@ CROWDS_MAX = 32
 def around(walk: Walk) -> Walked | None:
     """The crowd that the walk stands at, where it rests: the walk goes round it."""
     mine = (each for each in walk.learned.crowds if (each.edge, each.end, each.size) == (walk.edge, walk.end, walk.counted))
-    known = next(mine, None)
-    if known is None or known.began - known.end < YOUNG:
-        return None
-    rest = min(REST_MAX, max(REST_MIN, (walk.now - known.end) // REST_PART))
-    return known if walk.now - known.began < rest else None
+    return next((each for each in mine if _rests(each, walk.now)), None)
+
+
+def ending(walk: Walk, end: Instant) -> Walked | None:
+    """The broadcast that rests in the place which ends there, if as many rows are counted in it as then."""
+    return next((each for each in walk.learned.crowds if each.size and each.end == end and _rests(each, walk.now)), None)
+
+
+def broadcast(walk: Walk, oldest: Instant) -> Walked | None:
+    """A broadcast that was walked, in whose place a page's ``oldest`` row may be: its rows print that date, and later ones."""
+    return next((each for each in walk.learned.crowds if each.size and oldest < each.end <= walk.bound), None)
+
+
+def _rests(known: Walked, now: Instant) -> bool:
+    """Whether the time to walk it again has not come."""
+    rest = min(REST_MAX, max(REST_MIN, (now - known.end) // REST_PART))
+    return known.began - known.end >= YOUNG and now - known.began < rest
 
 
 def walked(walk: Walk, *, whole: bool) -> Walk:

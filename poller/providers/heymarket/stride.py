@@ -17,7 +17,7 @@ from ...errors import CursorIgnored
 from ...model import BadRow, Gap, Instant, Row
 from ...times import format_rfc3339
 from ..contract import Page, Request
-from . import crowd, overlap
+from . import crowd, overlap, resting
 from .asking import LIMIT_MAX, PATH, Walk, ask
 from .overlap import DAWN, FIRST, NARROW
 
@@ -39,6 +39,8 @@ class Stride(Struct, frozen=True, tag_field="kind", tag="stride"):
     """The longest step over nothing."""
     beyond: Instant | None = None
     """The shortest step that would jump over something."""
+    end: int | None = None
+    """What is counted before the end of a broadcast that rests, a step below the cursor: now it is counted before its beginning."""
 
     @property
     def room(self) -> Instant:
@@ -72,14 +74,28 @@ def counted(at: Stride, count: int) -> Page:
         raise CursorIgnored("rows are newer than the cursor, and counts rise below it")
     if fewer <= 0 and not at.step:
         return uncounted(at)
+    if at.end is not None:
+        return _round(at, at.end, count)
     at = replace(at, above=max(at.above, count))  # more than before: some came meanwhile, fewer than the page lists
     if not at.step:
         return Page([], _next(at))
+    if fewer <= len(at.listed) and (known := resting.ending(at.walk, at.walk.bound - at.step)) is not None:
+        return Page([], _count(replace(at, end=count), known.edge))
     if fewer > len(at.listed):
         return _narrowed(replace(at, beyond=at.step, below=count))
     if fewer <= 0 and at.step < at.room:
         return _narrowed(replace(at, passed=at.step))
     return Page([], _down(at, at.step, max(0, fewer)))
+
+
+def _round(at: Stride, end: int, beginning: int) -> Page:
+    """On below a broadcast that rests, where as many rows are counted in its place as when it was walked; else into it."""
+    assert at.above is not None, "the cursor is counted first"
+    known = resting.ending(at.walk, at.walk.bound - at.step)
+    if known is None or end - beginning != known.size:
+        return Page([], _down(at, at.step, max(0, at.above - end)))
+    below = _down(at, at.walk.bound - known.edge, at.above - beginning)
+    return Page([], below, gaps=() if known.whole else (Gap(crowd.REASON, known.edge, known.end),))
 
 
 def _narrowed(at: Stride) -> Page:

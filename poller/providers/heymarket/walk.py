@@ -6,7 +6,7 @@ Rules, each safe under every reading of the vendor's pages:
   unit (the coarsest seen), so that a page that ends inside a group of equal dates, dates cut
   off to the second, and one or two old-dated imports at its end lose nothing; re-read rows are
   the price. A page that is out of order or jumps may end with more of them: then half of it counts as its end.
-- A walk that does not get past one date is at a crowd (see :mod:`.crowd`).
+- A walk that does not get past one date is at a crowd (see :mod:`.crowd`), or at rows of a broadcast that is known.
 - It ends when a whole page is older than the window, or the last thirty rows of one in order, or when it is empty (twice, where
   more than an hour is left); never at a short page.
 - A page is asked as long as what is left of the window is likely to need, with those thirty.
@@ -23,7 +23,7 @@ from ...errors import BadPage
 from ...model import HOUR, MINUTE, SECOND, BadRow, Instant, Row
 from ..contract import Page, Request, Response, Window
 from ..kit.rows import listed
-from . import crowd, page_order, stride
+from . import crowd, page_order, resting, stride
 from .asking import LIMIT, LIMIT_FALLBACK, LIMIT_MAX, Learned, Walk, ask, tomorrow
 
 SAME_MAX = 3
@@ -136,7 +136,10 @@ def _standing(walk: Walk, rows: list[Row | BadRow], reached: list[Row], oddities
     again = 2 * len(below) < len(reached) or reached[0].created == walk.cursor
     if again and walk.moved and not walk.less:
         return Page(rows, ask(replace(walk, less=1, page=None)), oddities=oddities)
-    return crowd.stuck(walk, rows, reached if again else below, oddities)
+    good = reached if again else below
+    if resting.broadcast(walk, min(row.created for row in good)) is not None:
+        return _by_another_stamp(walk, rows, good)
+    return crowd.stuck(walk, rows, good, oddities)
 
 
 def _learned(walk: Walk) -> Learned | None:
