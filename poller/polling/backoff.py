@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from ..clock import SystemClock
 from ..coverage import cursor as coverage
-from ..errors import AccountTrouble, BadPage, ProviderError, RateLimited, StreamGone, Unauthorized
+from ..errors import AccountTrouble, BadPage, CursorIgnored, EndlessPagination, ProviderError, RateLimited, StreamGone, Unauthorized
 from ..model import SECOND, Instant
 from ..providers.kit.answers import RETRY_AFTER_MAX_S
 from ..publishing.shard_state import ShardState
@@ -80,6 +80,12 @@ def wait_after(error: ProviderError, failures: int, *, interval_s: float, fracti
         return wait_s
     told_s = min(error.wait_s, RETRY_AFTER_MAX_S)
     return told_s if isinstance(error, RateLimited) else max(told_s, wait_s)
+
+
+def wait_of_walk(error: ProviderError, failures: int, *, interval_s: float) -> float:
+    """Seconds until a walk that does not get on is tried again: soon, where it only stands at a page, as with a token that expired."""
+    stuck = isinstance(error, CursorIgnored | EndlessPagination)
+    return (REFUSED if stuck else Policy(first_s=interval_s, most_s=REFUSED.most_s)).wait_s(failures)
 
 
 class Backoff(Struct):

@@ -7,13 +7,13 @@ import math
 from ..clock import SystemClock
 from ..coverage import backfill
 from ..coverage import cursor as coverage
-from ..errors import AccountTrouble, CursorIgnored, EndlessPagination, ProviderError, RateLimited, Unauthorized
+from ..errors import AccountTrouble, ProviderError, RateLimited, Unauthorized
 from ..model import SECOND
 from ..providers.contract import LOOKUP
 from ..publishing.shard_state import ShardState
 from ..telemetry.account_facts import AccountFacts, SweepFacts
 from . import jobs
-from .backoff import OUTAGE_FAILURES, REFUSED, Backoffs
+from .backoff import OUTAGE_FAILURES, Backoffs, wait_of_walk
 from .client.vendor import VendorClient
 from .demand import DEEP_SHARE
 from .jobs import Backfill, Edge, Job, Part, Rank, Rest, SideQuery, Sweep
@@ -233,7 +233,7 @@ class Planner:
         if isinstance(job, SideQuery | Backfill) and not isinstance(error, AccountTrouble):
             self._failed_beside(poll, job, error)
             return 0.0
-        if isinstance(error, CursorIgnored | EndlessPagination) and self._client.by_time:
+        if self._client.by_time and poll.of(job).fails_alone(error):
             self._walk_failed(poll, job, error)
             return 0.0
         trouble, wait = self._backoffs.failed(poll.stream.id, error)
@@ -255,9 +255,9 @@ class Planner:
 
     def _walk_failed(self, poll: StreamPoll, job: Job, error: ProviderError) -> None:
         """A walk does not get on: it waits by itself, and the newest messages are read all the same, which no walk can stop."""
-        progress, now = poll.of(job), self._clock.monotonic()
+        progress, now, interval_s = poll.of(job), self._clock.monotonic(), self._settings.interval_s
         progress.failures += 1
-        wait = self._settings.interval_s if isinstance(job, Edge) else REFUSED.wait_s(progress.failures)
+        wait = interval_s if isinstance(job, Edge) else wait_of_walk(error, progress.failures, interval_s=interval_s)
         if isinstance(job, Edge | Rest):
             self._pages.sweeps.begin_anew(poll, job)
             progress.run = None

@@ -11,7 +11,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from poller.model import SECOND
 from poller.providers import exam, registry
+from tests.support.first_seen import observed
 from tests.support.pigeonpost import ID, SECRET, Pigeons
 from tests.support.story import START, Story
 
@@ -105,3 +107,28 @@ def test_a_worker_polls_the_tutorials_vendor(package: Path) -> None:
     assert pigeons.issued > 3, "tokens expire, and are asked for again"
     assert pigeons.gone > 3, "page tokens are forgotten, and sweeps begin anew"
     assert not any("coo" in json.dumps(each.value.get("stream", "")) for each in story.published())
+
+
+def test_page_tokens_that_are_forgotten_delay_no_new_message(package: Path) -> None:
+    """The walk that met one waits and begins anew; others of the stream go on."""
+    import anyio
+
+    pigeons, story, posted = Pigeons(), PigeonStory(3, crash_s=None, seconds=300.0, settle_s=1.0), dict[str, int]()
+
+    async def answer(request: httpx.Request, name: str = "") -> httpx.Response:
+        await anyio.sleep(0.05)
+        return pigeons.answer(request, story.clock.now())
+
+    async def fly(_: Story) -> None:
+        for _ in range(55):
+            pigeons.post(story.clock.now())
+            posted[pigeons.rows[-1][2]["id"]] = story.clock.now()
+            await anyio.sleep(5)
+
+    story._answer = answer  # type: ignore[method-assign]
+    story.world._per_second = 0.0
+    story.play(fly)  # type: ignore[arg-type]
+    seen = observed(story.published())
+    assert pigeons.gone > 30
+    late = {id_: (seen.get(id_, story.start) - at) / SECOND for id_, at in posted.items()}
+    assert max(late.values()) <= 15.0, late
