@@ -129,12 +129,15 @@ def waits(world: World, events: list[Published], terms: Terms, *, lives: list[Sp
     for begins, ends in lives:
         rows = new(world, begins, ends)
         crowds = Counter((sms.stream, sms.visible // SECOND) for sms in rows)
+        dated = Counter((sms.stream, sms.created // SECOND) for sms in world.all() if sms.visible < ends)  # late ones fill pages, too
         for sms in rows:
             stream = f"{sms.provider}/{ACCOUNTS[sms.provider]}/{sms.stream}"
             at = min(seen.get(sms.id, ends), ends)
             spans = [*held.get(stream, ()), *held.get(stream.rpartition("/")[0], ())]
             near = [span for span in spans if span[0] < at and span[1] > sms.visible]
-            beside = sum(crowds[sms.stream, sms.visible // SECOND + step] for step in (-1, 0, 1))
+            beside = max(
+                sum(crowds[sms.stream, sms.visible // SECOND + step] for step in (-1, 0, 1)), dated[sms.stream, sms.created // SECOND]
+            )
             interval_s = _interval_s(world, terms, sms, changes.get(sms.stream, []))
             bound = _sweeps(world, sms, beside) * interval_s + (_pages(world, beside) + len(near)) * terms.page_s / SHARE
             excused = _length(near, sms.visible, at)
