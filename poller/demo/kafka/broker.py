@@ -6,7 +6,9 @@ One node or three, KRaft, everything on loopback. Used by ``poller demo`` and by
 from __future__ import annotations
 
 import base64
+import contextlib
 import ctypes
+import itertools
 import os
 import shutil
 import signal
@@ -219,13 +221,23 @@ def die_with_parent() -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
+PORTS = range(12_000, 32_000)
+"""Where brokers listen: below what systems give to outgoing connections, of which one might take a port before its broker does."""
+
+PORTS_APART = 97
+"""Ports between where two processes with neighbouring ids begin to look."""
+
+_next_ports = itertools.count(os.getpid() * PORTS_APART)
+
+
 def _free_ports(count: int) -> list[int]:
-    """Ports that nobody listens on now."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()
+    """Ports that nobody listens on now, and that this process was not given before. Raises Unavailable where there are none."""
+    found = list[int]()
+    for _ in PORTS:
+        port = PORTS[next(_next_ports) % len(PORTS)]
+        with socket.socket() as tried, contextlib.suppress(OSError):
+            tried.bind(("127.0.0.1", port))
+            found.append(port)
+        if len(found) == count:
+            return found
+    raise Unavailable("no port is free for a broker", fix=f"free some of {PORTS.start} to {PORTS.stop}")
