@@ -17,7 +17,7 @@ from ..clock import SystemClock
 from ..coverage import gaps
 from ..coverage.backfill import running
 from ..coverage.cursor import Cursor, Range
-from ..errors import BadPage, CursorIgnored, PollerError, saying_status
+from ..errors import BadPage, CursorIgnored, PollerError, StreamGone, saying_status
 from ..model import SECOND, Gap, Instant
 from ..providers.contract import Page, Request, Response
 from ..publishing.commit import Committer
@@ -125,7 +125,7 @@ class Pages:
             run.longer = longer(poll.rungs[job.rung], step.cursor.sweeps.get(job.rung, step.sweep))
         try:
             answer = await self.exchange(poll, job, step.request, self._client.provider.read_page)
-        except BadPage:
+        except (BadPage, StreamGone):
             if progress.answered_badly():
                 self.sweeps.begin_anew(poll, job)
                 poll.note("sweep_begun_anew")

@@ -1,8 +1,8 @@
 """Which stream's which job is asked next: a value per account that answers Due or Wait, and never sleeps.
 
 Who goes first is a job's rank (:class:`.jobs.Rank`): the newest messages, then what nobody has read yet, then what is
-read again, the live rung before the deeper ones, then side queries; within a rank the shallower rung, then what has waited longest. So a live poll waits for at
-most one page of anything else. Shares keep the lower ranks from starving: of what contends, the edge leaves them a
+read again, the live rung before the deeper ones, then side queries; within a rank the shallower rung, then what has
+waited longest. So a live poll waits for at most one page of anything else. Shares keep the lower ranks from starving: of what contends, the edge leaves them a
 part, and each of the last three gets at least a small one. The cost per request is that of a heap, whatever the
 number of streams.
 """

@@ -13,7 +13,7 @@ from ..coverage.cursor import Cursor
 from ..coverage.cursor import Sweep as SweepInHand
 from ..coverage.gaps import Gaps
 from ..coverage.ladder import Rung
-from ..errors import BadPage, CursorIgnored, EndlessPagination, ProviderError
+from ..errors import BadPage, CursorIgnored, EndlessPagination, ProviderError, StreamGone
 from ..model import SECOND, Instant, Stream
 from ..providers.contract import Request
 from ..telemetry.snapshot import RungSnapshot, StreamSnapshot, Trouble, UnreadRange
@@ -118,7 +118,7 @@ class Progress:
     def fails_alone(self, error: ProviderError) -> bool:
         """Whether an error tells of a walk that was begun, and not of its stream: the first page of another one may well be answered."""
         begun = self.run is not None and (self.run.pages > 0 or self.run.resumed)
-        return isinstance(error, CursorIgnored | EndlessPagination) or (begun and isinstance(error, BadPage))
+        return isinstance(error, CursorIgnored | EndlessPagination) or (begun and isinstance(error, BadPage | StreamGone))
 
     def failed_alone(self, period_s: float, *, well: bool) -> float:
         """Seconds until the request of a side query is tried again, or a new run where it failed too often.

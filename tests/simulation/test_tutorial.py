@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import anyio
 import httpx
 import pytest
 
@@ -59,6 +60,17 @@ def test_the_tutorials_provider_passes_the_exam(package: Path) -> None:
 class PigeonStory(Story):
     """A story of this one vendor."""
 
+    pigeons: Pigeons
+
+    def of(self, pigeons: Pigeons) -> PigeonStory:
+        """With these messages, and no others."""
+        self.pigeons, self.world._per_second = pigeons, 0.0
+        return self
+
+    async def _answer(self, request: httpx.Request, name: str = "") -> httpx.Response:
+        await anyio.sleep(0.05)
+        return self.pigeons.answer(request, self.clock.now())
+
     def configured(self) -> str:
         """Two lofts, by OAuth."""
         (self.folder / "id").write_text(ID)
@@ -74,13 +86,8 @@ accounts:
 
 def test_a_worker_polls_the_tutorials_vendor(package: Path) -> None:
     """Every message once, and each status, through crashes, tokens of access that expire and page tokens that are forgotten."""
-    import anyio
-
-    pigeons, story = Pigeons(), PigeonStory(3, crash_s=40.0, seconds=300.0, settle_s=2500.0)
-
-    async def answer(request: httpx.Request, name: str = "") -> httpx.Response:
-        await anyio.sleep(0.05)
-        return pigeons.answer(request, story.clock.now())
+    pigeons = Pigeons()
+    story = PigeonStory(3, crash_s=40.0, seconds=300.0, settle_s=2500.0).of(pigeons)
 
     async def fly(_: Story) -> None:
         for _ in range(40):
@@ -90,8 +97,6 @@ def test_a_worker_polls_the_tutorials_vendor(package: Path) -> None:
         await anyio.sleep(60)
         pigeons.delete(story.clock.now())
 
-    story._answer = answer  # type: ignore[method-assign]
-    story.world._per_second = 0.0
     story.play(fly)  # type: ignore[arg-type]
     published = [each for each in story.published() if each.topic == "messages" and each.revision == 1]
     assert sorted(each.value["message_id"] for each in published) == sorted(row["id"] for _, _, row in pigeons.rows)
@@ -109,15 +114,11 @@ def test_a_worker_polls_the_tutorials_vendor(package: Path) -> None:
     assert not any("coo" in json.dumps(each.value.get("stream", "")) for each in story.published())
 
 
-def test_page_tokens_that_are_forgotten_delay_no_new_message(package: Path) -> None:
+@pytest.mark.parametrize("refusal", [410, 400, 403, 404])
+def test_page_tokens_that_are_forgotten_delay_no_new_message(refusal: int, package: Path) -> None:
     """The walk that met one waits and begins anew; others of the stream go on."""
-    import anyio
-
-    pigeons, story, posted = Pigeons(), PigeonStory(3, crash_s=None, seconds=300.0, settle_s=1.0), dict[str, int]()
-
-    async def answer(request: httpx.Request, name: str = "") -> httpx.Response:
-        await anyio.sleep(0.05)
-        return pigeons.answer(request, story.clock.now())
+    pigeons, posted = Pigeons(refusal=refusal), dict[str, int]()
+    story = PigeonStory(3, crash_s=None, seconds=300.0, settle_s=1.0).of(pigeons)
 
     async def fly(_: Story) -> None:
         for _ in range(55):
@@ -125,8 +126,6 @@ def test_page_tokens_that_are_forgotten_delay_no_new_message(package: Path) -> N
             posted[pigeons.rows[-1][2]["id"]] = story.clock.now()
             await anyio.sleep(5)
 
-    story._answer = answer  # type: ignore[method-assign]
-    story.world._per_second = 0.0
     story.play(fly)  # type: ignore[arg-type]
     seen = observed(story.published())
     assert pigeons.gone > 30

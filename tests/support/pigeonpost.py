@@ -22,12 +22,13 @@ TOKEN_LIVES_S = 3
 
 
 class Pigeons:
-    """The vendor's truth and its answers. Times are the caller's; ``forgotten``: the share of page tokens that are refused before their time."""
+    """The vendor's truth and its answers. Times are the caller's; ``forgotten``: the share of page tokens that are refused before their time, with ``refusal``."""
 
-    def __init__(self, seed: int = 1, *, forgotten: float = 0.15) -> None:
+    def __init__(self, seed: int = 1, *, forgotten: float = 0.15, refusal: int = 410) -> None:
         self.rows: list[tuple[str, Instant, dict[str, str]]] = []
         self.deleted: set[str] = set()
         self.issued, self.gone, self.asked, self.random, self.forgotten = 0, 0, 0, random.Random(seed), forgotten
+        self.refusal = refusal
         self._tokens: dict[str, tuple[int, Instant]] = {}
 
     def post(self, now: Instant) -> None:
@@ -68,7 +69,7 @@ class Pigeons:
         begin, told = self._tokens.get(query.get("page_token", ""), (0, now))
         if "page_token" in query and (now > told + TOKEN_LIVES_S * SECOND or self.random.random() < self.forgotten):
             self.gone += 1
-            return httpx.Response(410, json={})
+            return httpx.Response(self.refusal, json={})
         found = [row for loft, created, row in self.rows if loft == query["loft"] and since <= created < until]
         more, token = begin + 2 < len(found), f"{self.random.getrandbits(64):x}"
         self._tokens[token] = begin + 2, now
