@@ -114,9 +114,14 @@ def fresh(run: Run) -> Found:
     story.set_up(run)
     story.look_s = 60.0
     story.play()
+    return judged(story, run, story.held)
+
+
+def judged(story: Story, run: Run, held: dict[str, list[Span]]) -> Found:
+    """What became of a case that was played. ``held``: see :func:`tests.support.first_seen.waits`."""
     terms = Terms(run.interval_s, max(run.spacing_s, CASES[run.case].latency_s, 0.2), QUIETNESS)
     ends = START + round((SECONDS - 60) * SECOND)
-    found = waits(story.world, story.published(), terms, lives=[(START + 60 * SECOND, ends)], held=story.held)
+    found = waits(story.world, story.published(), terms, lives=[(START + 60 * SECOND, ends)], held=held)
     polled = {
         sms.id
         for sms in new(story.world, START + 60 * SECOND, ends - round(2 * terms.interval_s) * SECOND)
@@ -126,7 +131,9 @@ def fresh(run: Run) -> Found:
     delays = sorted(wait.unexcused for wait in found)
     part = [delays[min(len(delays) - 1, int(len(delays) * q))] for q in (0.5, 0.95)] if delays else [float("inf")] * 2
     worst = delays[-1] if delays else float("inf")
-    return Found(run, len(delays), unseen, *part, worst, sum(wait.ratio > 1 for wait in found) + unseen, len(story.sent))
+    return Found(
+        run, len(delays), unseen, *part, worst, sum(wait.ratio > 1 for wait in found) + unseen, sum(story.providers.requests.values())
+    )
 
 
 class Reading(NamedTuple):
@@ -195,6 +202,19 @@ def table(found: list[Found]) -> str:
     return "\n".join(lines)
 
 
+def runs(word: str = "", provider: str = "", interval: int | None = None) -> list[Run]:
+    """All that are played, or those of a case, a provider, an interval. Only Heymarket has broadcasts."""
+    return [
+        Run(case, name, interval_s, limit)
+        for case in CASES
+        for name in (HEYMARKET, FONE)
+        for interval_s in INTERVALS
+        for limit in LIMITS[name]
+        if word in case and provider in name and interval in (None, interval_s)
+        if name == HEYMARKET or not case.startswith("broadcast")
+    ]
+
+
 def main() -> int:
     """Play all cases, or those whose name holds a word."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -206,18 +226,9 @@ def main() -> int:
     if given.backlog:
         return read_backlog()
     os.environ["PYTHONHASHSEED"] = "0"  # of the processes that play: the order of sets is part of a history
-    runs = [
-        Run(case, provider, interval, limit)
-        for case in CASES
-        for provider in (HEYMARKET, FONE)
-        for interval in INTERVALS
-        for limit in LIMITS[provider]
-        if given.case in case and given.provider in provider and given.interval in (None, interval)
-        if provider == HEYMARKET or not case.startswith("broadcast")
-    ]
     found: list[Found] = []
     with multiprocessing.get_context("spawn").Pool(os.cpu_count(), maxtasksperchild=4) as pool:
-        for each in pool.imap(fresh, runs):
+        for each in pool.imap(fresh, runs(given.case, given.provider, given.interval)):
             found.append(each)
             print(table([each]).splitlines()[-1], flush=True)
     print(table(found))
