@@ -604,3 +604,21 @@ def test_a_broadcast_that_rests_is_gone_round_by_two_counts() -> None:
         asked.append(request.path.rpartition("/")[2])
         request = provider.read_page(request, team.answer(request)).next
     assert asked.count("count") == 4, asked
+
+
+def test_rows_of_a_known_broadcast_are_not_taken_for_a_crowd_of_the_date_that_they_print() -> None:
+    """A page that ends within it prints its newest date last; nothing more of that date is looked for."""
+    at, asked, learned = NOW - 30 * SECOND, list[bytes](), Learned()
+    rows = [(2000 + n, at, at + n * SECOND // 34) for n in range(180)] + [(n, NOW - n * SECOND, NOW - n * SECOND) for n in range(1, 400)]
+    for age in (5, 20):
+        team, provider = Team(rows, cap=100), Heymarket()
+        request: Request | None = walk.begin(Window(NOW - 300 * SECOND, None, NOW + age * SECOND), learned)
+        asked.clear()
+        while request is not None:
+            asked.append(request.body or b"")
+            page = provider.read_page(request, team.answer(request))
+            request, learned = page.next, page.learned or learned
+        learned = replace(
+            learned, crowds=tuple(each for each in learned.crowds if each.size)
+        )  # before it was known such a date was taken for one
+    assert not [body for body in asked if b"order" in body or b'"limit":1000' in body], asked
