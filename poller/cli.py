@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import warnings
 from typing import Annotated, Any
 
 from cyclopts import App, CycloptsError, MissingArgumentError, Parameter
@@ -106,6 +107,8 @@ def main(arguments: list[str] | None = None) -> None:
     given = [argument for argument in given if argument != DEBUG]
     interrupt_on_signals()
     logging.getLogger().addHandler(logging.NullHandler())  # what libraries say is not said between our lines
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")
     try:
         code = _called(given, debug=debug)
         sys.stdout.flush()

@@ -157,7 +157,7 @@ class StreamGone(ProviderError):
     """This stream does not exist or is not ours to read (403, 404)."""
 
     kind = "gone"
-    stops = "the stream waits, at most an hour"
+    stops = "as BadPage"
 
 
 class BadPage(ProviderError):

@@ -27,7 +27,7 @@ from ..contract import Json, Page, Request
 from ..kit.rows import decoded
 from ..kit.values import optional_id, words
 from . import page_order, resting
-from .asking import LIMIT_MAX, PATH, Walk, ask
+from .asking import LIMIT_MAX, PATH, Walk, Walked, ask
 
 CONVERSATIONS_MAX = 20
 """The most conversations that are asked for on account of one crowd."""
@@ -101,7 +101,7 @@ def stuck(walk: Walk, rows: list[Row | BadRow], good: list[Row], oddities: tuple
     if over and len(walk.group) <= page_order.LAST_ROWS:
         return Page(rows, _leave(walk), oddities=oddities)
     if (known := resting.around(walk)) is not None:
-        return Page(rows, _leave(walk), gaps=() if known.whole else (_gap(walk),), oddities=oddities)
+        return _round(walk, known, rows, oddities)
     if len(walk.group) > walk.got and walk.limit < LIMIT_MAX:
         return Page(rows, ask(replace(walk, got=len(walk.group), limit=min(LIMIT_MAX, walk.limit * 2))), oddities=oddities)
     return Page(rows, ask_count(Crowd(walk, conversations_of(good))), oddities=oddities)
@@ -111,8 +111,13 @@ def between_counts(walk: Walk, ends: tuple[int, int]) -> Page:
     """One moment has more rows than a page, as counts say, and prints later dates: its page is asked for longer and in each order."""
     walk = replace(walk, counted=ends[0] - ends[1])
     if (known := resting.around(walk)) is not None:
-        return Page([], _leave(walk), gaps=() if known.whole else (_gap(walk),))
+        return _round(walk, known, [])
     return _looked(Crowd(walk, ends=ends), [])
+
+
+def _round(walk: Walk, known: Walked, rows: list[Row | BadRow], oddities: tuple[str, ...] = ()) -> Page:
+    """On below a crowd that rests; that it may lack rows is said again."""
+    return Page(rows, _leave(walk), gaps=() if known.whole else (_gap(walk),), oddities=oddities)
 
 
 def no_longer_page(walk: Walk) -> Request:

@@ -248,6 +248,14 @@ poller.cli.main([{command!r}, "--config", {str(good(tmp_path))!r}])
     assert says in done.stderr
 
 
+def test_what_libraries_warn_of_is_not_said_between_our_lines(tmp_path: Path) -> None:
+    """As of a secret that is short for its use, with the path of the library: only Python's own option -W shows it."""
+    code = f"import warnings, poller.commands.check as c; c.too_slow = lambda *_: warnings.warn('short') or []; import poller.cli; poller.cli.main(['check', '--config', {str(good(tmp_path))!r}])"
+    for option, said in (((), False), (("-W", "default"), True)):
+        done = subprocess.run([sys.executable, *option, "-c", code], capture_output=True, text=True, check=False, timeout=60)
+        assert ("short" in done.stderr) is said, done.stderr
+
+
 def test_a_hangup_that_is_ignored_stays_ignored() -> None:
     """Under nohup a closing terminal ends nothing."""
     code = "import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN)\nfrom poller.signals import ending_signals; print(len(ending_signals()))"
