@@ -83,9 +83,13 @@ def wait_after(error: ProviderError, failures: int, *, interval_s: float, fracti
 
 
 def wait_of_walk(error: ProviderError, failures: int, *, interval_s: float) -> float:
-    """Seconds until a walk that does not get on is tried again: soon, where it only stands at a page, as with a token that expired."""
-    stuck = isinstance(error, CursorIgnored | EndlessPagination)
-    return (REFUSED if stuck else Policy(first_s=interval_s, most_s=REFUSED.most_s)).wait_s(failures)
+    """Seconds until a walk that does not get on is tried again: at once, the first time that it only stands at a page.
+
+    The token of the page may have been refused by chance, and does not live for ever.
+    """
+    if isinstance(error, CursorIgnored | EndlessPagination):
+        return REFUSED.wait_s(failures)
+    return WAIT_MIN_S if failures == 1 else Policy(first_s=interval_s / 4, most_s=REFUSED.most_s).wait_s(failures)
 
 
 class Backoff(Struct):

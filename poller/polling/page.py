@@ -17,7 +17,7 @@ from ..clock import SystemClock
 from ..coverage import gaps
 from ..coverage.backfill import running
 from ..coverage.cursor import Cursor, Range
-from ..errors import BadPage, CursorIgnored, PollerError, StreamGone, saying_status
+from ..errors import BadPage, CursorIgnored, PollerError, ProviderError, StreamGone, saying_status
 from ..model import SECOND, Gap, Instant
 from ..providers.contract import Page, Request, Response
 from ..publishing.commit import Committer
@@ -125,17 +125,19 @@ class Pages:
             run.longer = longer(poll.rungs[job.rung], step.cursor.sweeps.get(job.rung, step.sweep))
         try:
             answer = await self.exchange(poll, job, step.request, self._client.provider.read_page)
-        except (BadPage, StreamGone):
-            if progress.answered_badly():
+        except ProviderError as error:
+            progress.failed_at = step.sweep.pages
+            if isinstance(error, BadPage | StreamGone) and progress.answered_badly():
                 self.sweeps.begin_anew(poll, job)
                 poll.note("sweep_begun_anew")
             raise
-        progress.answered()
+        progress.gets_on(step.sweep.pages, ended=answer.page.next is None)
         if self.sweeps.begins_anew(poll) or not self.sweeps.wants(poll, job, step):
             return Unasked(ended=False)
         applied = await self._apply(poll, job, step.cursor, answer, step)
         following = answer.page.next
         if following is not None and progress.comes_back(step.sweep.pages + 1, following):
+            progress.failed_at = step.sweep.pages + 1
             self.sweeps.begin_anew(poll, job)
             await applied.durable.wait()
             self.tell(poll, applied)

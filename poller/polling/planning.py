@@ -117,7 +117,6 @@ class Planner:
             self._hurry_hints(poll)
         self._backoffs.over(poll.stream.id)
         self._facts.well(poll.stream.id)
-        progress.failures = 0
         match job:
             case Backfill():
                 self._filled(poll, ended=ended)
@@ -257,8 +256,9 @@ class Planner:
         """A walk does not get on: it waits by itself, and the newest messages are read all the same, which no walk can stop."""
         progress, now, interval_s = poll.of(job), self._clock.monotonic(), self._settings.interval_s
         progress.failures += 1
-        wait = interval_s if isinstance(job, Edge) else wait_of_walk(error, progress.failures, interval_s=interval_s)
+        wait = wait_of_walk(error, progress.failures, interval_s=interval_s)
         if isinstance(job, Edge | Rest):
+            wait = min(wait, interval_s)
             self._pages.sweeps.begin_anew(poll, job)
             progress.run = None
         self._facts.trouble(poll.stream.id, error, wait)

@@ -66,7 +66,9 @@ class Progress:
     tries: int = 0
     """Failures in a row of the request in hand."""
     failures: int = 0
-    """Failures in a row: of runs of a side query, of requests of another job."""
+    """Failures in a row: of runs of a side query; of another job, since it last came further than where it failed."""
+    failed_at: int = 0
+    """The page of its sweep, from 0, at which the job failed last."""
     made: int | None = None
     """The digest of a request that the sweep in hand has made; a sweep that makes it again goes round in a circle."""
     page: RememberedPage | None = None
@@ -103,6 +105,15 @@ class Progress:
     def answered(self) -> None:
         """The request in hand was answered well."""
         self.tries = 0
+
+    def gets_on(self, page: int, *, ended: bool) -> None:
+        """A page of a sweep was answered well: what failed is over where it failed at none after it, or the sweep is at its end.
+
+        A sweep that is begun anew comes to the same bad page again, so its first pages say nothing.
+        """
+        self.tries = 0
+        if ended or page >= self.failed_at:
+            self.failures = self.failed_at = 0
 
     def answered_badly(self) -> bool:
         """Count a bad answer. True = the sweep must begin anew; False = the same page is asked again.

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import json
 import re
+from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from poller.errors import AccountTrouble, BadPage, PollerError, ProviderError, RateLimited, Unauthorized
+from poller.errors import AccountTrouble, BadPage, CursorIgnored, PollerError, ProviderError, RateLimited, StreamGone, Unauthorized
 from poller.model import SECOND, Stream
-from poller.polling.backoff import Backoffs
+from poller.polling.backoff import Backoffs, wait_of_walk
 from poller.polling.client.credentials import Credentials
 from poller.polling.page import page_of
+from poller.polling.streams import Progress
 from poller.providers.contract import Request, Response, Window
 from poller.providers.registry import BUILT_IN, provider_of
 
@@ -109,3 +113,25 @@ def test_a_token_that_cannot_be_read_says_its_http_status() -> None:
     with pytest.raises(Unauthorized) as caught:
         Credentials(provider, {}).issued(Response(400, {}, b"{}"), 0)
     assert caught.value.code == 400
+
+
+@given(bad=st.integers(0, 9), error=st.sampled_from([BadPage, StreamGone, CursorIgnored]))
+def test_a_walk_that_comes_to_the_same_bad_page_waits_ever_longer(bad: int, error: type[ProviderError]) -> None:
+    """Also where it begins anew, and the pages before that one are answered well; once it came past that one, it is tried again at once."""
+    progress, waits = Progress(), list[float]()
+    for _ in range(8):
+        for page in range(bad):
+            progress.gets_on(page, ended=False)
+        progress.failed_at, progress.failures = bad, progress.failures + 1
+        waits.append(wait_of_walk(error(), progress.failures, interval_s=15.0))
+    assert all(later > earlier for earlier, later in pairwise(waits))
+    progress.gets_on(bad, ended=False)
+    assert progress.failures == 0
+    assert wait_of_walk(BadPage(), 1, interval_s=15.0) < 1
+
+
+def test_a_walk_that_ends_before_its_bad_page_owes_nothing() -> None:
+    """Its list became shorter."""
+    progress = Progress(failures=3, failed_at=7)
+    progress.gets_on(2, ended=True)
+    assert (progress.failures, progress.failed_at) == (0, 0)
