@@ -164,7 +164,7 @@ class BadPage(ProviderError):
     """The answer has a shape that cannot be read as a page."""
 
     kind = "bad_page"
-    stops = "the stream waits, at most an hour; a walk that was begun waits alone; after three in a row the sweep begins anew"
+    stops = "the stream waits, at most an hour; a walk that was begun waits alone, first for a moment; after three in a row the sweep begins anew"
 
 
 class CursorIgnored(BadPage):
