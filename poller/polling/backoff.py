@@ -11,11 +11,22 @@ from msgspec import Struct
 
 from ..clock import SystemClock
 from ..coverage import cursor as coverage
-from ..errors import AccountTrouble, BadPage, CursorIgnored, EndlessPagination, ProviderError, RateLimited, StreamGone, Unauthorized
+from ..errors import (
+    AccountTrouble,
+    BadPage,
+    CursorIgnored,
+    EndlessPagination,
+    ProviderError,
+    RateLimited,
+    StreamGone,
+    Unauthorized,
+    Unreachable,
+)
 from ..model import SECOND, Instant
 from ..providers.kit.answers import RETRY_AFTER_MAX_S
 from ..publishing.shard_state import ShardState
 from ..publishing.state_records import StoredBackoff
+from ..telemetry.snapshot import Trouble
 
 HANDED_OVER_MAX_S = 3600.0
 """The longest wait in seconds that is taken over from another worker, whose clock may have been wrong."""
@@ -46,9 +57,6 @@ class Policy(Struct, frozen=True):
 REFUSED = Policy(first_s=15.0, most_s=3600.0, certain=0.5)
 """For 401, 403, 404 and pages of a wrong shape: they do not become better soon."""
 
-DEEP = Policy(first_s=1.0, most_s=900.0)
-"""For a deep rung or a backfill that fails while the live rung is well."""
-
 REQUEST = Policy(first_s=7.5, most_s=120.0)
 """For a request of a side query, which is tried again: 15 s after its first failure, then ever later."""
 
@@ -59,7 +67,7 @@ RUN_MAX_S = 900.0
 """The longest wait before a new run of a side query whose runs failed, in seconds: what a recount looks for must not pass out of its reach."""
 
 OUTAGE_FAILURES = 3
-"""Failures in a row of the live rung that mean trouble of the provider, not of what a deeper rung asks for."""
+"""Failures in a row of what speaks for a stream that mean an outage."""
 
 
 def after_run(period_s: float) -> Policy:
@@ -68,13 +76,18 @@ def after_run(period_s: float) -> Policy:
     return Policy(first_s=least, most_s=max(least, RUN_MAX_S))
 
 
+def soon_s(interval_s: float) -> float:
+    """The longest wait in seconds for what may be over at any moment: ten intervals, at least 10 s and at most 5 minutes."""
+    return min(300.0, max(10.0, 10 * interval_s))
+
+
 def wait_after(error: ProviderError, failures: int, *, interval_s: float, fraction: float) -> float:
     """Seconds until a stream (or account) in trouble is tried again, with full jitter where it may be over soon.
 
     A provider that limits the rate and says for how long is believed, up to an hour. Where it says so with another error,
     that is the shortest wait.
     """
-    soon = Policy(first_s=0.5, most_s=min(300.0, max(10.0, 10 * interval_s)), certain=0.0)
+    soon = Policy(first_s=0.5, most_s=soon_s(interval_s), certain=0.0)
     wait_s = (REFUSED if isinstance(error, Unauthorized | StreamGone | BadPage) else soon).wait_s(failures, fraction)
     if not error.wait_s or error.wait_s < 0:
         return wait_s
@@ -82,14 +95,19 @@ def wait_after(error: ProviderError, failures: int, *, interval_s: float, fracti
     return told_s if isinstance(error, RateLimited) else max(told_s, wait_s)
 
 
-def wait_of_walk(error: ProviderError, failures: int, *, interval_s: float) -> float:
-    """Seconds until a walk that does not get on is tried again: at once, the first time that it only stands at a page.
+def wait_of_walk(error: ProviderError, failures: int, *, interval_s: float, most_s: float = REFUSED.most_s) -> float:
+    """Seconds until a walk that does not get on is tried again, at most ``most_s``: at once, the first time that it only stands at a page.
 
-    The token of the page may have been refused by chance, and does not live for ever.
+    The token of the page may have been refused by chance, and does not live for ever. A provider that says when is believed.
     """
     if isinstance(error, CursorIgnored | EndlessPagination):
-        return REFUSED.wait_s(failures)
-    return WAIT_MIN_S if failures == 1 else Policy(first_s=interval_s / 4, most_s=REFUSED.most_s).wait_s(failures)
+        wait_s = REFUSED.wait_s(failures)
+    elif failures == 1:
+        wait_s = WAIT_MIN_S
+    else:
+        longest_s = soon_s(interval_s) if isinstance(error, Unreachable) else REFUSED.most_s
+        wait_s = Policy(first_s=interval_s / 4, most_s=longest_s).wait_s(failures)
+    return max(min(wait_s, most_s), min(error.wait_s or 0.0, RETRY_AFTER_MAX_S))
 
 
 class Backoff(Struct):
@@ -104,6 +122,11 @@ class Backoff(Struct):
     """What the last error said; unknown after a hand-over."""
     code: int | None = None
     """The HTTP status of the last answer, where there was one."""
+
+    def trouble(self, now: float) -> Trouble:
+        """This, for outsiders; ``now`` is in monotonic seconds."""
+        wait_s = max(0.0, self.until - now)
+        return Trouble(kind=self.kind, text=self.text, code=self.code, since=self.since, next_try_s=wait_s, failures=self.failures)
 
 
 class Backoffs:

@@ -17,7 +17,7 @@ from ..clock import SystemClock
 from ..coverage import gaps
 from ..coverage.backfill import running
 from ..coverage.cursor import Cursor, Range
-from ..errors import BadPage, CursorIgnored, PollerError, ProviderError, StreamGone, saying_status
+from ..errors import BadPage, CursorIgnored, PollerError, ProviderError, saying_status
 from ..model import SECOND, Gap, Instant
 from ..providers.contract import Page, Request, Response
 from ..publishing.commit import Committer
@@ -126,8 +126,7 @@ class Pages:
         try:
             answer = await self.exchange(poll, job, step.request, self._client.provider.read_page)
         except ProviderError as error:
-            progress.failed_at = step.sweep.pages
-            if isinstance(error, BadPage | StreamGone) and progress.answered_badly():
+            if progress.answered_badly(error, step.sweep.pages, self._clock.now(), poll.last_success):
                 self.sweeps.begin_anew(poll, job)
                 poll.note("sweep_begun_anew")
             raise
@@ -137,7 +136,7 @@ class Pages:
         applied = await self._apply(poll, job, step.cursor, answer, step)
         following = answer.page.next
         if following is not None and progress.comes_back(step.sweep.pages + 1, following):
-            progress.failed_at = step.sweep.pages + 1
+            progress.failed_at = max(progress.failed_at, step.sweep.pages + 1)
             self.sweeps.begin_anew(poll, job)
             await applied.durable.wait()
             self.tell(poll, applied)

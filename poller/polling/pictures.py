@@ -75,6 +75,7 @@ class AccountPictures:
             first_look_back=cursor is None or cursor.first_look_back,
             gaps=() if cursor is None else tuple(gap.reason for gap in cursor.gaps),
             backfill=backfill.running(cursor) is not None,
+            standing=self._polls[stream_id].stands,
         )
         self._census.put(stream_id, figures)
 
@@ -116,6 +117,7 @@ class AccountPictures:
             first_look_back=census.first_look_back,
             gaps=+census.gaps,
             worst=tuple(self._stream(stream_id) for stream_id in census.worst(SHOWN_MAX)),
+            standing=tuple(self._stream(stream_id) for stream_id in islice(census.with_standing, SHOWN_MAX)),
             open_gaps=self._open_gaps(),
             backfills=tuple(self._backfill(stream_id) for stream_id in islice(census.with_backfills, SHOWN_MAX)),
         )
@@ -147,10 +149,7 @@ class AccountPictures:
         return BackfillSnapshot(stream=stream_id, since=held.since, until=held.until, left=left, pages=held.pages, events=held.events)
 
     def _trouble(self, held: Backoff | None) -> Trouble | None:
-        if held is None:
-            return None
-        wait = max(0.0, held.until - self._clock.monotonic())
-        return Trouble(kind=held.kind, text=held.text, code=held.code, since=held.since, next_try_s=wait, failures=held.failures)
+        return None if held is None else held.trouble(self._clock.monotonic())
 
     def _cursor(self, stream_id: str) -> Cursor | None:
         return self._shard_state.cursor(stream_id)

@@ -13,7 +13,7 @@ from ..providers.contract import LOOKUP
 from ..publishing.shard_state import ShardState
 from ..telemetry.account_facts import AccountFacts, SweepFacts
 from . import jobs
-from .backoff import OUTAGE_FAILURES, Backoffs, wait_of_walk
+from .backoff import OUTAGE_FAILURES, Backoff, Backoffs, wait_of_walk
 from .client.vendor import VendorClient
 from .demand import DEEP_SHARE
 from .jobs import Backfill, Edge, Job, Part, Rank, Rest, SideQuery, Sweep
@@ -32,9 +32,6 @@ EDGE_AGAIN_SHARE = 0.125
 
 It reads that again only for rows that were listed late, which the live sweep beside it finds, too.
 """
-
-RESTS_FAILURES_MAX = 3
-"""Failures in a row after which the rest of an edge sweep is left to the live sweep."""
 
 
 class Planner:
@@ -121,6 +118,7 @@ class Planner:
             case Backfill():
                 self._filled(poll, ended=ended)
             case Edge():
+                self._recovered(poll)
                 self._edge(poll, ended=ended)
             case Rest():
                 self._plan(poll, job, math.inf if ended else self._clock.monotonic())
@@ -140,7 +138,7 @@ class Planner:
                     self._plan(poll, job, self._clock.monotonic())
                 else:
                     self._parts(poll, rung)
-        return None
+        return self._gets_on(poll, job)
 
     def _parts(self, poll: StreamPoll, rung: int) -> None:
         """Where a sweep was cut just now, its parts are asked for."""
@@ -187,6 +185,7 @@ class Planner:
         run = poll.of(Edge()).under_way(now)
         if ended or (now - run.began >= EDGE_AGAIN_SHARE * interval_s and self._pages.sweeps.end_edge(poll)):
             self._tell(poll, Edge())
+            poll.of(Edge()).failures = 0
             if 2 * (now - run.began) < interval_s:
                 poll.edge_was_quick()
             return self._plan(poll, Edge(), run.began + max(interval_s, run.took_s / (1 - DEEP_SHARE)))
@@ -204,6 +203,7 @@ class Planner:
         due = now + demand.stretch / (share * demand.rate)
         if ended:
             run, progress.run, progress.failures = progress.under_way(now), None, 0
+            self._gets_on(poll, job)
             lookup = poll.lookups is not None and job.name == LOOKUP
             due = due if lookup else max(due, run.began + self._side_period_s(poll, job))
         if progress.switched_off:
@@ -229,12 +229,11 @@ class Planner:
 
     def failed(self, poll: StreamPoll, job: Job, error: ProviderError) -> float:
         """A request failed; returns when the stream may be tried again (what the whole account waits for, its client knows)."""
-        if isinstance(job, SideQuery | Backfill) and not isinstance(error, AccountTrouble):
-            self._failed_beside(poll, job, error)
-            return 0.0
-        if self._client.by_time and poll.of(job).fails_alone(error):
-            self._walk_failed(poll, job, error)
-            return 0.0
+        if not isinstance(error, AccountTrouble):
+            if isinstance(job, SideQuery):
+                return self._side_query_failed(poll, job, error)
+            if isinstance(job, Backfill) or (self._client.by_time and not self._speaks_for_its_stream(poll, job, error)):
+                return self._walk_failed(poll, job, error)
         trouble, wait = self._backoffs.failed(poll.stream.id, error)
         if isinstance(error, RateLimited):
             self._facts.throttled(wait)
@@ -244,46 +243,61 @@ class Planner:
         if trouble is self._backoffs.account:
             self._client.hold_until(trouble.until)
             return 0.0
-        if job == poll.live:
-            poll.live_failures += 1
-        else:  # what always fails lets deeper rungs go first
-            self._plan(poll, job, trouble.until + poll.of(job).failed_beside())
-        if isinstance(job, Rest) and poll.of(job).failures >= RESTS_FAILURES_MAX:
-            self._pages.sweeps.begin_anew(poll, job)
+        poll.failures += 1
+        if isinstance(job, Edge):
+            poll.of(job).run = None
         return trouble.until
 
-    def _walk_failed(self, poll: StreamPoll, job: Job, error: ProviderError) -> None:
+    def _speaks_for_its_stream(self, poll: StreamPoll, job: Job, error: ProviderError) -> bool:
+        """Whether the stream itself is in trouble: the newest messages cannot be asked for. What else fails is a walk's own trouble."""
+        return job in (poll.live, Edge()) and poll.of(job).speaks_for_its_stream(error)
+
+    def _walk_failed(self, poll: StreamPoll, job: Job, error: ProviderError) -> float:
         """A walk does not get on: it waits by itself, and the newest messages are read all the same, which no walk can stop."""
         progress, now, interval_s = poll.of(job), self._clock.monotonic(), self._settings.interval_s
         progress.failures += 1
-        wait = wait_of_walk(error, progress.failures, interval_s=interval_s)
-        if isinstance(job, Edge | Rest):
-            wait = min(wait, interval_s)
+        wait_s = wait_of_walk(error, progress.failures, interval_s=interval_s, most_s=interval_s if isinstance(job, Edge) else math.inf)
+        self._waits_alone(poll, job, error, wait_s)
+        poll.note(error.kind)
+        if isinstance(job, Edge):
             self._pages.sweeps.begin_anew(poll, job)
             progress.run = None
-        self._facts.trouble(poll.stream.id, error, wait)
-        poll.note(error.kind)
-        self._plan(poll, job, math.inf if isinstance(job, Rest) else now + wait)
         if job == poll.live:
             self._plan(poll, Edge(), now)
+        return 0.0
 
-    def _failed_beside(self, poll: StreamPoll, job: SideQuery | Backfill, error: ProviderError) -> None:
-        """A side query or a backfill failed: the stream goes on."""
+    def _waits_alone(self, poll: StreamPoll, job: Job, error: ProviderError, wait_s: float) -> None:
+        """A job is tried again after a wait of its own, and that is said."""
+        progress, now = poll.of(job), self._clock.monotonic()
+        since = progress.stands.since if progress.stands is not None else self._clock.now()
+        progress.stands = Backoff(error.kind, progress.failures, since, now + wait_s, str(error), error.code)
+        self._facts.trouble(self._called(poll, job), error, wait_s)
+        self._plan(poll, job, now + wait_s)
+
+    def _gets_on(self, poll: StreamPoll, job: Job) -> None:
+        """What a job waited for by itself is over."""
         progress = poll.of(job)
-        if isinstance(job, SideQuery):
-            wait = progress.failed_alone(self._side_period_s(poll, job), well=not poll.live_failures)
-            wait = OFF_S if progress.switched_off else wait
-        else:
-            wait = progress.failed_beside()
-        self._facts.trouble(f"{poll.stream.id} ({jobs.name(job, poll.rungs)})", error, wait)
-        self._plan(poll, job, self._clock.monotonic() + wait)
+        if progress.stands is not None and not progress.failures:
+            progress.stands = None
+            self._facts.over(self._called(poll, job))
+
+    def _side_query_failed(self, poll: StreamPoll, job: SideQuery, error: ProviderError) -> float:
+        """A side query failed: the stream goes on."""
+        progress = poll.of(job)
+        wait_s = progress.failed_alone(self._side_period_s(poll, job), well=not poll.failures)
+        self._waits_alone(poll, job, error, OFF_S if progress.switched_off else wait_s)
+        return 0.0
+
+    def _called(self, poll: StreamPoll, job: Job) -> str:
+        """What the log calls a job of a stream."""
+        return f"{poll.stream.id} ({jobs.name(job, poll.rungs)})"
 
     def _recovered(self, poll: StreamPoll) -> None:
-        """The live rung is well: what failed beside it in an outage is tried again now, not after a wait that grew with the outage."""
+        """The newest messages are answered: what failed beside them in an outage is tried again now, not after a wait that grew with the outage."""
         now = self._clock.monotonic()
-        outage, poll.live_failures = poll.live_failures >= OUTAGE_FAILURES, 0
-        for job, progress in list(poll.progress.items()):
-            if outage and progress.failures:
+        outage, poll.failures = poll.failures >= OUTAGE_FAILURES, 0
+        for job, progress in list(poll.progress.items()) if outage else ():
+            if progress.failures:
                 progress.failures = 0
                 self.schedule.hurry(poll.stream.id, job, now, self._rank(poll, job))
 

@@ -13,11 +13,11 @@ from ..coverage.cursor import Cursor
 from ..coverage.cursor import Sweep as SweepInHand
 from ..coverage.gaps import Gaps
 from ..coverage.ladder import Rung
-from ..errors import BadPage, CursorIgnored, EndlessPagination, ProviderError, StreamGone
+from ..errors import AccountTrouble, BadPage, CursorIgnored, EndlessPagination, ProviderError, StreamGone
 from ..model import SECOND, Instant, Stream
 from ..providers.contract import Request
 from ..telemetry.snapshot import RungSnapshot, StreamSnapshot, Trouble, UnreadRange
-from .backoff import DEEP, REQUEST, TRIES_MAX, after_run
+from .backoff import REQUEST, TRIES_MAX, Backoff, after_run
 from .jobs import RESTS_MAX, Edge, Job, Part, Rest, SideQuery, Sweep, name
 from .lookups import Lookups
 from .unchanged import RememberedPage
@@ -30,6 +30,9 @@ REFUSED_RUN = 4
 
 BAD_ANSWERS_MAX = 3
 """Bad answers in a row to one request of a sweep after which the sweep is begun anew."""
+
+NO_ANSWERS_MAX = 6
+"""The same where no answer came, or a server's own error, while other requests of the stream were answered."""
 
 
 @dataclass
@@ -68,7 +71,11 @@ class Progress:
     failures: int = 0
     """Failures in a row: of runs of a side query; of another job, since it last came further than where it failed."""
     failed_at: int = 0
-    """The page of its sweep, from 0, at which the job failed last."""
+    """The furthest page of its sweep, from 0, at which the job failed since then."""
+    failed_when: Instant = 0
+    """Our time of its last failure."""
+    stands: Backoff | None = None
+    """Why the job waits, where it does so by itself."""
     made: int | None = None
     """The digest of a request that the sweep in hand has made; a sweep that makes it again goes round in a circle."""
     page: RememberedPage | None = None
@@ -115,21 +122,26 @@ class Progress:
         if ended or page >= self.failed_at:
             self.failures = self.failed_at = 0
 
-    def answered_badly(self) -> bool:
-        """Count a bad answer. True = the sweep must begin anew; False = the same page is asked again.
+    def answered_badly(self, error: ProviderError, page: int, now: Instant, last_success: Instant | None) -> bool:
+        """Count a bad answer to a page of a sweep. True = the sweep must begin anew; False = the same page is asked again.
 
-        The page is asked again first, because a long sweep that began anew after each bad answer would never end.
+        The page is asked again first, because a long sweep that began anew after each bad answer would never end. Nor
+        does an outage end one: what is not answered counts where the stream was answered since it was asked last.
         """
-        self.tries += 1
-        if self.tries < BAD_ANSWERS_MAX:
+        if isinstance(error, AccountTrouble):
+            return False
+        said_no, well = isinstance(error, BadPage | StreamGone), last_success is not None and last_success > self.failed_when
+        self.failed_at, self.failed_when = max(self.failed_at, page), now
+        self.tries += said_no or well
+        if self.tries < (BAD_ANSWERS_MAX if said_no else NO_ANSWERS_MAX):
             return False
         self.tries, self.request = 0, None
         return True
 
-    def fails_alone(self, error: ProviderError) -> bool:
-        """Whether an error tells of a walk that was begun, and not of its stream: the first page of another one may well be answered."""
+    def speaks_for_its_stream(self, error: ProviderError) -> bool:
+        """Whether an error tells of the stream, and not of a walk that was begun: the first page of another one may well be answered."""
         begun = self.run is not None and (self.run.pages > 0 or self.run.resumed)
-        return isinstance(error, CursorIgnored | EndlessPagination) or (begun and isinstance(error, BadPage | StreamGone))
+        return not begun and not isinstance(error, CursorIgnored | EndlessPagination)
 
     def failed_alone(self, period_s: float, *, well: bool) -> float:
         """Seconds until the request of a side query is tried again, or a new run where it failed too often.
@@ -142,11 +154,6 @@ class Progress:
         self.tries, self.request, self.run = 0, None, None
         self.failures, self.fruitless = self.failures + 1, self.fruitless + (REFUSED_RUN if well else 0)
         return after_run(period_s).wait_s(self.failures)
-
-    def failed_beside(self) -> float:
-        """Seconds until a deep rung or a backfill that failed is tried again."""
-        self.failures += 1
-        return DEEP.wait_s(self.failures)
 
 
 @dataclass
@@ -166,8 +173,8 @@ class StreamPoll:
     """True until the stream's first cursor is committed: its first page is committed even if empty, or a crash would choose a new start."""
     guessed: tuple[Instant, Instant] | None = None
     """By how much the clocks differed when it began, for its floor and for its windows; None = the provider's clock was known."""
-    live_failures: int = 0
-    """Failures of the live rung in a row."""
+    failures: int = 0
+    """Failures in a row of what speaks for the stream: the live rung, and the edge."""
     edge: Instant = 0
     """The provider's time of the newest sweep that began with the newest messages; 0 = unknown."""
     edge_reach: Instant = ladder.SLACK
@@ -207,6 +214,11 @@ class StreamPoll:
         """Whether it is the live rung's job."""
         return job == self.live
 
+    @property
+    def stands(self) -> bool:
+        """Whether a job waits by itself."""
+        return any(progress.stands is not None for progress in self.progress.values())
+
     def note(self, what: str) -> None:
         """Count something for the status page."""
         self.notes[what] = self.notes.get(what, 0) + 1
@@ -225,6 +237,11 @@ class StreamPoll:
             edge=self.edge or None,
             debts=self._debts(cursor),
             overdue={name(job, self.rungs): now - at for job, at in due.items() if at < now},
+            standing={
+                name(job, self.rungs): progress.stands.trouble(now)
+                for job, progress in self.progress.items()
+                if progress.stands is not None
+            },
             switched_off={
                 job.name: max(0.0, due.get(job, now) - now)
                 for job, progress in self.progress.items()

@@ -193,9 +193,13 @@ class AccountFacts:
     def well(self, stream: str) -> None:
         """A request of the stream, and so of the account, succeeded."""
         for where in (stream, self.key):
-            lasted = self._troubles.over(where)
-            if lasted is not None and self._may_say():
-                self._log.say("info", "trouble_over", f"{where} is polled again after {lasted:.0f} s", stream=where, seconds=round(lasted))
+            self.over(where)
+
+    def over(self, where: str) -> None:
+        """A trouble that was told of is over, if there was one."""
+        lasted = self._troubles.over(where)
+        if lasted is not None and self._may_say():
+            self._log.say("info", "trouble_over", f"{where} is polled again after {lasted:.0f} s", stream=where, seconds=round(lasted))
 
     def _may_say(self) -> bool:
         self._lines.add()

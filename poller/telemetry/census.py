@@ -30,6 +30,8 @@ class StreamFigures(Struct, frozen=True):
     """The reasons of its open gaps."""
     backfill: bool = False
     """A past range of it is being published."""
+    standing: bool = False
+    """One of its jobs waits by itself."""
 
 
 class Census:
@@ -48,6 +50,7 @@ class Census:
         self.with_gaps: dict[str, None] = {}
         """Streams with open gaps, in the order in which they were found."""
         self.with_backfills: dict[str, None] = {}
+        self.with_standing: dict[str, None] = {}
 
     def __len__(self) -> int:
         """How many streams there are."""
@@ -68,6 +71,8 @@ class Census:
             self.with_gaps[stream_id] = None
         if figures.backfill:
             self.with_backfills[stream_id] = None
+        if figures.standing:
+            self.with_standing[stream_id] = None
         if figures.watermark is not None:
             self._marked[stream_id] = figures.watermark
             if not self._stale:
@@ -81,7 +86,7 @@ class Census:
 
     def _forget(self, stream_id: str, old: StreamFigures) -> None:
         self._count(old, -1)
-        for kept in (self._sick, self.with_gaps, self.with_backfills):
+        for kept in (self._sick, self.with_gaps, self.with_backfills, self.with_standing):
             kept.pop(stream_id, None)
         self._stale = self._stale or self._marked.pop(stream_id, None) == self._oldest
 

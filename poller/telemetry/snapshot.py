@@ -102,6 +102,8 @@ class StreamSnapshot(Struct, frozen=True, kw_only=True):
     """What the first look-back or an outage left to deeper rungs, and what looks at the newest messages handed on; the oldest first."""
     overdue: dict[str, float] = {}
     """What is due and waits for its turn, by the job's name: for how many seconds."""
+    standing: dict[str, Trouble] = {}
+    """Jobs that wait by themselves at a page that cannot be read, by name, while the stream's others go on."""
     switched_off: dict[str, float] = {}
     """Side queries that were refused or found nothing, by name: seconds until each is tried again."""
     waiting: int | None = None
@@ -149,6 +151,8 @@ class AccountSnapshot(Struct, frozen=True, kw_only=True):
     """Open gaps, by reason."""
     worst: tuple[StreamSnapshot, ...] = ()
     """A few of the streams in trouble, the oldest trouble first."""
+    standing: tuple[StreamSnapshot, ...] = ()
+    """A few of the streams of which a job waits by itself."""
     open_gaps: tuple[OpenGap, ...] = ()
     """A few of the open gaps."""
     backfills: tuple[BackfillSnapshot, ...] = ()

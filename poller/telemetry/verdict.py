@@ -9,6 +9,7 @@ import math
 from collections.abc import Sequence
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from ..model import SECOND, Instant
 from .kinds import sentence, words
@@ -115,11 +116,26 @@ def account_findings(account: AccountSnapshot) -> list[Finding]:
         what = stream.id if stream is not None and count == 1 else f"{account.key}: {count} streams"
         found.append(_finding(what, trouble, account.key, count=count))
     if not found and account.state == POLLING and not account.first_look_back and account.lag_s() > LAG_HIGH_S:
-        text = f"every request succeeds, but the oldest watermark is {duration(account.lag_s())} old"
-        found.append(
-            Finding(what=account.key, account=account.key, trouble=Trouble(kind="lag", text=text), words="lag", runbook="PollerLagHigh")
-        )
+        found.append(_lagging(account))
     return found
+
+
+def _lagging(account: AccountSnapshot) -> Finding:
+    """A lag although no stream waits: a walk stands at a page while new messages are read, or nothing fails at all."""
+    old = f"the oldest watermark is {duration(account.lag_s())} old"
+    standing = ((stream.id, job, trouble) for stream in account.standing for job, trouble in stream.standing.items())
+    for stream_id, job, trouble in standing:
+        code = f", HTTP {trouble.code}" if trouble.code else ""
+        text = f"new messages are read, but {old}: the {job} sweep of {stream_id} waits at a page ({words(trouble.kind)}{code})"
+        return Finding(
+            what=stream_id,
+            account=account.key,
+            trouble=replace(trouble, kind="lag", text=text),
+            words=words(trouble.kind),
+            runbook=trouble.kind,
+        )
+    text = f"every request succeeds, but {old}"
+    return Finding(what=account.key, account=account.key, trouble=Trouble(kind="lag", text=text), words="lag", runbook="PollerLagHigh")
 
 
 def _finding(what: str, trouble: Trouble, account: str = "", *, count: int = 1) -> Finding:

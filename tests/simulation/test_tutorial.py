@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import anyio
 import httpx
 import pytest
 
-from poller.model import SECOND
+from poller.model import HOUR, SECOND, Instant
 from poller.providers import exam, registry
+from poller.times import format_rfc3339
 from tests.support.first_seen import observed
 from tests.support.pigeonpost import ID, SECRET, Pigeons
 from tests.support.story import START, Story
@@ -131,3 +133,76 @@ def test_page_tokens_that_are_forgotten_delay_no_new_message(refusal: int, packa
     assert pigeons.gone > 30
     late = {id_: (seen.get(id_, story.start) - at) / SECOND for id_, at in posted.items()}
     assert max(late.values()) <= 15.0, late
+
+
+class Newest(Pigeons):
+    """A vendor that lists the newest first, of which ``fails`` says what it answers instead of a page: by the page's first row, the token's age and the time."""
+
+    fails: Callable[[int, float, float], httpx.Response | None]
+    begun: Instant = 0
+
+    def _messages(self, query: dict[str, str], now: Instant) -> httpx.Response:
+        begin, told = self._tokens.get(query.get("page_token", ""), (0, now))
+        self.begun = self.begun or now
+        instead = self.fails(begin, (now - told) / SECOND, (now - self.begun) / SECOND)
+        self.rows.sort(key=lambda row: -row[1])
+        return super()._messages(query, now) if instead is None else instead
+
+
+def newest_of(fails: Callable[[int, float, float], httpx.Response | None], seconds: float) -> dict[float, float]:
+    """How late each message was that came every five seconds, by when it came."""
+    pigeons, posted = Newest(forgotten=0.0), dict[str, Instant]()
+    pigeons.fails, number = fails, 0
+    story = PigeonStory(3, crash_s=None, seconds=seconds, settle_s=1.0, settle_times=1).of(pigeons)
+
+    async def fly(_: Story) -> None:
+        nonlocal number
+        while anyio.current_time() < seconds - 20:
+            now, id_ = story.clock.now(), f"m{number}"
+            pigeons.rows.append(
+                ("north", now, {"id": id_, "created": format_rfc3339(now), "state": "flown", "to": "+61400000001", "text": "coo"})
+            )
+            posted[id_], number = now, number + 1
+            await anyio.sleep(5)
+
+    story.play(fly)  # type: ignore[arg-type]
+    seen = observed(story.published())
+    return {(at - START) / SECOND: (seen.get(id_, START + HOUR) - at) / SECOND for id_, at in posted.items()}
+
+
+NO_PAGES = {
+    "403": httpx.Response(403, json={}),
+    "422": httpx.Response(422, json={}),
+    "503": httpx.Response(503, json={}),
+    "a web page": httpx.Response(200, content=b"<html>"),
+    "cut": httpx.Response(200, content=b'{"messages": [['),
+    "of a wrong shape": httpx.Response(200, json={"messages": 5}),
+}
+
+
+@pytest.mark.parametrize("instead", NO_PAGES)
+def test_a_page_that_is_never_answered_delays_no_new_message(instead: str, package: Path) -> None:
+    """Whatever comes in its place, and though now and then another request fails, too: the walks that come to it wait by themselves."""
+    asked = itertools.count(1)
+
+    def fails(begin: int, _: float, at: float) -> httpx.Response | None:
+        if at > 60 and begin >= 6:
+            return NO_PAGES[instead]
+        return httpx.Response(503, json={}) if next(asked) % 23 == 0 else None
+
+    late = newest_of(fails, 900.0)
+    assert max(late.values()) <= 15.0, {at: each for at, each in late.items() if each > 15}
+
+
+@pytest.mark.parametrize("refusal", [403, 500])
+def test_tokens_that_an_outage_made_old_stop_no_sweep(refusal: int, package: Path) -> None:
+    """However they are refused: soon after it the sweeps begin anew."""
+
+    def fails(_: int, age: float, at: float) -> httpx.Response | None:
+        if 300 <= at < 500:
+            return httpx.Response(503, json={})
+        return httpx.Response(refusal, json={}) if age > 20 else None
+
+    late = newest_of(fails, 1200.0)
+    assert max(each for at, each in late.items() if at > 560) <= 15.0
+    assert max(each + at for at, each in late.items()) < 1200

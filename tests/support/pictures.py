@@ -184,10 +184,17 @@ class Shown:
                         edge=NOW - SECOND,
                         debts=(UnreadRange(since=NOW - HOUR, until=NOW - MINUTE),),
                         overdue={"live": 2.5},
+                        standing={"live": trouble("bad_page")},
                         switched_off={"audit": 3600.0},
                     )
                 return StreamPage(total=self.count, offset=offset, streams=tuple(shown))
         return None
+
+
+def standing() -> WorkerSnapshot:
+    """A live sweep waits at a page, and new messages are read."""
+    shown = stream("heymarket/account-0/team", standing={"live": trouble("gone")})
+    return worker(account(0, watermark=NOW - 2 * HOUR, standing=(shown,)))
 
 
 PICTURES: dict[str, WorkerSnapshot] = {

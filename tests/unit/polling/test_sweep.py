@@ -17,6 +17,7 @@ from poller.coverage.cursor import Cursor, Mark, Sweep
 from poller.errors import BadPage
 from poller.model import DAY, HOUR, MINUTE, SECOND, Stream
 from poller.polling import jobs
+from poller.polling.backoff import Backoff
 from poller.polling.client.provider_clock import SETTLED
 from poller.polling.demand import Demand
 from poller.polling.page import Answer, Applied, Unasked
@@ -33,6 +34,7 @@ from poller.publishing.diff import PageContext
 from poller.publishing.message_state import stream_tag
 from poller.publishing.shard_state import ShardState, claim
 from poller.publishing.state_records import Kind
+from poller.telemetry.snapshot import Trouble
 from tests.support.account import StoppedClock, answering, committer_of, pages_of
 from tests.support.rows import NOW, PUBLISHER, observation
 
@@ -171,11 +173,14 @@ def test_what_is_owed_waits_and_sleeps_is_shown() -> None:
         jobs.Rest(0): math.inf,
         jobs.SideQuery("changes"): 100.5,
     }
+    poll.of(jobs.Backfill()).stands = Backoff("gone", 3, NOW, 107.5, "the provider answered 404", 404)
     shown = poll.snapshot(replace(cursor, debts={0: (NOW - DAY, NOW - 40)}), None, due, 100.0)
     assert shown.edge == NOW + 3
     assert [(debt.since, debt.until) for debt in shown.debts] == [(NOW - DAY, NOW - 40), (NOW - 50, NOW - 20)]
     assert shown.overdue == {"live": 2.5}
     assert shown.switched_off == {"audit": 50.0}
+    text = "the provider answered 404"
+    assert shown.standing == {"backfill": Trouble(kind="gone", text=text, code=404, since=NOW, next_try_s=7.5, failures=3)}
 
 
 def walk_at(cursor: int | None) -> Request:

@@ -13,7 +13,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from poller.errors import AccountTrouble, BadPage, CursorIgnored, PollerError, ProviderError, RateLimited, StreamGone, Unauthorized
+from poller.errors import (
+    AccountTrouble,
+    BadPage,
+    CursorIgnored,
+    PollerError,
+    ProviderError,
+    RateLimited,
+    StreamGone,
+    Unauthorized,
+    Unreachable,
+)
 from poller.model import SECOND, Stream
 from poller.polling.backoff import Backoffs, wait_of_walk
 from poller.polling.client.credentials import Credentials
@@ -21,6 +31,8 @@ from poller.polling.page import page_of
 from poller.polling.streams import Progress
 from poller.providers.contract import Request, Response, Window
 from poller.providers.registry import BUILT_IN, provider_of
+
+NOW = 1_790_000_000 * SECOND
 
 
 def every(root: type[PollerError]) -> list[type[PollerError]]:
@@ -122,12 +134,44 @@ def test_a_walk_that_comes_to_the_same_bad_page_waits_ever_longer(bad: int, erro
     for _ in range(8):
         for page in range(bad):
             progress.gets_on(page, ended=False)
-        progress.failed_at, progress.failures = bad, progress.failures + 1
+        progress.answered_badly(error(), bad, NOW, None)
+        progress.failures += 1
         waits.append(wait_of_walk(error(), progress.failures, interval_s=15.0))
     assert all(later > earlier for earlier, later in pairwise(waits))
     progress.gets_on(bad, ended=False)
     assert progress.failures == 0
     assert wait_of_walk(BadPage(), 1, interval_s=15.0) < 1
+
+
+@pytest.mark.parametrize(("error", "most"), [(BadPage, 3), (StreamGone, 3), (Unreachable, 6)])
+def test_an_outage_ends_no_sweep(error: type[ProviderError], most: int) -> None:
+    """What is not answered counts only where the stream was answered meanwhile; a page that is refused is begun anew soon."""
+    out, well = Progress(), Progress()
+    ended = [out.answered_badly(error(), 7, NOW + number, NOW - 1) for number in range(20)]
+    assert any(ended) == (error is not Unreachable)
+    ended = [well.answered_badly(error(), 7, NOW + 2 * number, NOW + 2 * number - 1) for number in range(most)]
+    assert ended == [False] * (most - 1) + [True]
+    assert not Progress().answered_badly(RateLimited(5.0), 7, NOW, NOW + 1)
+
+
+def test_a_page_that_failed_before_does_not_forget_a_later_one() -> None:
+    """One 503 at the beginning of a sweep says nothing of the page at which it stands."""
+    progress = Progress(failures=5)
+    progress.answered_badly(BadPage(), 7, NOW, NOW)
+    progress.answered_badly(Unreachable(), 0, NOW, NOW)
+    progress.gets_on(0, ended=False)
+    assert progress.failures == 5
+
+
+def test_a_walk_waits_as_long_as_its_provider_says() -> None:
+    """At least, and within an hour; what is soon over is tried within ten intervals, however often it failed."""
+    told = Unreachable("the provider answered 502", wait_s=120.0)
+    assert wait_of_walk(told, 1, interval_s=15.0) == 120.0
+    assert wait_of_walk(told, 3, interval_s=15.0, most_s=15.0) == 120.0
+    assert wait_of_walk(Unreachable("x", wait_s=1e9), 1, interval_s=15.0) == 3600.0
+    assert wait_of_walk(Unreachable(), 30, interval_s=15.0) == 150.0
+    assert wait_of_walk(BadPage(), 30, interval_s=15.0) == 3600.0
+    assert wait_of_walk(BadPage(), 30, interval_s=15.0, most_s=15.0) == 15.0
 
 
 def test_a_walk_that_ends_before_its_bad_page_owes_nothing() -> None:

@@ -12,7 +12,7 @@ from poller.telemetry.kinds import KINDS, gap_words
 from poller.telemetry.known import kinds_of
 from poller.telemetry.snapshot import Trouble
 from poller.telemetry.verdict import DOWN, HEALTHY, STARTING, TROUBLE, duration, verdict
-from tests.support.pictures import NOW, PICTURES, account, healthy, kafka_silent, sick, starting, stream, with_gap, worker
+from tests.support.pictures import NOW, PICTURES, account, healthy, kafka_silent, sick, standing, starting, stream, with_gap, worker
 
 
 def test_all_well_is_said_with_counts_newest_poll_and_largest_lag() -> None:
@@ -33,10 +33,12 @@ def test_all_well_is_said_with_counts_newest_poll_and_largest_lag() -> None:
         (PICTURES["first-look-back"], HEALTHY, "Healthy: 1 account, newest poll 3 s ago, 1 in the first look-back."),
         (PICTURES["lagging"], TROUBLE, "1 of 2 accounts in trouble: heymarket/account-0: every request succeeds, but the oldest watermark is "
                                        "2 h old."),
+        (standing(), TROUBLE, "1 of 1 account in trouble: heymarket/account-0: new messages are read, but the oldest watermark is 2 h old: the live "
+                              "sweep of heymarket/account-0/team waits at a page (not found or not ours, HTTP 404)."),
         (worker(), HEALTHY, "Healthy: no account is owned here."),
         (worker(joined=False), STARTING, "Starting: the group has not said what this worker owns."),
     ],
-    ids=["401", "404", "kafka", "restoring", "gap", "first look-back", "lag", "no account", "not joined"],
+    ids=["401", "404", "kafka", "restoring", "gap", "first look-back", "lag", "standing", "no account", "not joined"],
 )  # fmt: skip
 def test_each_state_has_its_level_and_its_sentence(picture: snapshot.WorkerSnapshot, level: str, sentence: str) -> None:
     """Word for word."""
