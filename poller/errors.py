@@ -114,7 +114,7 @@ class Unreachable(ProviderError):
     """No usable answer: timeout, connection error, 5xx, truncated or non-JSON 200."""
 
     kind = "unreachable"
-    stops = "the stream backs off, at most max(10 s, 10 x interval) and 5 min; at least as long as the provider said"
+    stops = "as BadPage, at most max(10 s, 10 x interval) and 5 min; at least as long as the provider said; after six in a row the sweep begins anew"
 
 
 class ConnectionLost(Unreachable):
@@ -164,7 +164,7 @@ class BadPage(ProviderError):
     """The answer has a shape that cannot be read as a page."""
 
     kind = "bad_page"
-    stops = "the stream waits, at most an hour; a walk that was begun waits alone, first for a moment; after three in a row the sweep begins anew"
+    stops = "the job that asked waits, at most an hour; its stream, where that asked for the newest messages; after three in a row a sweep begins anew"
 
 
 class CursorIgnored(BadPage):

@@ -32,6 +32,7 @@ from ..providers.kit.answers import accept
 from ..providers.registry import provider_of
 from ..publishing.framing import frames, subjects
 from ..publishing.state_records import Kind
+from ..telemetry.verdict import many
 from ..times import http_date
 from .arguments import ConfigPath, Flag
 from .exit_codes import ExitCode, code_of
@@ -255,9 +256,9 @@ def too_slow(config: Config) -> list[str]:
     for account in config.accounts:
         streams, rate = len(tuple(stream_names(account)())), account.rate_count / account.rate_seconds
         needs, takes = account.interval / SECOND, round_s(streams, rate)
-        if account.enabled and takes > needs:
+        if account.enabled and streams / needs > rate:
             notes.append(
-                f"{account.key}: {streams} streams every {needs:g} s need {60 * streams / needs:.0f} requests a minute, and {60 * rate:g} are "
+                f"{account.key}: {many(streams, 'stream')} every {needs:g} s need {60 * streams / needs:.0f} requests a minute, and {60 * rate:g} are "
                 f"allowed: one round takes {takes:.0f} s; fix: a longer interval, or a higher rate_limit if the vendor allows it"
             )
     return notes

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import difflib
+import re
 
 from ..errors import Misused
 from ..telemetry.runbook import Entry, entries
 from .exit_codes import ExitCode
+
+_AS = re.compile(r"\bAs (Poller\w+)\.")
+"""Where an entry points to another one."""
 
 
 def command(kind: str | None = None) -> int:
@@ -28,7 +32,8 @@ def command(kind: str | None = None) -> int:
         print("\n".join(entry.name for entry in entries()))
         return ExitCode.DONE
     found = entry_of(entries(), kind)
-    print(f"{found.name}\n\n{found.text.replace('**', '')}")
+    pointed = [entry_of(entries(), name) for name in dict.fromkeys(_AS.findall(found.text))]
+    print("\n\n".join(f"{entry.name}\n\n{entry.text.replace('**', '')}" for entry in (found, *pointed)))
     return ExitCode.DONE
 
 

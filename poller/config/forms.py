@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import re
 from collections.abc import Callable
@@ -22,7 +23,15 @@ from .secrets import SecretRef
 from .units import DURATION_MAX, duration, moment, rate, spelled
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
-"""Hosts to which plain HTTP leads over no network."""
+"""The usual names of this host."""
+
+
+def is_loopback(host: str) -> bool:
+    """Whether plain HTTP to a host leads over no network (RFC 1122 section 3.2.1.3: all of 127.0.0.0/8)."""
+    try:
+        return host in LOOPBACK or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 class Shape(Struct, frozen=True):
@@ -238,7 +247,7 @@ def url_problem(url: str, expected: str, *, plain: bool = False) -> str | None:
     if not _HOST.fullmatch(host) or port == 0 or parts.scheme not in ("http", "https") or parts.query or parts.fragment or parts.username:
         scheme = "http(s)" if plain else "https"
         return f"not {expected}; expected {scheme}://HOST[:PORT][/PREFIX], with a port from 1 to {PORT_MAX}; fix: correct it"
-    if parts.scheme == "http" and host not in LOOPBACK and not plain:
+    if parts.scheme == "http" and not is_loopback(host) and not plain:
         return "plain http would show the credentials to everybody; expected https; fix: write https://"
     return None
 

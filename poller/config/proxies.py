@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from urllib.parse import urlsplit
 
 from ..errors import ConfigError
-from .forms import LOOPBACK
+from .forms import is_loopback
 
 EXPECTED = "expected HOST:PORT, or a URL with http, https or socks5"
 """How a message says what a proxy variable may hold."""
@@ -48,7 +48,7 @@ def environment_proxy(base_url: str, environment: Mapping[str, str] = os.environ
     allowed to this host alone, because it leads over no network: by a proxy the credentials would go over one.
     """
     parts = urlsplit(base_url)
-    if parts.scheme == "http" and parts.hostname in LOOPBACK:
+    if parts.scheme == "http" and is_loopback(parts.hostname or ""):
         return None
     names = (f"{parts.scheme}_proxy", f"{parts.scheme}_proxy".upper(), "all_proxy", "ALL_PROXY")
     name = next((name for name in names if environment.get(name)), None)

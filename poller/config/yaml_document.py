@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import yaml
@@ -9,6 +10,11 @@ import yaml
 from ..errors import ConfigError
 
 Place = tuple[str | int, ...]
+
+VALUES_MAX = 1_000_000
+"""Values of a document, each alias counted as often as it stands: a few lines of aliases of aliases could be more than memory holds."""
+
+_TABS = re.compile(r"^\t+", re.MULTILINE)
 
 
 class Document:
@@ -19,7 +25,8 @@ class Document:
         self.lines: dict[Place, int] = {(): 1}
         self.wrong: list[tuple[Place, str]] = []
         try:
-            node = yaml.compose(text, Loader=yaml.SafeLoader)
+            json = text.lstrip("\ufeff \t\r\n").startswith("{")  # which may be indented by tabs
+            node = yaml.compose(_TABS.sub(lambda tabs: " " * len(tabs[0]), text) if json else text, Loader=yaml.SafeLoader)
             self._loader = yaml.SafeLoader("")
             self.value: Any = None if node is None else self._plain(node, ())
         except yaml.MarkedYAMLError as error:
@@ -41,6 +48,11 @@ class Document:
 
     def _plain(self, node: yaml.Node, place: Place) -> Any:
         self.lines.setdefault(place, node.start_mark.line + 1)
+        if len(self.lines) > VALUES_MAX:
+            mark = node.start_mark
+            raise yaml.MarkedYAMLError(
+                problem=f"more than {VALUES_MAX:,} values, aliases counted as often as they stand", problem_mark=mark
+            )
         if isinstance(node, yaml.MappingNode):
             found: dict[str, Any] = {}
             for key_node, value_node in node.value:

@@ -11,6 +11,7 @@ Files::
     jobs            what can be asked of a stream: sweeps, the edge, backfills, side queries
     schedule        which stream's which job is asked next
     planning        when a job is due next, after a page or a failure
+    failures        who waits for what failed
     demand          what an account's sweeps ask for, against its rate limit
     pictures        the account as outsiders see it
     backoff         why streams and accounts wait, and how long

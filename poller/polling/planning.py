@@ -7,15 +7,16 @@ import math
 from ..clock import SystemClock
 from ..coverage import backfill
 from ..coverage import cursor as coverage
-from ..errors import AccountTrouble, ProviderError, RateLimited, Unauthorized
+from ..errors import ProviderError
 from ..model import SECOND
 from ..providers.contract import LOOKUP
 from ..publishing.shard_state import ShardState
 from ..telemetry.account_facts import AccountFacts, SweepFacts
 from . import jobs
-from .backoff import OUTAGE_FAILURES, Backoff, Backoffs, wait_of_walk
+from .backoff import OUTAGE_FAILURES, Backoffs
 from .client.vendor import VendorClient
 from .demand import DEEP_SHARE
+from .failures import Failures
 from .jobs import Backfill, Edge, Job, Part, Rank, Rest, SideQuery, Sweep
 from .ladder_tuning import LadderTuner
 from .page import Pages
@@ -51,6 +52,7 @@ class Planner:
         self._settings, self._client, self._tuner, self._pages, self._backoffs = settings, client, tuner, pages, backoffs
         self._shard_state, self._facts, self._clock = shard_state, facts, clock
         self.schedule = Schedule()
+        self._failures = Failures(settings, client, pages.sweeps, backoffs, facts, clock)
         self._next_backfill = -math.inf
 
     def begin(self, poll: StreamPoll) -> None:
@@ -138,7 +140,7 @@ class Planner:
                     self._plan(poll, job, self._clock.monotonic())
                 else:
                     self._parts(poll, rung)
-        return self._gets_on(poll, job)
+        return self._failures.over(poll, job)
 
     def _parts(self, poll: StreamPoll, rung: int) -> None:
         """Where a sweep was cut just now, its parts are asked for."""
@@ -203,7 +205,7 @@ class Planner:
         due = now + demand.stretch / (share * demand.rate)
         if ended:
             run, progress.run, progress.failures = progress.under_way(now), None, 0
-            self._gets_on(poll, job)
+            self._failures.over(poll, job)
             lookup = poll.lookups is not None and job.name == LOOKUP
             due = due if lookup else max(due, run.began + self._side_period_s(poll, job))
         if progress.switched_off:
@@ -229,68 +231,17 @@ class Planner:
 
     def failed(self, poll: StreamPoll, job: Job, error: ProviderError) -> float:
         """A request failed; returns when the stream may be tried again (what the whole account waits for, its client knows)."""
-        if not isinstance(error, AccountTrouble):
-            if isinstance(job, SideQuery):
-                return self._side_query_failed(poll, job, error)
-            if isinstance(job, Backfill) or (self._client.by_time and not self._speaks_for_its_stream(poll, job, error)):
-                return self._walk_failed(poll, job, error)
-        trouble, wait = self._backoffs.failed(poll.stream.id, error)
-        if isinstance(error, RateLimited):
-            self._facts.throttled(wait)
-        self._facts.trouble(self._settings.key if trouble is self._backoffs.account else poll.stream.id, error, wait)
-        run, now = poll.of(job).run, self._clock.monotonic()
-        self._facts.sweep(self._facts_of(poll, job, run.began if run else now, _OUTCOMES.get(error.kind, "error"), (0, 0, 0)))
-        if trouble is self._backoffs.account:
-            self._client.hold_until(trouble.until)
-            return 0.0
-        poll.failures += 1
-        if isinstance(job, Edge):
-            poll.of(job).run = None
-        return trouble.until
-
-    def _speaks_for_its_stream(self, poll: StreamPoll, job: Job, error: ProviderError) -> bool:
-        """Whether the stream itself is in trouble: the newest messages cannot be asked for. What else fails is a walk's own trouble."""
-        return job in (poll.live, Edge()) and poll.of(job).speaks_for_its_stream(error)
-
-    def _walk_failed(self, poll: StreamPoll, job: Job, error: ProviderError) -> float:
-        """A walk does not get on: it waits by itself, and the newest messages are read all the same, which no walk can stop."""
-        progress, now, interval_s = poll.of(job), self._clock.monotonic(), self._settings.interval_s
-        progress.failures += 1
-        wait_s = wait_of_walk(error, progress.failures, interval_s=interval_s, most_s=interval_s if isinstance(job, Edge) else math.inf)
-        self._waits_alone(poll, job, error, wait_s)
-        poll.note(error.kind)
-        if isinstance(job, Edge):
-            self._pages.sweeps.begin_anew(poll, job)
-            progress.run = None
+        now = self._clock.monotonic()
+        if not self._failures.waits_alone(poll, job, error):
+            return self._failures.together(poll, job, error)
+        if isinstance(job, SideQuery):
+            wait_s = self._failures.of_side_query(poll, job, error, self._side_period_s(poll, job))
+        else:
+            wait_s = self._failures.of_walk(poll, job, error)
+        self._plan(poll, job, now + wait_s)
         if job == poll.live:
             self._plan(poll, Edge(), now)
         return 0.0
-
-    def _waits_alone(self, poll: StreamPoll, job: Job, error: ProviderError, wait_s: float) -> None:
-        """A job is tried again after a wait of its own, and that is said."""
-        progress, now = poll.of(job), self._clock.monotonic()
-        since = progress.stands.since if progress.stands is not None else self._clock.now()
-        progress.stands = Backoff(error.kind, progress.failures, since, now + wait_s, str(error), error.code)
-        self._facts.trouble(self._called(poll, job), error, wait_s)
-        self._plan(poll, job, now + wait_s)
-
-    def _gets_on(self, poll: StreamPoll, job: Job) -> None:
-        """What a job waited for by itself is over."""
-        progress = poll.of(job)
-        if progress.stands is not None and not progress.failures:
-            progress.stands = None
-            self._facts.over(self._called(poll, job))
-
-    def _side_query_failed(self, poll: StreamPoll, job: SideQuery, error: ProviderError) -> float:
-        """A side query failed: the stream goes on."""
-        progress = poll.of(job)
-        wait_s = progress.failed_alone(self._side_period_s(poll, job), well=not poll.failures)
-        self._waits_alone(poll, job, error, OFF_S if progress.switched_off else wait_s)
-        return 0.0
-
-    def _called(self, poll: StreamPoll, job: Job) -> str:
-        """What the log calls a job of a stream."""
-        return f"{poll.stream.id} ({jobs.name(job, poll.rungs)})"
 
     def _recovered(self, poll: StreamPoll) -> None:
         """The newest messages are answered: what failed beside them in an outage is tried again now, not after a wait that grew with the outage."""
@@ -342,19 +293,14 @@ class Planner:
         """A run that ended."""
         run, poll.of(job).run = poll.of(job).run, None
         if run is not None and (run.pages or isinstance(job, Backfill)):
-            self._facts.sweep(self._facts_of(poll, job, run.began, "ok" if run.rows else "empty", (run.pages, run.rows, run.events)))
-
-    def _facts_of(self, poll: StreamPoll, job: Job, began: float, outcome: str, counts: tuple[int, int, int]) -> SweepFacts:
-        pages, rows, events = counts
-        return SweepFacts(
-            stream=poll.stream.id,
-            rung=jobs.name(job, poll.rungs),
-            outcome=outcome,
-            seconds=self._clock.monotonic() - began,
-            pages=pages,
-            rows=rows,
-            events=events,
-        )
-
-
-_OUTCOMES = {RateLimited.kind: "throttled", Unauthorized.kind: "auth"}
+            self._facts.sweep(
+                SweepFacts(
+                    stream=poll.stream.id,
+                    rung=jobs.name(job, poll.rungs),
+                    outcome="ok" if run.rows else "empty",
+                    seconds=self._clock.monotonic() - run.began,
+                    pages=run.pages,
+                    rows=run.rows,
+                    events=run.events,
+                )
+            )

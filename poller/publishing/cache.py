@@ -9,6 +9,7 @@ A kernel lock keeps a second worker out of the folder; it ends with the process,
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import shutil
 from collections.abc import Iterable, Sequence
@@ -66,11 +67,14 @@ class CacheDirectory:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Close and unlock."""
-        if self._db is not None:
-            self._db.close()
-        if self._lock is not None:
-            self._lock.close()
+        """Close and unlock. A disk that refuses now takes nothing: what the cache lacks is in Kafka."""
+        try:
+            if self._db is not None:
+                with contextlib.suppress(Exception):
+                    self._db.close()
+        finally:
+            if self._lock is not None:
+                self._lock.close()
 
     def _open(self) -> None:
         path = str(self.directory / "cache")

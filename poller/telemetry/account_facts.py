@@ -26,7 +26,7 @@ ODDITIES_MAX = 10_000
 """Pairs of stream and oddity that are remembered as said; beyond, oddities are only counted on the status page."""
 
 LINES_A_MINUTE = 20
-"""Lines about streams in trouble that one account may write in a minute: an outage of ten thousand streams is one outage."""
+"""Troubles of one kind that one account may begin to tell of in a minute: an outage of ten thousand streams is one outage."""
 
 CLOCKS_DIFFER_S = 60.0
 """How far apart the provider's clock and ours may be before it is said; they agree again below half of it."""
@@ -111,7 +111,7 @@ class AccountFacts:
         self._request_duration = metrics.request_duration.labels(provider)
         self._event_delay, self._status_delay = metrics.event_delay.labels(provider), metrics.status_delay.labels(provider)
         self._late_age = metrics.late_age.labels(provider)
-        self._troubles, self._lines = Saying(monotonic), Recent(monotonic)
+        self._troubles = Saying(monotonic, LINES_A_MINUTE)
         self._oddities: set[tuple[str, str]] = set()
         self._clocks_differ = False
 
@@ -179,7 +179,7 @@ class AccountFacts:
         """A request failed; when it is tried again. ``stream`` is its stream, or the account's key for a trouble of all its streams."""
         self.last_error = self._now()
         self._errors.inc(error.kind)
-        if self._troubles.now(stream, error.kind) and self._may_say():
+        if self._troubles.now(stream, error.kind):
             self._log.say(
                 "warning",
                 "trouble",
@@ -198,12 +198,8 @@ class AccountFacts:
     def over(self, where: str) -> None:
         """A trouble that was told of is over, if there was one."""
         lasted = self._troubles.over(where)
-        if lasted is not None and self._may_say():
+        if lasted is not None:
             self._log.say("info", "trouble_over", f"{where} is polled again after {lasted:.0f} s", stream=where, seconds=round(lasted))
-
-    def _may_say(self) -> bool:
-        self._lines.add()
-        return self._lines.total() <= LINES_A_MINUTE
 
     def gap(self, stream: str, gap: Gap) -> None:
         """A range opened of which nobody can say that all of it was seen."""

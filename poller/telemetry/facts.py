@@ -79,9 +79,10 @@ class Telemetry:
         shown: Any = Exposition(self._registry, picture)
         return encode(shown), kind
 
-    def started(self, *, accounts: int, shards: int) -> None:
-        """The daemon runs."""
-        self._log.say("info", "started", f"poller runs; accounts: {accounts}, shards: {shards}", accounts=accounts, shards=shards)
+    def started(self, *, accounts: int, shards: int, admin: str) -> None:
+        """The daemon runs; ``admin`` is the address of its administration port."""
+        text = f"poller runs; accounts: {accounts}, shards: {shards}, status page: http://{admin}/"
+        self._log.say("info", "started", text, accounts=accounts, shards=shards, admin=admin)
 
     def stopping(self, reason: str) -> None:
         """A clean stop began."""

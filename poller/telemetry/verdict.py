@@ -28,6 +28,10 @@ LAG_HIGH_S = 300.0
 """A lag above this is trouble although nothing failed: the rate limit is too small, or a stream hangs."""
 
 
+STANDS_MIN = 3
+"""Failures in a row of a live sweep that are trouble although the newest messages are read."""
+
+
 class Finding(Struct, frozen=True, kw_only=True):
     """One thing that is wrong. ``runbook`` names its entry in docs/operations.md."""
 
@@ -115,27 +119,28 @@ def account_findings(account: AccountSnapshot) -> list[Finding]:
         trouble = stream.trouble if stream is not None and stream.trouble is not None else Trouble(kind=kind)
         what = stream.id if stream is not None and count == 1 else f"{account.key}: {count} streams"
         found.append(_finding(what, trouble, account.key, count=count))
-    if not found and account.state == POLLING and not account.first_look_back and account.lag_s() > LAG_HIGH_S:
-        found.append(_lagging(account))
+    if not found and account.state == POLLING:
+        found.extend(_behind(account))
     return found
 
 
-def _lagging(account: AccountSnapshot) -> Finding:
-    """A lag although no stream waits: a walk stands at a page while new messages are read, or nothing fails at all."""
-    old = f"the oldest watermark is {duration(account.lag_s())} old"
-    standing = ((stream.id, job, trouble) for stream in account.standing for job, trouble in stream.standing.items())
-    for stream_id, job, trouble in standing:
-        code = f", HTTP {trouble.code}" if trouble.code else ""
-        text = f"new messages are read, but {old}: the {job} sweep of {stream_id} waits at a page ({words(trouble.kind)}{code})"
-        return Finding(
-            what=stream_id,
-            account=account.key,
-            trouble=replace(trouble, kind="lag", text=text),
-            words=words(trouble.kind),
-            runbook=trouble.kind,
-        )
-    text = f"every request succeeds, but {old}"
-    return Finding(what=account.key, account=account.key, trouble=Trouble(kind="lag", text=text), words="lag", runbook="PollerLagHigh")
+def _behind(account: AccountSnapshot) -> list[Finding]:
+    """What is wrong although no stream waits: a live sweep that stands at a page while the newest messages are read, or a lag without a cause."""
+    for stream in account.standing:
+        trouble = stream.standing.get("live")
+        if trouble is not None and trouble.failures >= STANDS_MIN:
+            code = f", HTTP {trouble.code}" if trouble.code else ""
+            text = f"new messages are asked for, but the live sweep of {stream.id} waits at a page ({words(trouble.kind)}{code})"
+            return [_alone(stream.id, account, trouble, text, trouble.kind)]
+    if account.first_look_back or account.lag_s() <= LAG_HIGH_S:
+        return []
+    text = f"every request succeeds, but the oldest watermark is {duration(account.lag_s())} old"
+    return [_alone(account.key, account, Trouble(kind="lag"), text, "PollerLagHigh")]
+
+
+def _alone(what: str, account: AccountSnapshot, trouble: Trouble, text: str, runbook: str) -> Finding:
+    told = replace(trouble, kind="lag", text=text)
+    return Finding(what=what, account=account.key, trouble=told, words=words(trouble.kind), runbook=runbook)
 
 
 def _finding(what: str, trouble: Trouble, account: str = "", *, count: int = 1) -> Finding:
@@ -179,7 +184,7 @@ def _named(key: str, findings: list[Finding], now: Instant) -> str:
     first = next(finding for finding in findings if finding.account == key)
     code = f" ({first.trouble.code})" if first.trouble.code else ""
     if first.trouble.kind == "lag":
-        return f"{key}: {first.trouble.text}"
+        return f"{key}: {first.trouble.text}{_so_long(first.trouble, now)}"
     some = f"{many(first.count, 'stream')} of {key}" if first.what != key else key
     return f"{some} {_agree(sentence(first.trouble.kind), first)}{code}{_so_long(first.trouble, now)}"
 

@@ -94,7 +94,8 @@ class _Daemon:
 
     async def run(self, listener: socket.socket) -> None:
         config, telemetry = self._config, self._telemetry
-        telemetry.started(accounts=len(config.accounts), shards=config.kafka.shards)
+        host = f"[{config.admin.host}]" if ":" in config.admin.host else config.admin.host
+        telemetry.started(accounts=len(config.accounts), shards=config.kafka.shards, admin=f"{host}:{listener.getsockname()[1]}")
         application = status.application(self, telemetry, loopback=config.admin.host in LOOPBACK)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(unending, "the admin port", partial(status.serve, application, listener))

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from poller.errors import BadPage
 from poller.model import DAY, SECOND, BadRow, Message, Observation, Row, Stream
 from poller.providers.contract import Page, Provider, Response, View, Window
 from poller.providers.fonedynamics.provider import OFF, REFUSED_MAX, FoneDynamics, LookUps
@@ -202,6 +203,16 @@ def test_look_ups_that_are_always_refused_are_switched_off_for_a_day(status: int
     request = query.begin(Stream("fonedynamics", "a", "s"), later)
     assert request is not None
     assert query.read(request, Response(200, {}, raw_of("fonedynamics"))).learned == LookUps()
+
+
+@pytest.mark.parametrize("body", [b"{}", b'{"Messages": []}', b'{"ResponseStatus": {}}', b"[]"])
+def test_a_look_up_without_a_message_is_no_row(body: bytes) -> None:
+    """It is an answer of a wrong shape, and nothing of it is published."""
+    query = side_query(FoneDynamics(), "lookup")
+    request = query.begin(Stream("fonedynamics", "a", "s"), View(NOW, 0, DAY, DAY, message_id="M1"))
+    assert request is not None
+    with pytest.raises(BadPage):
+        query.read(request, Response(200, {}, body))
 
 
 def _classified(*labels: str) -> dict[str, Any]:

@@ -194,7 +194,7 @@ class Shown:
 def standing() -> WorkerSnapshot:
     """A live sweep waits at a page, and new messages are read."""
     shown = stream("heymarket/account-0/team", standing={"live": trouble("gone")})
-    return worker(account(0, watermark=NOW - 2 * HOUR, standing=(shown,)))
+    return worker(account(0, standing=(shown,)))
 
 
 PICTURES: dict[str, WorkerSnapshot] = {

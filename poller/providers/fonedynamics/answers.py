@@ -41,7 +41,7 @@ def _members(body: bytes) -> dict[str, msgspec.Raw] | None:
 def single(body: bytes) -> list[bytes]:
     """One message, wrapped in ``Message`` or bare."""
     members = _members(body)
-    if members is None or "responsestatus" in members:
+    if members is None or "responsestatus" in members or not members.keys() & {"message", "messagesid"}:
         raise BadPage("the answer is not a message")
     return [bytes(members["message"])] if "message" in members else [body]
 

@@ -90,6 +90,7 @@ def test_every_entry_of_the_runbook_is_explained_by_its_name() -> None:
         entry_of(entries(), "PollerLagHihg")
     assert "PollerLagHigh" in caught.value.fix
     assert poller("explain", "qqqq").returncode == 2
+    assert "\n\nPollerUnauthorized\n\n" in poller("explain", "unauthorized").stdout
 
 
 def test_a_picture_of_an_empty_worker_can_be_shown() -> None:

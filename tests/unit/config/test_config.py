@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ from hypothesis import strategies as st
 from poller.config import load as config
 from poller.config import units
 from poller.config.example import EXAMPLE
+from poller.config.forms import url_problem
 from poller.config.secrets import SecretRef
 from poller.errors import ConfigError
 from poller.model import DAY, HOUR, MINUTE, SECOND
@@ -325,3 +328,36 @@ def test_so_is_a_number_of_an_account(tmp_path: Path, monkeypatch: pytest.Monkey
     assert line.startswith(f"{path}:3: accounts[0].{key}: "), line
     assert "; expected " in line
     assert "; fix: " in line
+
+
+def test_json_may_be_indented_by_tabs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As JSON is; tabs within a text stay."""
+    monkeypatch.setenv("T", "invented")
+    account = {
+        "name": "a",
+        "provider": "stuut",
+        "base_url": "https://api.stuut.ai",
+        "credentials": {"token": {"env": "T"}},
+        "threads": ["t"],
+    }
+    path = tmp_path / "p.json"
+    path.write_text(json.dumps({"kafka": {"bootstrap_servers": ["127.0.0.1:9092"]}, "accounts": [account]}, indent="\t"))
+    assert config.load(path, referenced=True).accounts[0].name == "a"
+
+
+def test_aliases_of_aliases_are_refused_before_they_fill_the_memory(tmp_path: Path) -> None:
+    """In a moment, at a line, with what is too much."""
+    names = "abcdefghijkl"
+    lines = ["a: &a [x, x, x, x]", *(f"{new}: &{new} [*{old}, *{old}, *{old}, *{old}]" for old, new in pairwise(names))]
+    path = tmp_path / "p.yaml"
+    path.write_text("\n".join(lines))
+    with pytest.raises(ConfigError, match="more than 1,000,000 values"):
+        config.load(path, referenced=True)
+
+
+@pytest.mark.parametrize(
+    ("host", "here"), [("127.5.5.5", True), ("[::1]", True), ("localhost", True), ("128.0.0.1", False), ("127.example", False)]
+)
+def test_plain_http_leads_to_this_host_alone(host: str, here: bool) -> None:
+    """All of 127.0.0.0/8 is this host (RFC 1122 section 3.2.1.3)."""
+    assert (url_problem(f"http://{host}:8080", "a URL") is None) == here

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -137,3 +138,20 @@ def test_a_row_that_stays_unpublishable_is_one_dead_letter(tmp_path: Path) -> No
             shard_state.queue(changes)
             told.append(len(changes.events))
     assert told == [1, 0, 0]
+
+
+def test_a_cache_that_cannot_be_closed_ends_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its disk is full or its folder is gone: the folder is unlocked, and the end is a clean one."""
+
+    def refuse(*_: object) -> None:
+        raise OSError("Writer has previous error")
+
+    store = CacheDirectory(tmp_path)
+    store.__enter__()
+    closed = store._db
+    store._db = SimpleNamespace(close=refuse)  # type: ignore[assignment]
+    store.__exit__(None, None, None)
+    assert closed is not None
+    closed.close()
+    with CacheDirectory(tmp_path):
+        pass

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from poller.errors import StreamGone, Unavailable, Unreachable
+from poller.errors import StreamGone, Unauthorized, Unavailable, Unreachable
 from poller.model import SECOND, Gap
 from poller.telemetry.account_facts import LINES_A_MINUTE
 from poller.telemetry.facts import Telemetry
@@ -80,6 +80,24 @@ def test_an_outage_of_ten_thousand_streams_is_no_flood(clock: Clock, capfd: pyte
     for number in range(10_000):
         facts.trouble(f"stuut/c/{number}", Unreachable(), 1.0)
     assert len(said(capfd)) == LINES_A_MINUTE
+
+
+def test_what_comes_and_goes_drowns_no_other_trouble(clock: Clock, capfd: pytest.CaptureFixture[str]) -> None:
+    """After a minute of errors that pass, refused credentials are said at once; a trouble that found no room is said when there is some."""
+    telemetry = telling(clock)
+    facts = telemetry.account("stuut", "c")
+    for tenth in range(640):
+        clock.at = tenth / 10
+        facts.trouble("stuut/c/t", Unreachable(), 1.0)
+        facts.well("stuut/c/t")
+    assert len(said(capfd)) <= 4 * LINES_A_MINUTE
+    facts.trouble("stuut/c", Unauthorized(), 1.0)
+    assert [line["kind"] for line in said(capfd)] == ["unauthorized"]
+    for tenth in range(640, 1400):
+        clock.at = tenth / 10
+        facts.trouble("stuut/c/u", Unreachable(), 1.0)
+    first = said(capfd)[0]
+    assert (first["stream"], first["kind"]) == ("stuut/c/u", "unreachable")
 
 
 def test_kafkas_silence_is_said_though_nothing_fails(clock: Clock, capfd: pytest.CaptureFixture[str]) -> None:

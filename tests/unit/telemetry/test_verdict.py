@@ -33,8 +33,8 @@ def test_all_well_is_said_with_counts_newest_poll_and_largest_lag() -> None:
         (PICTURES["first-look-back"], HEALTHY, "Healthy: 1 account, newest poll 3 s ago, 1 in the first look-back."),
         (PICTURES["lagging"], TROUBLE, "1 of 2 accounts in trouble: heymarket/account-0: every request succeeds, but the oldest watermark is "
                                        "2 h old."),
-        (standing(), TROUBLE, "1 of 1 account in trouble: heymarket/account-0: new messages are read, but the oldest watermark is 2 h old: the live "
-                              "sweep of heymarket/account-0/team waits at a page (not found or not ours, HTTP 404)."),
+        (standing(), TROUBLE, "1 of 1 account in trouble: heymarket/account-0: new messages are asked for, but the live sweep of "
+                              "heymarket/account-0/team waits at a page (not found or not ours, HTTP 404), for 12 min now."),
         (worker(), HEALTHY, "Healthy: no account is owned here."),
         (worker(joined=False), STARTING, "Starting: the group has not said what this worker owns."),
     ],
