@@ -99,7 +99,7 @@ def epoch(value: object) -> Time | None:
     """Seconds since the epoch as a number or numeric text; values over 1e11 are milliseconds; 0 and negative are absent."""
     if isinstance(value, str):
         try:
-            value = float(value) if len(value) < 32 else math.nan
+            value = float(value) if len(value) < 32 and "_" not in value else math.nan  # Python's own digits, 1_000, are nobody's time
         except ValueError:
             return None
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1 << 62:

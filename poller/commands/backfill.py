@@ -211,7 +211,7 @@ async def _done(watch: _Watch, asked: BackfillRequest, provider: Provider, patie
         elif held is not None and not held.done:
             moved, line = now, "another backfill of this stream is under way; this one follows it"
         else:
-            line = "" if now - began < PATIENCE_S else "no worker has taken it up; is poller run running?"
+            line = "" if now - began < PATIENCE_S or watch.refused else "no worker has taken it up; is poller run running?"
         stalled = watch.taken and now - moved > patience_s  # without an owner what the last one said says nothing
         trouble = watch.trouble(stalled=stalled)
         sick = sick + 1 if trouble in (Unreachable.kind, StreamGone.kind) else 0

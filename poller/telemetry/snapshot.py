@@ -254,7 +254,11 @@ class Pictures(Protocol):
 
 def readiness(picture: WorkerSnapshot) -> list[tuple[bool, str]]:
     """What readiness depends on, one sentence each. A worker that owns no shard is ready."""
-    found = [(picture.joined, "joined the group"), (not picture.draining, "not stopping"), (picture.kafka_up, "Kafka answers")]
+    found = [
+        (picture.joined, "joined the group" if picture.joined else "joined the group: it has not said what this worker owns"),
+        (not picture.draining, "not stopping: a clean stop is under way" if picture.draining else "not stopping"),
+        (picture.kafka_up, "Kafka answers" if picture.kafka_up else "Kafka answers: it cannot be reached, or no heartbeat is answered"),
+    ]
     for shard in picture.shards:
         behind = f" at offset {shard.restored} of {shard.restore_end}" if shard.state == "restoring" else ""
         why = f" ({shard.reason})" if shard.reason else ""

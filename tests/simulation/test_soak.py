@@ -20,7 +20,7 @@ def played(seed: int) -> subprocess.CompletedProcess[str]:
 played_once = cache(played)
 
 
-@pytest.mark.parametrize("seed", [0, 5, 139])
+@pytest.mark.parametrize("seed", [4, 5, 139])
 def test_a_day_of_a_hostile_provider_with_four_outages_leaves_nothing_silent(seed: int) -> None:
     """Every switch at random, outages of up to 20 hours: nothing silently missing, stale, doubled or out of order."""
     done = played_once(seed)
@@ -30,6 +30,6 @@ def test_a_day_of_a_hostile_provider_with_four_outages_leaves_nothing_silent(see
 
 def test_a_history_is_a_function_of_its_seed() -> None:
     """The same seed plays the same history, request by request."""
-    one, two = played_once(5).stdout, played(5).stdout
+    one, two = played_once(4).stdout, played(4).stdout
     assert one == two
     assert "requests=" in one

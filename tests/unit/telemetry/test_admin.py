@@ -35,8 +35,8 @@ def client(picture: WorkerSnapshot, *, loopback: bool = True, streams: int = 2) 
     [
         (healthy(), 200, "[+] shard 0 running"),
         (worker(), 200, "[+] joined the group"),
-        (worker(joined=False), 503, "[-] joined the group"),
-        (worker(draining=True), 503, "[-] not stopping"),
+        (worker(joined=False), 503, "[-] joined the group: it has not said what this worker owns"),
+        (worker(draining=True), 503, "[-] not stopping: a clean stop is under way"),
         (starting(), 503, "[-] shard 3 restoring at offset 5 of 9"),
         (kafka_silent(), 503, "[-] Kafka has not answered heartbeats for half a session: polling waits"),
     ],
