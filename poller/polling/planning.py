@@ -239,8 +239,6 @@ class Planner:
         else:
             wait_s = self._failures.of_walk(poll, job, error)
         self._plan(poll, job, now + wait_s)
-        if job == poll.live:
-            self._plan(poll, Edge(), now)
         return 0.0
 
     def _recovered(self, poll: StreamPoll) -> None:

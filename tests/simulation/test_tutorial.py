@@ -8,6 +8,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import anyio
 import httpx
@@ -15,7 +16,7 @@ import pytest
 
 from poller.model import HOUR, SECOND, Instant
 from poller.providers import exam, registry
-from poller.times import format_rfc3339
+from poller.times import format_rfc3339, instant
 from tests.support.first_seen import observed
 from tests.support.pigeonpost import ID, SECRET, Pigeons
 from tests.support.story import START, Story
@@ -135,21 +136,31 @@ def test_page_tokens_that_are_forgotten_delay_no_new_message(refusal: int, packa
     assert max(late.values()) <= 15.0, late
 
 
-class Newest(Pigeons):
-    """A vendor that lists the newest first, of which ``fails`` says what it answers instead of a page: by the page's first row, the token's age and the time."""
+class Asked(NamedTuple):
+    """A request for a page: its first row, how old its token is, when it came, and how long before that its window ends. In seconds."""
 
-    fails: Callable[[int, float, float], httpx.Response | None]
+    begin: int
+    age: float
+    at: float
+    ends: float
+
+
+class Newest(Pigeons):
+    """A vendor that lists the newest first, of which ``fails`` says what it answers instead of a page."""
+
+    fails: Callable[[Asked], httpx.Response | None]
     begun: Instant = 0
 
     def _messages(self, query: dict[str, str], now: Instant) -> httpx.Response:
         begin, told = self._tokens.get(query.get("page_token", ""), (0, now))
         self.begun = self.begun or now
-        instead = self.fails(begin, (now - told) / SECOND, (now - self.begun) / SECOND)
+        ends = now - (instant(query.get("to")) or now)
+        instead = self.fails(Asked(begin, (now - told) / SECOND, (now - self.begun) / SECOND, ends / SECOND))
         self.rows.sort(key=lambda row: -row[1])
         return super()._messages(query, now) if instead is None else instead
 
 
-def newest_of(fails: Callable[[int, float, float], httpx.Response | None], seconds: float) -> dict[float, float]:
+def newest_of(fails: Callable[[Asked], httpx.Response | None], seconds: float) -> dict[float, float]:
     """How late each message was that came every five seconds, by when it came."""
     pigeons, posted = Newest(forgotten=0.0), dict[str, Instant]()
     pigeons.fails, number = fails, 0
@@ -185,8 +196,8 @@ def test_a_page_that_is_never_answered_delays_no_new_message(instead: str, packa
     """Whatever comes in its place, and though now and then another request fails, too: the walks that come to it wait by themselves."""
     asked = itertools.count(1)
 
-    def fails(begin: int, _: float, at: float) -> httpx.Response | None:
-        if at > 60 and begin >= 6:
+    def fails(asked_for: Asked) -> httpx.Response | None:
+        if asked_for.at > 60 and asked_for.begin >= 6:
             return NO_PAGES[instead]
         return httpx.Response(503, json={}) if next(asked) % 23 == 0 else None
 
@@ -198,11 +209,26 @@ def test_a_page_that_is_never_answered_delays_no_new_message(instead: str, packa
 def test_tokens_that_an_outage_made_old_stop_no_sweep(refusal: int, package: Path) -> None:
     """However they are refused: soon after it the sweeps begin anew."""
 
-    def fails(_: int, age: float, at: float) -> httpx.Response | None:
-        if 300 <= at < 500:
+    def fails(asked: Asked) -> httpx.Response | None:
+        if 300 <= asked.at < 500:
             return httpx.Response(503, json={})
-        return httpx.Response(refusal, json={}) if age > 20 else None
+        return httpx.Response(refusal, json={}) if asked.age > 20 else None
 
     late = newest_of(fails, 1200.0)
     assert max(each for at, each in late.items() if at > 560) <= 15.0
     assert max(each + at for at, each in late.items()) < 1200
+
+
+@pytest.mark.parametrize("refusal", [403, 422, 503])
+def test_what_deeper_rungs_are_refused_delays_no_new_message(refusal: int, package: Path) -> None:
+    """From their first page on: it says nothing of the newest messages."""
+    refused = 0
+
+    def fails(asked: Asked) -> httpx.Response | None:
+        nonlocal refused
+        refused += asked.ends > 60
+        return httpx.Response(refusal, json={}) if asked.ends > 60 else None
+
+    late = newest_of(fails, 900.0)
+    assert max(late.values()) <= 6.0
+    assert 5 <= refused < 200

@@ -5,12 +5,17 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from poller.coverage import ladder
 from poller.errors import StreamGone, Unauthorized, Unavailable, Unreachable
-from poller.model import SECOND, Gap
+from poller.model import DAY, HOUR, MINUTE, SECOND, Gap, Stream
+from poller.polling.failures import Failures
+from poller.polling.jobs import Sweep
+from poller.polling.streams import StreamPoll
 from poller.telemetry.account_facts import LINES_A_MINUTE
 from poller.telemetry.facts import Telemetry
 from poller.telemetry.log_events import EVENTS, NAMES
@@ -98,6 +103,29 @@ def test_what_comes_and_goes_drowns_no_other_trouble(clock: Clock, capfd: pytest
         facts.trouble("stuut/c/u", Unreachable(), 1.0)
     first = said(capfd)[0]
     assert (first["stream"], first["kind"]) == ("stuut/c/u", "unreachable")
+
+
+LADDER = ladder.build(interval=5 * SECOND, overlap=10 * MINUTE, status_horizon=3 * DAY, every=6 * HOUR, back=7 * DAY)
+
+
+def test_what_a_job_waited_for_is_said_when_it_is_over(clock: Clock, capfd: pytest.CaptureFixture[str]) -> None:
+    """By its own name, and only where it came further."""
+    facts = telling(clock).account("stuut", "c")
+    poll, job = StreamPoll(Stream("stuut", "c", "t"), LADDER), Sweep(0)
+    failures = Failures(SimpleNamespace(interval_s=5.0), None, None, None, facts, clock)  # type: ignore[arg-type]
+    failures.of_walk(poll, job, StreamGone())
+    failures.over(poll, job)
+    poll.of(job).gets_on(0, ended=True)
+    clock.at += 30
+    failures.over(poll, job)
+    failures.over(poll, job)
+    begun, over = said(capfd)
+    assert (begun["event"], begun["stream"], over["event"], over["stream"]) == (
+        "trouble",
+        "stuut/c/t (live)",
+        "trouble_over",
+        "stuut/c/t (live)",
+    )
 
 
 def test_kafkas_silence_is_said_though_nothing_fails(clock: Clock, capfd: pytest.CaptureFixture[str]) -> None:
