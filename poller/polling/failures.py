@@ -47,7 +47,6 @@ class Failures:
     def of_walk(self, poll: StreamPoll, job: Job, error: ProviderError) -> float:
         """A walk does not get on: seconds until it is tried again. The newest messages are read all the same, which no walk can stop."""
         progress, interval_s = poll.of(job), self._settings.interval_s
-        progress.failures += 1
         most_s = math.inf
         if isinstance(job, Edge):  # a look that lists something brings what is new, though it does not come to its end
             most_s = interval_s if progress.run is not None and progress.run.rows else soon_s(interval_s)
@@ -85,20 +84,15 @@ class Failures:
         progress = poll.of(job)
         if progress.stands is not None and not progress.failures:
             progress.stands = None
-            self._facts.over(_called(poll, job))
+            self._facts.over(poll.stream.id, jobs.name(job, poll.rungs))
 
     def _stands(self, poll: StreamPoll, job: Job, error: ProviderError, wait_s: float) -> float:
         """A job waits by itself, and that is said."""
         progress, now = poll.of(job), self._clock.monotonic()
         since = progress.stands.since if progress.stands is not None else self._clock.now()
         progress.stands = Backoff(error.kind, progress.failures, since, now + wait_s, str(error), error.code)
-        self._facts.trouble(_called(poll, job), error, wait_s)
+        self._facts.trouble(poll.stream.id, error, wait_s, jobs.name(job, poll.rungs))
         return wait_s
-
-
-def _called(poll: StreamPoll, job: Job) -> str:
-    """What the log calls a job of a stream."""
-    return f"{poll.stream.id} ({jobs.name(job, poll.rungs)})"
 
 
 _OUTCOMES = {RateLimited.kind: "throttled", Unauthorized.kind: "auth"}

@@ -136,7 +136,7 @@ class Pages:
         applied = await self._apply(poll, job, step.cursor, answer, step)
         following = answer.page.next
         if following is not None and progress.comes_back(step.sweep.pages + 1, following):
-            progress.failed_at = max(progress.failed_at, step.sweep.pages + 1)
+            progress.failed(step.sweep.pages + 1)
             self.sweeps.begin_anew(poll, job)
             await applied.durable.wait()
             self.tell(poll, applied)

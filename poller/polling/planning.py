@@ -187,7 +187,7 @@ class Planner:
         run = poll.of(Edge()).under_way(now)
         if ended or (now - run.began >= EDGE_AGAIN_SHARE * interval_s and self._pages.sweeps.end_edge(poll)):
             self._tell(poll, Edge())
-            poll.of(Edge()).failures = 0
+            poll.of(Edge()).gets_on(0, ended=True)
             if 2 * (now - run.began) < interval_s:
                 poll.edge_was_quick()
             return self._plan(poll, Edge(), run.began + max(interval_s, run.took_s / (1 - DEEP_SHARE)))
@@ -247,7 +247,7 @@ class Planner:
         outage, poll.failures = poll.failures >= OUTAGE_FAILURES, 0
         for job, progress in list(poll.progress.items()) if outage else ():
             if progress.failures:
-                progress.failures = 0
+                progress.failures, progress.bad_pages = 0, {}
                 self.schedule.hurry(poll.stream.id, job, now, self._rank(poll, job))
 
     def _plan(self, poll: StreamPoll, job: Job, due: float) -> None:

@@ -69,9 +69,9 @@ class Progress:
     tries: int = 0
     """Failures in a row of the request in hand."""
     failures: int = 0
-    """Failures in a row: of runs of a side query; of another job, since it last came further than where it failed."""
-    failed_at: int = 0
-    """The furthest page of its sweep, from 0, at which the job failed since then."""
+    """Failures in a row: of runs of a side query; of another job, at the page at which it failed last."""
+    bad_pages: dict[int, int] = field(default_factory=dict)
+    """How often the job failed at a page of its sweep, by the page from 0, since it last came past it."""
     failed_when: Instant = 0
     """Our time of its last failure."""
     stands: Backoff | None = None
@@ -114,13 +114,19 @@ class Progress:
         self.tries = 0
 
     def gets_on(self, page: int, *, ended: bool) -> None:
-        """A page of a sweep was answered well: what failed is over where it failed at none after it, or the sweep is at its end.
+        """A page of a sweep was answered well: what failed up to it is over, and all of it where the sweep is at its end.
 
-        A sweep that is begun anew comes to the same bad page again, so its first pages say nothing.
+        A sweep that is begun anew comes to the same bad page again, so the pages before that one say nothing of it.
         """
         self.tries = 0
-        if ended or page >= self.failed_at:
-            self.failures = self.failed_at = 0
+        if self.bad_pages:
+            self.bad_pages = {} if ended else {bad: count for bad, count in self.bad_pages.items() if bad > page}
+        if not self.bad_pages:
+            self.failures = 0
+
+    def failed(self, page: int) -> None:
+        """Count a failure at a page: what fails here and there by chance is not what stands at one page."""
+        self.failures = self.bad_pages[page] = self.bad_pages.get(page, 0) + 1
 
     def answered_badly(self, error: ProviderError, page: int, now: Instant, last_success: Instant | None) -> bool:
         """Count a bad answer to a page of a sweep. True = the sweep must begin anew; False = the same page is asked again.
@@ -131,7 +137,8 @@ class Progress:
         if isinstance(error, AccountTrouble):
             return False
         said_no, well = isinstance(error, BadPage | StreamGone), last_success is not None and last_success > self.failed_when
-        self.failed_at, self.failed_when = max(self.failed_at, page), now
+        self.failed(page)
+        self.failed_when = now
         self.tries += said_no or well
         if self.tries < (BAD_ANSWERS_MAX if said_no else NO_ANSWERS_MAX):
             return False

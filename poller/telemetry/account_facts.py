@@ -175,31 +175,38 @@ class AccountFacts:
                 seconds=round(sweep.seconds, 3),
             )
 
-    def trouble(self, stream: str, error: PollerError, wait_s: float) -> None:
-        """A request failed; when it is tried again. ``stream`` is its stream, or the account's key for a trouble of all its streams."""
+    def trouble(self, stream: str, error: PollerError, wait_s: float, job: str = "") -> None:
+        """A request failed; when it is tried again. ``stream`` is its stream, or the account's key for a trouble of all its streams.
+
+        ``job``: what alone waits for it; "" = the whole stream.
+        """
         self.last_error = self._now()
         self._errors.inc(error.kind)
-        if self._troubles.now(stream, error.kind):
+        where = _called(stream, job)
+        if self._troubles.now(where, error.kind):
             self._log.say(
                 "warning",
                 "trouble",
-                f"{stream}: {words(error.kind)}; {error}; tried again in {wait_s:.0f} s",
+                f"{where}: {words(error.kind)}; {error}; tried again in {wait_s:.0f} s",
                 stream=stream,
                 kind=error.kind,
                 what=str(error),
                 next_try_s=round(wait_s, 1),
+                **({"job": job} if job else {}),
             )
 
     def well(self, stream: str) -> None:
         """A request of the stream, and so of the account, succeeded."""
-        for where in (stream, self.key):
-            self.over(where)
+        self.over(stream)
+        self.over(self.key)
 
-    def over(self, where: str) -> None:
+    def over(self, stream: str, job: str = "") -> None:
         """A trouble that was told of is over, if there was one."""
+        where = _called(stream, job)
         lasted = self._troubles.over(where)
         if lasted is not None:
-            self._log.say("info", "trouble_over", f"{where} is polled again after {lasted:.0f} s", stream=where, seconds=round(lasted))
+            text, named = f"{where} is polled again after {lasted:.0f} s", {"job": job} if job else {}
+            self._log.say("info", "trouble_over", text, stream=stream, seconds=round(lasted), **named)
 
     def gap(self, stream: str, gap: Gap) -> None:
         """A range opened of which nobody can say that all of it was seen."""
@@ -273,3 +280,8 @@ class AccountFacts:
         self._late.inc(len(ages_s))
         for age in ages_s:
             self._late_age.observe(age)
+
+
+def _called(stream: str, job: str) -> str:
+    """What people call a job of a stream, or the whole of it."""
+    return f"{stream} ({job})" if job else stream

@@ -37,6 +37,7 @@ from poller.errors import PollerError
 from poller.kafka.port import Stored
 from poller.model import DAY, HOUR, SECOND, Gap, Instant
 from poller.polling.client.over_httpx import OverHttpx
+from poller.providers import registry
 from poller.providers.kit import suspects
 from poller.publishing import shard_state as shard_state
 from poller.publishing.cache import CacheDirectory
@@ -76,6 +77,9 @@ MUTANT_SETTLE_TIMES = 3
 MUTANT_REQUESTS = 15_000
 """Requests after which such a history is ended: some broken rules ask without end. Those without one send at most some ten thousand."""
 QUIETLY = ("-qx", "-W", "ignore::pytest.PytestAssertRewriteWarning")
+BESIDE = {"backfill", *(query.name for name in registry.BUILT_IN for query in registry.provider_of(name).side_queries)}
+"""Jobs of which no message's completeness is said."""
+
 STUCK_KINDS = {"cursor_not_honoured"}
 
 
@@ -117,11 +121,11 @@ class Listening(Held):
             story.flags.add(Flag(provider, stream.rpartition("/")[2], *((found.since, found.until) if found.reason != CAPPED else ())))
             told(stream, found)
 
-        def in_trouble(stream: str, error: PollerError, wait_s: float) -> None:
-            if error.kind in STUCK_KINDS and "(" not in stream:
+        def in_trouble(stream: str, error: PollerError, wait_s: float, job: str = "") -> None:
+            if error.kind in STUCK_KINDS and job not in BESIDE:
                 story.gaps[error.kind] += 1
                 story.flags.add(Flag(provider, stream.rpartition("/")[2]))
-            trouble(stream, error, wait_s)
+            trouble(stream, error, wait_s, job)
 
         def swept(found: SweepFacts) -> None:
             story.backfilled += found.rung == "backfill" and found.outcome in ("ok", "empty")

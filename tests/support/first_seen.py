@@ -53,10 +53,11 @@ class Held(Telemetry):
         facts = super().account(provider, name)
         trouble = facts.trouble
 
-        def waits(stream: str, error: PollerError, wait_s: float) -> None:
+        def waits(stream: str, error: PollerError, wait_s: float, job: str = "") -> None:
             now = self.story.clock.now()
-            self.held.setdefault(stream, []).append((now - round(TIMEOUT_S * SECOND), now + round(wait_s * SECOND)))
-            trouble(stream, error, wait_s)
+            if job in ("", "edge"):  # what else waits by itself delays no new message
+                self.held.setdefault(stream, []).append((now - round(TIMEOUT_S * SECOND), now + round(wait_s * SECOND)))
+            trouble(stream, error, wait_s, job)
 
         facts.trouble = waits  # type: ignore[method-assign]
         return facts

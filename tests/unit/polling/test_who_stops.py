@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import re
 from itertools import pairwise
 from types import SimpleNamespace
@@ -135,7 +136,6 @@ def test_a_walk_that_comes_to_the_same_bad_page_waits_ever_longer(bad: int, erro
         for page in range(bad):
             progress.gets_on(page, ended=False)
         progress.answered_badly(error(), bad, NOW, None)
-        progress.failures += 1
         waits.append(wait_of_walk(error(), progress.failures, interval_s=15.0))
     assert all(later > earlier for earlier, later in pairwise(waits))
     progress.gets_on(bad, ended=False)
@@ -156,11 +156,27 @@ def test_an_outage_ends_no_sweep(error: type[ProviderError], most: int) -> None:
 
 def test_a_page_that_failed_before_does_not_forget_a_later_one() -> None:
     """One 503 at the beginning of a sweep says nothing of the page at which it stands."""
-    progress = Progress(failures=5)
-    progress.answered_badly(BadPage(), 7, NOW, NOW)
+    progress = Progress()
+    for _ in range(5):
+        progress.answered_badly(BadPage(), 7, NOW, NOW)
     progress.answered_badly(Unreachable(), 0, NOW, NOW)
+    assert progress.failures == 1
     progress.gets_on(0, ended=False)
-    assert progress.failures == 5
+    progress.answered_badly(BadPage(), 7, NOW, NOW)
+    assert progress.failures == 6
+
+
+def test_a_walk_that_fails_here_and_there_does_not_wait_longer_and_longer() -> None:
+    """By chance, at another page each time, as a cursor that is not honoured now and then: it would never come to its end."""
+    progress, rng = Progress(), random.Random(1)
+    for _ in range(200):
+        bad = rng.randrange(50)
+        for page in range(bad):
+            progress.gets_on(page, ended=False)
+        progress.answered_badly(CursorIgnored(), bad, NOW, NOW)
+        assert progress.failures < 20
+    progress.gets_on(3, ended=True)
+    assert (progress.failures, progress.bad_pages) == (0, {})
 
 
 def test_a_walk_waits_as_long_as_its_provider_says() -> None:
@@ -176,6 +192,6 @@ def test_a_walk_waits_as_long_as_its_provider_says() -> None:
 
 def test_a_walk_that_ends_before_its_bad_page_owes_nothing() -> None:
     """Its list became shorter."""
-    progress = Progress(failures=3, failed_at=7)
+    progress = Progress(failures=3, bad_pages={7: 3})
     progress.gets_on(2, ended=True)
-    assert (progress.failures, progress.failed_at) == (0, 0)
+    assert (progress.failures, progress.bad_pages) == (0, {})
