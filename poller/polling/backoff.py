@@ -100,13 +100,12 @@ def wait_of_walk(error: ProviderError, failures: int, *, interval_s: float, most
 
     The token of the page may have been refused by chance, and does not live for ever. A provider that says when is believed.
     """
-    if isinstance(error, CursorIgnored | EndlessPagination):
-        wait_s = REFUSED.wait_s(failures)
-    elif failures == 1:
-        wait_s = WAIT_MIN_S
-    else:
-        longest_s = soon_s(interval_s) if isinstance(error, Unreachable) else REFUSED.most_s
-        wait_s = Policy(first_s=interval_s / 4, most_s=longest_s).wait_s(failures)
+    policy = REFUSED
+    if isinstance(error, Unreachable):
+        policy = Policy(first_s=0.5, most_s=soon_s(interval_s))
+    elif not isinstance(error, CursorIgnored | EndlessPagination):
+        policy = Policy(first_s=interval_s / 4, most_s=REFUSED.most_s)
+    wait_s = WAIT_MIN_S if failures == 1 and policy is not REFUSED else policy.wait_s(failures)
     return max(min(wait_s, most_s), min(error.wait_s or 0.0, RETRY_AFTER_MAX_S))
 
 

@@ -50,8 +50,9 @@ class Failures:
         most_s = math.inf
         if isinstance(job, Edge):  # a look that lists something brings what is new, though it does not come to its end
             most_s = interval_s if progress.run is not None and progress.run.rows else soon_s(interval_s)
-            self._sweeps.begin_anew(poll, job)
-            progress.run = None
+            if progress.failures > 1:  # what fails once is asked again where it was: by chance, most of what fails does
+                self._sweeps.begin_anew(poll, job)
+                progress.run = None
         poll.note(error.kind)
         return self._stands(poll, job, error, wait_of_walk(error, progress.failures, interval_s=interval_s, most_s=most_s))
 
