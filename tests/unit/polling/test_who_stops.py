@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from poller.coverage import ladder
 from poller.errors import (
     AccountTrouble,
     BadPage,
@@ -25,15 +26,18 @@ from poller.errors import (
     Unauthorized,
     Unreachable,
 )
-from poller.model import SECOND, Stream
+from poller.model import DAY, HOUR, MINUTE, SECOND, Stream
 from poller.polling.backoff import Backoffs, wait_of_walk
 from poller.polling.client.credentials import Credentials
+from poller.polling.failures import Failures
+from poller.polling.jobs import Edge, Job
 from poller.polling.page import page_of
-from poller.polling.streams import Progress
+from poller.polling.streams import Progress, StreamPoll
 from poller.providers.contract import Request, Response, Window
 from poller.providers.registry import BUILT_IN, provider_of
 
 NOW = 1_790_000_000 * SECOND
+LADDER = ladder.build(interval=15 * MINUTE, overlap=HOUR, status_horizon=3 * DAY, every=6 * HOUR, back=7 * DAY)
 
 
 def every(root: type[PollerError]) -> list[type[PollerError]]:
@@ -177,6 +181,24 @@ def test_a_walk_that_fails_here_and_there_does_not_wait_longer_and_longer() -> N
         assert progress.failures < 20
     progress.gets_on(3, ended=True)
     assert (progress.failures, progress.bad_pages) == (0, {})
+
+
+def test_a_look_at_the_newest_begins_anew_only_where_it_fails_twice() -> None:
+    """Most of what fails once fails by chance: a look that began anew each time would seldom come to its second page."""
+    begun: list[Job] = []
+    told: Any = SimpleNamespace(trouble=lambda *_: None)
+    clock: Any = SimpleNamespace(now=lambda: NOW, monotonic=lambda: 0.0)
+    sweeps: Any = SimpleNamespace(begin_anew=lambda _, job: begun.append(job))
+    client: Any = SimpleNamespace(by_time=True)
+    settings: Any = SimpleNamespace(interval_s=900.0)
+    backoffs: Any = None
+    failures = Failures(settings, client, sweeps, backoffs, told, clock)
+    poll, waits = StreamPoll(Stream("stuut", "c", "t"), LADDER), list[float]()
+    for _ in range(2):
+        poll.of(Edge()).failed(3)
+        waits.append(failures.of_walk(poll, Edge(), Unreachable()))
+        assert len(begun) == len(waits) - 1
+    assert waits == [0.1, 2.0]
 
 
 def test_a_walk_waits_as_long_as_its_provider_says() -> None:
