@@ -17,7 +17,7 @@ from poller.demo.simulator.switches import Switches
 from poller.demo.simulator.vendors.answers import Answer
 from poller.demo.simulator.world import World
 from poller.errors import ProviderError, Unreachable
-from poller.model import SECOND, Gap, Instant, Row, Stream
+from poller.model import DAY, SECOND, Gap, Instant, Row, Stream
 from poller.providers.contract import Page, Request, Response, Window, recalled
 from poller.providers.fonedynamics import slices
 from poller.providers.fonedynamics.provider import FoneDynamics
@@ -561,6 +561,20 @@ def test_a_heymarket_crowd_is_walked_once_a_minute_and_never_while_it_may_grow(k
     assert asked[20] == asked[64] == asked[70] < asked[6] - 2, asked
 
 
+def test_a_heymarket_crowd_that_no_walk_lists_whole_rests_for_as_long_as_it_was_old() -> None:
+    """Each walk of it tries all that the vendor documents. One that is listed whole costs little, and rests for a minute while it is young."""
+    walks = dict[type[Team], list[int]]()
+    for kind in (Reordered, Team):
+        learned, walks[kind] = Learned(), []
+        for age in range(5, 3000, 15):
+            _, _, learned = _crowded(NOW + (age - 1) * SECOND, learned, kind)
+            walks[kind] += [age] if learned.crowds[-1].began == NOW + (age - 1) * SECOND else []
+    whole, lacking = walks[Reordered], walks[Team]
+    assert lacking == [5, 65, 140, 290, 590, 1190, 1790, 2390, 2990], lacking
+    assert whole[:7] == [5, 65, 125, 185, 245, 305, 365], whole
+    assert len(whole) > 2 * len(lacking)
+
+
 def test_a_heymarket_crowd_at_the_begin_of_a_window_does_not_rest() -> None:
     """A backfill that is asked for at once may want the part of it that lies before the floor."""
     at = Walk(NOW, NOW + 9 * SECOND, edge=NOW, unit=SECOND)
@@ -592,7 +606,7 @@ def test_a_broadcast_is_walked_once_a_minute_and_at_once_when_it_has_grown() -> 
 
 
 def test_a_broadcast_that_rests_is_gone_round_by_two_counts() -> None:
-    """One before its end and one before its beginning, beside the one at the cursor and the one that shows that counts go by dates."""
+    """One before its end and one before its beginning, beside the one at the cursor: that counts go by dates was shown when it was walked."""
     learned = _broadcast(NOW + 5 * SECOND, Learned(), 180)[2]
     assert [each.size for each in learned.crowds] == [181]  # one other row lies in its place
     asked: list[str] = []
@@ -603,7 +617,16 @@ def test_a_broadcast_that_rests_is_gone_round_by_two_counts() -> None:
     while request is not None:
         asked.append(request.path.rpartition("/")[2])
         request = provider.read_page(request, team.answer(request)).next
-    assert asked.count("count") == 4, asked
+    assert asked.count("count") == 3, asked
+
+
+def test_a_broadcast_rests_also_where_its_place_ends_at_another_stamp() -> None:
+    """Another sweep finds another end of the same place by halving; as many rows are counted in it, from the same moment on."""
+    at = Walk(NOW - DAY, NOW + 9 * SECOND, edge=NOW, width=SECOND, counted=300)
+    known = resting.walked(at, whole=True)
+    assert resting.around(replace(known, width=SECOND // 2)) is not None
+    assert resting.around(replace(known, width=SECOND // 2, counted=301)) is None
+    assert resting.around(replace(known, edge=NOW + 1)) is None
 
 
 def test_rows_of_a_known_broadcast_are_not_taken_for_a_crowd_of_the_date_that_they_print() -> None:

@@ -1,8 +1,8 @@
 """Crowds of Heymarket that were walked to their end a while ago: sweeps go round them.
 
 Counts lag, so they do not prove that nothing moved in a crowd. One that was walked once it was over rests instead, for a minute while it is
-young, and the longer the older it is, up to ten minutes. A row that turns up late in it waits for the next walk; its statuses come by the hint
-for what changed as well. A broadcast, whose rows print later dates than they are listed by, is found by counts in any case, and rests only
+young, and the longer the older it is, up to ten minutes: one that no walk lists whole, for as long as it is old, because each walk of it tries
+all that the vendor documents. A row that turns up late in it waits for the next walk; its statuses come by the hint for what changed as well. A broadcast, whose rows print later dates than they are listed by, is found by counts in any case, and rests only
 while as many rows are counted in its place as when it was walked.
 """
 
@@ -17,7 +17,7 @@ REST_MIN, REST_MAX = MINUTE, 10 * MINUTE
 """For how long a crowd rests at least and at most between two walks; by default only the rungs above two hours are read more often."""
 
 REST_PART = 7
-"""Between the two a crowd rests for this part of its age, as a message that turns up late is looked for by default."""
+"""Between the two a crowd rests for this part of its age, as a message that turns up late is looked for by default; see :func:`_rests`."""
 
 YOUNG: Instant = 3 * SECOND
 """From the end of a crowd's date until all that is listed on time is listed. A walk before says little."""
@@ -27,8 +27,12 @@ CROWDS_MAX = 32
 
 
 def around(walk: Walk) -> Walked | None:
-    """The crowd that the walk stands at, where it rests: the walk goes round it."""
-    mine = (each for each in walk.learned.crowds if (each.edge, each.end, each.size) == (walk.edge, walk.end, walk.counted))
+    """The crowd that the walk stands at, where it rests: the walk goes round it. The place of a broadcast may end at another stamp this time."""
+    mine = (
+        each
+        for each in walk.learned.crowds
+        if (each.edge, each.size) == (walk.edge, walk.counted) and (walk.counted or each.end == walk.end)
+    )
     return next((each for each in mine if _rests(each, walk.now)), None)
 
 
@@ -42,9 +46,15 @@ def broadcast(walk: Walk, oldest: Instant) -> Walked | None:
     return next((each for each in walk.learned.crowds if each.size and oldest < each.end <= walk.bound), None)
 
 
+def counts(walk: Walk) -> bool:
+    """Whether the vendor counted by dates a while ago: a broadcast that it counted rests."""
+    return any(each.size and _rests(each, walk.now) for each in walk.learned.crowds)
+
+
 def _rests(known: Walked, now: Instant) -> bool:
     """Whether the time to walk it again has not come."""
-    rest = min(REST_MAX, max(REST_MIN, (now - known.end) // REST_PART))
+    age = now - known.end
+    rest = min(REST_MAX, max(REST_MIN, age // REST_PART if known.whole else known.began - known.end))
     return known.began - known.end >= YOUNG and now - known.began < rest
 
 

@@ -68,7 +68,7 @@ def counted(at: Stride, count: int) -> Page:
     """One more count; on to the next one, or to the page at a lower cursor. Raises CursorIgnored."""
     if at.above is None:
         at = replace(at, above=count)
-        return Page([], _next(at) if at.walk.step else _count(at, DAWN))
+        return Page([], _next(at) if at.walk.step or resting.counts(at.walk) else _count(at, DAWN))
     fewer = at.above - count
     if fewer < -len(at.listed):
         raise CursorIgnored("rows are newer than the cursor, and counts rise below it")
