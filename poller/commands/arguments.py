@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,9 +14,15 @@ from ..config.units import moment_or_ago
 from ..model import Instant
 
 
+@cache
+def now() -> Instant:
+    """When the command began: all that it is told as a duration ago is counted from there, so that equal words are equal moments."""
+    return SystemClock().now()
+
+
 def _moment(_: Any, tokens: Sequence[Any]) -> Instant:
     """RFC 3339, a date, or a duration ago. Raises ValueError, which the command line turns into a usage error."""
-    return moment_or_ago(tokens[0].value, SystemClock().now())
+    return moment_or_ago(tokens[0].value, now())
 
 
 ConfigPath = Annotated[Path, Parameter(name="--config", env_var="POLLER_CONFIG", help="The configuration file (YAML).")]

@@ -94,7 +94,12 @@ async def backfill(config: Config, stream_id: str, since: Instant, until: Instan
     account, stream = _configured(config, stream_id)
     provider = provider_of(account.provider, account.options)
     if since >= until:
-        raise Misused(f"--from {format_rfc3339(since)} is not before --to {format_rfc3339(until)}", fix="exchange them")
+        raise Misused(
+            f"--from {format_rfc3339(since)} is not before --to {format_rfc3339(until)}",
+            fix="exchange them" if since > until else "give a range",
+        )
+    if since >= SystemClock().now():
+        raise Misused(f"--from {format_rfc3339(since)} is in the future", fix="give a past range; polling reads what comes")
     kafka = Kafka(connection_of(config))
     for role in (STATE, REQUESTS):
         await places_of(kafka, role)

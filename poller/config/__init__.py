@@ -12,6 +12,7 @@ Files::
     report          errors as people read them
     yaml_document   YAML with line numbers
     units           durations, rates, times
+    paths           files and folders beside the configuration, or in somebody's home
     secrets         ``{env: NAME}`` and ``{file: PATH}``
     certificates    whom TLS trusts
     proxies         an account's key, and the environment's variables

@@ -13,6 +13,7 @@ from ..providers.registry import provider_of
 from .file import AccountFile, Defaults
 from .forms import StartFrom, url_problem
 from .options import options, secrets
+from .paths import located
 from .provider_keys import streams, unknown_keys
 from .report import Errors
 from .secrets import SecretRef
@@ -82,7 +83,7 @@ def _resolve(errors: Errors, number: int, account: AccountFile, defaults: Defaul
         base_url=base_url,
         credentials={name: secret.within(path.parent) for name, secret in account.credentials.items()},
         streams=names if isinstance(names, tuple) else (),
-        streams_file=path.parent / names if isinstance(names, Path) else None,
+        streams_file=located(path.parent, names) if isinstance(names, Path) else None,
         interval=_first(account.interval, defaults.interval),
         overlap=None if isinstance(overlap, str) else overlap,
         start_from=account.start_from or defaults.start_from,
@@ -94,7 +95,7 @@ def _resolve(errors: Errors, number: int, account: AccountFile, defaults: Defaul
         rate_seconds=seconds,
         burst=account.burst,
         proxy=account.proxy,
-        ca_file=path.parent / account.ca_file if account.ca_file else None,
+        ca_file=located(path.parent, account.ca_file) if account.ca_file else None,
         enabled=account.enabled,
         drafts=account.drafts,
         channels=tuple(account.channels),

@@ -35,6 +35,7 @@ from .forms import (
     TopicName,
     wrong,
 )
+from .paths import located
 from .secrets import SecretRef
 
 
@@ -85,7 +86,7 @@ class Security(_Model):
         """What TLS to the brokers needs, or None without TLS. Raises ConfigError where the files cannot be used."""
         if "SSL" not in self.protocol:
             return None
-        ca, cert, key = (folder / name if name else None for name in (self.ca_file, self.cert_file, self.key_file))
+        ca, cert, key = (located(folder, name) if name else None for name in (self.ca_file, self.cert_file, self.key_file))
         return client_context(ca, cert, key, self.key_password.within(folder).read() if self.key_password else None)
 
 
@@ -145,7 +146,7 @@ class SchemaRegistry(_Model):
     def within(self, folder: Path) -> SchemaRegistry:
         """The same; relative paths are relative to a folder."""
         password = self.password and self.password.within(folder)
-        return self.model_copy(update={"password": password, "ca_file": self.ca_file and str(folder / self.ca_file)})
+        return self.model_copy(update={"password": password, "ca_file": self.ca_file and str(located(folder, self.ca_file))})
 
 
 class Kafka(_Model):
@@ -316,7 +317,7 @@ class AccountFile(_Model):
 
 
 class ConfigFile(_Model):
-    """The configuration of poller. Relative paths are relative to the file."""
+    """The configuration of poller. Relative paths are relative to the file, and ``~`` is the home of the user."""
 
     kafka: Kafka
     """Kafka, its topics and the group."""

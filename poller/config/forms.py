@@ -19,6 +19,7 @@ from pydantic_core import PydanticCustomError
 
 from ..model import MINUTE, SECOND, Instant, addressable
 from ..providers import registry
+from .paths import located
 from .secrets import SecretRef
 from .units import DURATION_MAX, duration, moment, rate, spelled
 
@@ -89,7 +90,7 @@ def secret_at(value: object, folder: Path = Path()) -> SecretRef:
     if isinstance(value, dict) and len(value) == 1:
         [(kind, where)] = value.items()
         if kind in ("env", "file") and isinstance(where, str) and where:
-            return SecretRef(env=where) if kind == "env" else SecretRef(file=folder / where)
+            return SecretRef(env=where) if kind == "env" else SecretRef(file=located(folder, where))
     if not isinstance(value, dict):
         raise wrong(
             "a literal secret; expected {env: NAME} or {file: PATH}; fix: put the secret into a file or a variable and name it here"

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from ..errors import ConfigError
 from .accounts import Account, resolve_all
 from .file import AccountFile, Admin, ConfigFile, Defaults, Kafka, Log, PrivacyConfig, Traces
+from .paths import located
 from .references import missing, unusable
 from .report import EXAMPLE_HINT, Errors, translate
 from .yaml_document import Document, Place
@@ -79,7 +80,7 @@ def load(path: Path | str, *, referenced: bool = False) -> Config:
     return Config(
         path=path,
         kafka=file.kafka.within(path.parent),
-        directory=path.parent / file.state.directory,
+        directory=located(path.parent, file.state.directory),
         admin=file.admin,
         privacy=file.privacy.within(path.parent),
         log=file.log,

@@ -22,6 +22,7 @@ from .file import ConfigFile
 from .file_watch import FileWatch, Unreadable
 from .forms import secret_at
 from .options import secrets
+from .paths import located
 from .provider_keys import all_own_keys, streams_key
 from .proxies import proxy_of
 from .secrets import SecretRef, signed
@@ -47,11 +48,11 @@ def missing(document: dict[str, Any], folder: Path) -> Iterator[tuple[Place, str
         with contextlib.suppress(PydanticCustomError):  # not a reference: that is said already
             yield from _unread(place, secret_at(written, folder))
     for place, written in _files(document):
-        if isinstance(written, str) and not (file := folder / written).is_file():
+        if isinstance(written, str) and not (file := located(folder, written)).is_file():
             yield place, f"the file {file} is missing; expected a readable file; fix: create it"
     for place, written in _names(document):
-        if isinstance(written, str) and (problem := _of_names(folder / written)):
-            yield place, f"the file {folder / written} {problem}; fix: write one id a line, as UTF-8"
+        if isinstance(written, str) and (problem := _of_names(located(folder, written))):
+            yield place, f"the file {located(folder, written)} {problem}; fix: write one id a line, as UTF-8"
 
 
 def _unread(place: Place, secret: SecretRef) -> Iterator[tuple[Place, str]]:
@@ -83,7 +84,7 @@ def folder_problem(folder: Path) -> str | None:
 def unusable(accounts: dict[int, Account], file: ConfigFile | None, folder: Path) -> Iterator[tuple[Place, str]]:
     """What is there and cannot be used, and where it is named."""
     kafka = file and file.kafka
-    if file is not None and (problem := folder_problem(folder / file.state.directory)) is not None:
+    if file is not None and (problem := folder_problem(located(folder, file.state.directory))) is not None:
         yield ("state", "directory"), problem
     for number, account in accounts.items():
         place: Place = ("accounts", number)

@@ -10,6 +10,7 @@ from ..errors import ConfigError
 from ..model import Instant
 from ..providers.contract import Headers, Provider, SecretOption, Token, TokenRequest
 from .file_watch import FileWatch, Unreadable
+from .paths import located
 
 
 class SecretRef(SecretOption):
@@ -26,7 +27,7 @@ class SecretRef(SecretOption):
 
     def within(self, folder: Path) -> SecretRef:
         """The same reference; a relative path is relative to a folder."""
-        return self if self.file is None else SecretRef(file=folder / self.file)
+        return self if self.file is None else SecretRef(file=located(folder, self.file))
 
     def __repr__(self) -> str:
         """The place, never the value."""

@@ -14,7 +14,7 @@ from ..errors import PollerError
 from ..model import Gap, Instant
 from ..times import format_rfc3339
 from .event_types import CREATED, DEAD_LETTER, TYPES
-from .kinds import words
+from .kinds import told
 from .known import CODES, ERRORS, GAPS, OUTCOMES, REJECTED
 from .log import Log
 from .metrics import Instruments
@@ -187,7 +187,7 @@ class AccountFacts:
             self._log.say(
                 "warning",
                 "trouble",
-                f"{where}: {words(error.kind)}; {error}; tried again in {wait_s:.0f} s",
+                f"{where}: {told(error.kind, str(error))}; tried again in {wait_s:.0f} s",
                 stream=stream,
                 kind=error.kind,
                 what=str(error),

@@ -12,7 +12,7 @@ from ..clock import SystemClock
 from ..errors import PollerError
 from ..model import Instant
 from .account_facts import AccountFacts
-from .kinds import words
+from .kinds import told, words
 from .known import TRANSACTIONS
 from .log import JSON, Log
 from .metrics import Exposition, Instruments
@@ -125,7 +125,7 @@ class Telemetry:
         """Kafka, or the cache, stands in the way."""
         if self._troubles.now(where, error.kind):
             fix = f"; fix: {error.fix}" if error.fix else ""
-            text = f"{where}: {words(error.kind)}; {error}{fix}"
+            text = f"{where}: {told(error.kind, str(error))}{fix}"
             self._log.say("warning", "kafka_trouble", text, where=where, kind=error.kind, what=str(error), fix=error.fix)
 
     def well(self, where: str) -> None:

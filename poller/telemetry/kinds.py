@@ -66,6 +66,12 @@ def words(kind: str) -> str:
     return known.words if known is not None else kind.replace("_", " ")
 
 
+def told(kind: str, text: str) -> str:
+    """The kind in a few words, and what an error of it says, which may begin with them."""
+    known = words(kind)
+    return text if text.startswith(known) else f"{known}; {text}"
+
+
 def sentence(kind: str) -> str:
     """The kind as the end of a sentence about an account."""
     known = KINDS.get(kind)

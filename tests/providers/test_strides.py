@@ -10,6 +10,7 @@ import pytest
 from poller.errors import CursorIgnored
 from poller.model import SECOND, Instant
 from poller.providers.contract import Request, Response
+from poller.providers.heymarket.asking import Learned, Walked
 from tests.providers.test_walks import NOW, Listed, Team, ordinary, response, walked
 
 SINCE: Instant = NOW - 900 * SECOND
@@ -119,6 +120,21 @@ def test_where_nothing_is_counted_pages_that_share_rows_prove_that_nothing_was_j
     assert not lost or any(gap.since <= NOW - 300 * SECOND < gap.until for gap in gaps)
     assert not lost or rows > cap
     assert not gaps or rows + 1 >= cap, "a page that ends just where the broadcast does shares nothing with the one below"
+
+
+@pytest.mark.parametrize("rows", [300, 1000])
+@pytest.mark.parametrize("kind", [Uncounting, Refusing, Deaf, DeafAndUncounting])
+def test_counts_that_went_by_dates_a_moment_ago_are_not_believed_blindly(kind: type[Team], rows: int) -> None:
+    """Where a broadcast rests that was found by them: the walk stops and says why, or what is jumped is told."""
+    listed = [*ordinary(200, SECOND), *broadcast(rows, 20.0), *HISTORY]
+    known = Walked(NOW - 300 * SECOND, NOW - 299 * SECOND, NOW - 60 * SECOND, False, rows + 1)
+    try:
+        found, gaps = walked(kind(listed, cap=100), SINCE, Learned(crowds=(known,)))
+    except CursorIgnored:
+        assert issubclass(kind, Deaf)
+        return
+    lost = [at for id_, at, _ in listed if id_ not in found]
+    assert all(any(gap.since <= at < gap.until for gap in gaps) for at in lost)
 
 
 @pytest.mark.parametrize("kind", [Team, Refusing])

@@ -82,9 +82,9 @@ class Inclusive(Team):
         return super().answer(later or request)
 
 
-def walked(team: Team, since: Instant) -> tuple[set[int], list[Gap]]:
+def walked(team: Team, since: Instant, learned: Learned = Learned(), now: Instant = NOW) -> tuple[set[int], list[Gap]]:  # noqa: B008
     """A walk to its end: the ids that were listed, and what was flagged."""
-    provider, request = Heymarket(), walk.begin(Window(since, None, NOW), Learned())
+    provider, request = Heymarket(), walk.begin(Window(since, None, now), learned)
     found, gaps = set[int](), list[Gap]()
     while request is not None:
         assert team.requests < REQUESTS_MAX
@@ -606,7 +606,7 @@ def test_a_broadcast_is_walked_once_a_minute_and_at_once_when_it_has_grown() -> 
 
 
 def test_a_broadcast_that_rests_is_gone_round_by_two_counts() -> None:
-    """One before its end and one before its beginning, beside the one at the cursor: that counts go by dates was shown when it was walked."""
+    """One before its end and one before its beginning, beside the one at the cursor: that they differ shows that counts go by dates."""
     learned = _broadcast(NOW + 5 * SECOND, Learned(), 180)[2]
     assert [each.size for each in learned.crowds] == [181]  # one other row lies in its place
     asked: list[str] = []
@@ -627,6 +627,9 @@ def test_a_broadcast_rests_also_where_its_place_ends_at_another_stamp() -> None:
     assert resting.around(replace(known, width=SECOND // 2)) is not None
     assert resting.around(replace(known, width=SECOND // 2, counted=301)) is None
     assert resting.around(replace(known, edge=NOW + 1)) is None
+    printed = resting.walked(replace(at, unit=SECOND, width=0, counted=0), whole=True)
+    assert resting.around(printed) is not None
+    assert resting.around(replace(printed, unit=SECOND // 2)) is None, "rows that print one date lie in that date"
 
 
 def test_rows_of_a_known_broadcast_are_not_taken_for_a_crowd_of_the_date_that_they_print() -> None:

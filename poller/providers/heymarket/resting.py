@@ -47,7 +47,7 @@ def broadcast(walk: Walk, oldest: Instant) -> Walked | None:
 
 
 def counts(walk: Walk) -> bool:
-    """Whether the vendor counted by dates a while ago: a broadcast that it counted rests."""
+    """Whether a broadcast rests that was found by counts: they went by dates a while ago."""
     return any(each.size and _rests(each, walk.now) for each in walk.learned.crowds)
 
 

@@ -2,9 +2,11 @@
 
 Such a page says nothing of where to go on, because its dates are later than the cursor. Counts do: the page lists the newest
 rows before its cursor, so a lower cursor before which the vendor counts fewer rows, but no more fewer than the page lists, jumps over
-nothing. It is found by doubling and halving. One moment that has more rows than a page is a crowd (see :mod:`.crowd`), and the walk goes
-on below it. Where nothing is counted, or alike before every date, pages must do (see :mod:`.overlap`). A vendor that lists the same rows
-below does not honour the cursor. What a lagging count does not count yet is passed, and read by the sweeps after it, whose counts are newer.
+nothing. It is found by doubling and halving. Whether counts go by dates is shown by one that differs; the first that is tried is one
+before all messages, unless a broadcast rests that was found by counts. One moment that has more rows than a page is a crowd (see
+:mod:`.crowd`), and the walk goes on below it. Where nothing is counted, or alike before every date, pages must do (see :mod:`.overlap`).
+A vendor that lists the same rows below does not honour the cursor. What a lagging count does not count yet is passed, and read by the
+sweeps after it, whose counts are newer.
 """
 
 from __future__ import annotations
@@ -39,6 +41,8 @@ class Stride(Struct, frozen=True, tag_field="kind", tag="stride"):
     """The longest step over nothing."""
     beyond: Instant | None = None
     """The shortest step that would jump over something."""
+    dated: bool = False
+    """Counts were seen to go by dates."""
     end: int | None = None
     """What is counted before the end of a broadcast that rests, a step below the cursor: now it is counted before its beginning."""
 
@@ -67,8 +71,8 @@ def uncounted(at: Stride) -> Page:
 def counted(at: Stride, count: int) -> Page:
     """One more count; on to the next one, or to the page at a lower cursor. Raises CursorIgnored."""
     if at.above is None:
-        at = replace(at, above=count)
-        return Page([], _next(at) if at.walk.step or resting.counts(at.walk) else _count(at, DAWN))
+        at = replace(at, above=count, dated=at.walk.step > 0)
+        return Page([], _next(at) if at.dated or resting.counts(at.walk) else _count(at, DAWN))
     fewer = at.above - count
     if fewer < -len(at.listed):
         raise CursorIgnored("rows are newer than the cursor, and counts rise below it")
@@ -76,16 +80,22 @@ def counted(at: Stride, count: int) -> Page:
         return uncounted(at)
     if at.end is not None:
         return _round(at, at.end, count)
-    at = replace(at, above=max(at.above, count))  # more than before: some came meanwhile, fewer than the page lists
+    # more than before: some came meanwhile, fewer than the page lists
+    at = replace(at, above=max(at.above, count), dated=at.dated or fewer > 0)
     if not at.step:
-        return Page([], _next(at))
+        return Page([], _next(at) if at.dated or resting.counts(at.walk) else _count(at, DAWN))
     if fewer <= len(at.listed) and (known := resting.ending(at.walk, at.walk.bound - at.step)) is not None:
         return Page([], _count(replace(at, end=count), known.edge))
     if fewer > len(at.listed):
         return _narrowed(replace(at, beyond=at.step, below=count))
     if fewer <= 0 and at.step < at.room:
         return _narrowed(replace(at, passed=at.step))
-    return Page([], _down(at, at.step, max(0, fewer)))
+    return _proved(at, fewer)
+
+
+def _proved(at: Stride, fewer: int) -> Page:
+    """The page a step lower, once counts were seen to go by dates: where no count differed, before all messages."""
+    return Page([], _down(at, at.step, max(0, fewer)) if at.dated else _count(replace(at, step=0, end=None), DAWN))
 
 
 def _round(at: Stride, end: int, beginning: int) -> Page:
@@ -93,7 +103,7 @@ def _round(at: Stride, end: int, beginning: int) -> Page:
     assert at.above is not None, "the cursor is counted first"
     known = resting.ending(at.walk, at.walk.bound - at.step)
     if known is None or end - beginning != known.size:
-        return Page([], _down(at, at.step, max(0, at.above - end)))
+        return _proved(at, at.above - end)
     below = _down(at, at.walk.bound - known.edge, at.above - beginning)
     return Page([], below, gaps=() if known.whole else (Gap(crowd.REASON, known.edge, known.end),))
 

@@ -336,6 +336,16 @@ def test_kafka_that_is_away_is_69(tmp_path: Path) -> None:
         assert "fix" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("since", "until", "said"),
+    [("2d", "2d", "fix: give a range"), ("1d", "2d", "fix: exchange them"), ("2999-01-01", "2999-02-01", "is in the future")],
+)
+def test_a_backfill_needs_a_past_range(tmp_path: Path, since: str, until: str, said: str) -> None:
+    """Equal words are one moment, however long the command takes to read them; the refusal comes before Kafka is asked."""
+    done = called("backfill", "stuut/c/t", "--from", since, "--to", until, "--config", str(good(tmp_path)))
+    assert (done.returncode, said in done.stderr) == (2, True), done
+
+
 def test_a_topic_that_is_not_named_cannot_be_filled(tmp_path: Path) -> None:
     """The refusal comes before Kafka is asked, and says what to set."""
     done = called("rebuild", "--latest", "--config", str(good(tmp_path)))

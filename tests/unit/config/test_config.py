@@ -156,6 +156,20 @@ def test_relative_paths_are_relative_to_the_file(tmp_path: Path) -> None:
     assert loaded.accounts[0].credentials["token"].read() == "secret"
 
 
+def test_a_tilde_is_the_home_of_the_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In every path alike: a folder by that name would be a trap for whoever removes it."""
+    (tmp_path / "home").mkdir()
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    for name, text in (("s", "secret\n"), ("threads", "t-1\n")):
+        (tmp_path / "home" / name).write_text(text)
+    account = STUUT.replace("{env: T}", "{file: ~/s}").replace("[thr_1]", "{file: ~/threads}")
+    (tmp_path / "p.yaml").write_text(KAFKA + f"state: {{directory: ~/state}}\naccounts:\n{account}}}\n")
+    loaded = config.load(tmp_path / "p.yaml", referenced=True)
+    assert loaded.directory == tmp_path / "home" / "state"
+    assert loaded.accounts[0].credentials["token"].read() == "secret"
+    assert loaded.accounts[0].streams_file == tmp_path / "home" / "threads"
+
+
 def test_a_secret_file_is_read_again_when_it_changes(tmp_path: Path) -> None:
     """Also when a symbolic link above it is swapped, as Kubernetes does; gone for a moment keeps the last value."""
     for name in ("one", "two"):

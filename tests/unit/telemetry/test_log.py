@@ -153,6 +153,17 @@ def test_a_shards_trouble_says_its_fix_once(clock: Clock, capfd: pytest.CaptureF
     assert (begun["fix"], begun["level"], over["event"]) == ("start Kafka", "warning", "kafka_trouble_over")
 
 
+def test_a_trouble_is_not_said_twice_in_one_sentence(clock: Clock, capfd: pytest.CaptureFixture[str]) -> None:
+    """What an error says may begin with what its kind is called."""
+    telemetry = telling(clock)
+    telemetry.kafka_trouble(Unavailable("Kafka cannot be reached (ConnectionRefusedError)"), "start")
+    telemetry.kafka_trouble(Unavailable("no broker answers"), "shard 3")
+    assert [each["message"] for each in said(capfd)] == [
+        "start: Kafka cannot be reached (ConnectionRefusedError)",
+        "shard 3: Kafka cannot be reached; no broker answers",
+    ]
+
+
 def test_ecs_names_everything_as_the_schema_does(clock: Clock, capfd: pytest.CaptureFixture[str]) -> None:
     """Only names of the Elastic Common Schema at the top; our facts lie under one key of ours."""
     Telemetry(version="1.2.3", form="ecs", worker="poller-0", clock=clock).shard_state(3, "running")
