@@ -20,7 +20,7 @@ def played(seed: int) -> subprocess.CompletedProcess[str]:
 played_once = cache(played)
 
 
-@pytest.mark.parametrize("seed", [4, 5, 139])
+@pytest.mark.parametrize("seed", [4, 139])
 def test_a_day_of_a_hostile_provider_with_four_outages_leaves_nothing_silent(seed: int) -> None:
     """Every switch at random, outages of up to 20 hours: nothing silently missing, stale, doubled or out of order."""
     done = played_once(seed)
