@@ -14,10 +14,10 @@ import sys
 from collections.abc import Sequence
 
 import anyio
-import httpx
 from msgspec.structs import replace
 
 from poller.demo.simulator.switches import HOSTILE, Switches
+from poller.demo.simulator.vendors.answers import Answer
 from poller.errors import CommitUncertain, Unavailable
 from poller.kafka.port import STATE, Record
 from poller.model import SECOND
@@ -28,6 +28,7 @@ from poller.publishing.message_state import digest
 from poller.publishing.state_records import Kind, decode_state
 from tests.support.fake_kafka import FakeCluster, FakeLog, FakeMember, FakeWriter
 from tests.support.story import Story
+from tests.support.straight import Sent
 from tests.support.trial import faults
 
 SHARDS, SESSION_S = 4, 2.0
@@ -168,12 +169,12 @@ class History(Story):
         await super().fault(point, shard)
         await self._thawed(name)
 
-    async def _answer(self, request: httpx.Request, name: str = "") -> httpx.Response:
-        stream = request.url.path.partition("/messages")[0]
+    async def _answer(self, asked: Sent, name: str = "") -> Answer:
+        stream = asked.path.partition("/messages")[0]
         if "/v2/Messages/" not in stream:  # look-ups of single messages come and go
             self.asked[stream] = self.clock.now()
         self.by_outsiders += name not in self.cluster.members
-        answer = await super()._answer(request)
+        answer = await super()._answer(asked)
         await self._thawed(name)
         return answer
 

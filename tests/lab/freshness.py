@@ -13,15 +13,15 @@ import os
 from dataclasses import replace
 from typing import NamedTuple
 
-import httpx
-
 from poller.demo.simulator.profiles import FONE, HEYMARKET, PROPERTIES
 from poller.demo.simulator.switches import Switches
+from poller.demo.simulator.vendors.answers import Answer
 from poller.demo.simulator.world import World
 from poller.model import SECOND, Instant
 from tests.support.fake_kafka import FakeCluster
 from tests.support.first_seen import Held, Span, Terms, new, observed, waits
 from tests.support.story import START, Story
+from tests.support.straight import Sent
 
 QUIET = Switches(late=0.0, ties=0.0, classify_later=0.0, status_s=60.0)
 CASES: dict[str, Switches] = {
@@ -100,9 +100,9 @@ class Fresh(Story):
         """One property, and the run's limit for every account."""
         return super().configured().replace(", ".join(PROPERTIES), PROPERTIES[0]).replace("50/s", self.rate)
 
-    async def _answer(self, request: httpx.Request, name: str = "") -> httpx.Response:
+    async def _answer(self, asked: Sent, name: str = "") -> Answer:
         self.sent.append(self.clock.now())
-        return await super()._answer(request, name)
+        return await super()._answer(asked, name)
 
     async def _settle(self) -> None:
         """Nothing is waited for."""

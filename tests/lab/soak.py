@@ -22,7 +22,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import anyio
-import httpx
 import pytest
 
 from poller.coverage import lateness
@@ -32,11 +31,11 @@ from poller.demo.simulator.judge import Flag, Verdict, judge
 from poller.demo.simulator.profiles import EVERY_PROVIDER, FIRST_THREE, FONE, HEYMARKET, THREADS
 from poller.demo.simulator.shelf import Sms
 from poller.demo.simulator.switches import Switches, named, wild
+from poller.demo.simulator.vendors.answers import Answer
 from poller.demo.simulator.world import NEVER, World
 from poller.errors import PollerError
 from poller.kafka.port import Stored
 from poller.model import DAY, HOUR, SECOND, Gap, Instant
-from poller.polling.client.over_httpx import OverHttpx
 from poller.providers import registry
 from poller.providers.kit import suspects
 from poller.publishing import shard_state as shard_state
@@ -50,6 +49,7 @@ from tests.lab.soak_mutants import LAWS, MUTANTS
 from tests.support.fake_kafka import FakeCluster
 from tests.support.first_seen import Held, Span, Terms, Wait, waits
 from tests.support.story import SETTLE_TIMES, START, Story
+from tests.support.straight import Sent, Straight
 from tests.support.trial import faults
 
 BACK_H, EVERY_H, HOURS = 6, 1.5, 12.0
@@ -185,18 +185,18 @@ class Soak(Story):
             with anyio.CancelScope() as life, CacheDirectory(directory) as store:
                 life.deadline = begin
                 log = self.log(self.cluster, name, partial(self.fault, name=name))
-                transport, telemetry = OverHttpx(httpx.MockTransport(partial(self._answer, name=name))), self.telemetry()
+                transport, telemetry = Straight(partial(self._answer, name=name)), self.telemetry()
                 worker = Worker(config, log, store, clock=self.clock, telemetry=telemetry, retention=7 * DAY, transport=transport)
                 self.running[name] = worker, telemetry
                 await worker.run(anyio.Event())
             self.crashes += 1
 
-    async def _answer(self, request: httpx.Request, name: str = "") -> httpx.Response:
+    async def _answer(self, asked: Sent, name: str = "") -> Answer:
         """As any, unless there are too many of them."""
         if self.most_requests is not None and sum(self.providers.requests.values()) >= self.most_requests:
             self.endless = [f"more than {self.most_requests} requests"]
             self.end()
-        return await super()._answer(request, name)
+        return await super()._answer(asked, name)
 
     def judged(self) -> Played:
         """Play it, and say all that is wrong."""

@@ -10,7 +10,6 @@ from typing import Any
 
 import anyio
 import anyio.to_thread
-import httpx
 import pytest
 import trio.testing
 from hypothesis import given
@@ -44,6 +43,7 @@ from poller.telemetry.account_facts import AccountFacts, SweepFacts
 from poller.telemetry.facts import Telemetry
 from tests.support.account import SETTINGS, StoppedClock, vendor
 from tests.support.story import START, Story
+from tests.support.straight import Sent, said
 from tests.support.trial import faults
 
 LADDER = ladder.build(interval=15 * SECOND, overlap=10 * MINUTE, status_horizon=3 * DAY, every=6 * HOUR, back=7 * DAY)
@@ -336,12 +336,12 @@ class Heard(Story):
 class Retained(Heard):
     """A provider that refuses to be asked for what is older than a day."""
 
-    async def _answer(self, request: httpx.Request, name: str = "") -> httpx.Response:
-        since = request.url.params.get("Date_From")
+    async def _answer(self, asked: Sent, name: str = "") -> Answer:
+        since = asked.query.get("Date_From")
         if since is not None and int(since) < START // SECOND - 26 * 3600:
             self.refused = getattr(self, "refused", 0) + 1
-            return httpx.Response(400, content=b"{}", headers={"content-type": "application/json"})
-        return await super()._answer(request, name)
+            return said(400)
+        return await super()._answer(asked, name)
 
 
 def with_fonedynamics_alone(story: Story) -> None:
@@ -379,13 +379,13 @@ class Poisoned(Heard):
 
     how = 500
 
-    async def _answer(self, request: httpx.Request, name: str = "") -> httpx.Response:
-        asked, at = request.url.params, START // SECOND - 1800
-        if PROPERTIES[0] in request.url.path and "Date_From" in asked and int(asked["Date_From"]) <= at < int(asked["Date_To"]):
+    async def _answer(self, asked: Sent, name: str = "") -> Answer:
+        query, at = asked.query, START // SECOND - 1800
+        if PROPERTIES[0] in asked.path and "Date_From" in query and int(query["Date_From"]) <= at < int(query["Date_To"]):
             if not self.how:
                 await anyio.sleep_forever()
-            return httpx.Response(self.how, content=b"{}", headers={"content-type": "application/json"})
-        return await super()._answer(request, name)
+            return said(self.how)
+        return await super()._answer(asked, name)
 
 
 @pytest.mark.parametrize(("how", "live"), [(500, 250), (400, 80), (0, 250)])

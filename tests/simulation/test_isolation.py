@@ -5,12 +5,13 @@ from __future__ import annotations
 from functools import cache
 
 import anyio
-import httpx
 import pytest
 
 from poller.demo.simulator.profiles import THREADS
+from poller.demo.simulator.vendors.answers import Answer
 from tests.support.fake_kafka import FakeCluster
 from tests.support.story import Story
+from tests.support.straight import Sent, said
 
 SECONDS = 40.0
 LATER_S = 1.0
@@ -22,16 +23,16 @@ class Sick(Story):
 
     sick, how = "", "hang"
 
-    async def _answer(self, request: httpx.Request, name: str = "") -> httpx.Response:
-        path = request.url.path
+    async def _answer(self, asked: Sent, name: str = "") -> Answer:
+        path = asked.path
         self.asked.setdefault(path, []).append(anyio.current_time())
         if self.sick and self.sick in path and not self.quiet:
             if self.how == "hang":
                 await anyio.sleep_forever()
             if self.how == "reset":
-                raise httpx.ReadError("reset")
-            return httpx.Response(int(self.how), content=b"{}", headers={"content-type": "application/json"})
-        return await super()._answer(request, name)
+                raise ConnectionResetError("reset")
+            return said(int(self.how))
+        return await super()._answer(asked, name)
 
     def played(self, sick: str = "", how: str = "hang") -> dict[str, list[float]]:
         """When each path was asked."""
@@ -82,12 +83,12 @@ def test_what_is_asked_again_with_fresh_credentials_keeps_the_rate_limit() -> No
     """However often a token is refused, no two requests of the account are nearer than its limit spaces them."""
 
     class Refusing(Sick):
-        async def _answer(self, request: httpx.Request, name: str = "") -> httpx.Response:
-            if "/heymarket/" in request.url.path:
+        async def _answer(self, asked: Sent, name: str = "") -> Answer:
+            if "/heymarket/" in asked.path:
                 self.asked.setdefault("heymarket", []).append(anyio.current_time())
                 if anyio.current_time() > 10 and not self.quiet and self.random.random() < 0.5:
-                    return httpx.Response(401, content=b"{}", headers={"content-type": "application/json"})
-            return await super()._answer(request, name)
+                    return said(401)
+            return await super()._answer(asked, name)
 
     one = Refusing(11, crash_s=None, seconds=SECONDS * 2, cluster=FakeCluster(1))
     one.rate = "60/min"

@@ -11,15 +11,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 import anyio
-import httpx
 import pytest
 
+from poller.demo.simulator.vendors.answers import Answer
 from poller.model import HOUR, SECOND, Instant
 from poller.providers import exam, registry
 from poller.times import format_rfc3339, instant
 from tests.support.first_seen import observed
 from tests.support.pigeonpost import ID, SECRET, Pigeons
 from tests.support.story import START, Story
+from tests.support.straight import Sent, said
 
 ROOT = Path(__file__).parents[2]
 DOC, PACKAGE = ROOT / "docs" / "write-a-provider.md", ROOT / "examples" / "provider"
@@ -70,9 +71,9 @@ class PigeonStory(Story):
         self.pigeons, self.world._per_second = pigeons, 0.0
         return self
 
-    async def _answer(self, request: httpx.Request, name: str = "") -> httpx.Response:
+    async def _answer(self, asked: Sent, name: str = "") -> Answer:
         await anyio.sleep(0.05)
-        return self.pigeons.answer(request, self.clock.now())
+        return self.pigeons.answer(asked, self.clock.now())
 
     def configured(self) -> str:
         """Two lofts, by OAuth."""
@@ -148,10 +149,10 @@ class Asked(NamedTuple):
 class Newest(Pigeons):
     """A vendor that lists the newest first, of which ``fails`` says what it answers instead of a page."""
 
-    fails: Callable[[Asked], httpx.Response | None]
+    fails: Callable[[Asked], Answer | None]
     begun: Instant = 0
 
-    def _messages(self, query: dict[str, str], now: Instant) -> httpx.Response:
+    def _messages(self, query: dict[str, str], now: Instant) -> Answer:
         begin, told = self._tokens.get(query.get("page_token", ""), (0, now))
         self.begun = self.begun or now
         ends = now - (instant(query.get("to")) or now)
@@ -160,7 +161,7 @@ class Newest(Pigeons):
         return super()._messages(query, now) if instead is None else instead
 
 
-def newest_of(fails: Callable[[Asked], httpx.Response | None], seconds: float) -> dict[float, float]:
+def newest_of(fails: Callable[[Asked], Answer | None], seconds: float) -> dict[float, float]:
     """How late each message was that came every five seconds, by when it came."""
     pigeons, posted = Newest(forgotten=0.0), dict[str, Instant]()
     pigeons.fails, number = fails, 0
@@ -182,12 +183,12 @@ def newest_of(fails: Callable[[Asked], httpx.Response | None], seconds: float) -
 
 
 NO_PAGES = {
-    "403": httpx.Response(403, json={}),
-    "422": httpx.Response(422, json={}),
-    "503": httpx.Response(503, json={}),
-    "a web page": httpx.Response(200, content=b"<html>"),
-    "cut": httpx.Response(200, content=b'{"messages": [['),
-    "of a wrong shape": httpx.Response(200, json={"messages": 5}),
+    "403": said(403),
+    "422": said(422),
+    "503": said(503),
+    "a web page": Answer(200, b"<html>", "text/html"),
+    "cut": Answer(200, b'{"messages": [['),
+    "of a wrong shape": said(200, {"messages": 5}),
 }
 
 
@@ -196,10 +197,10 @@ def test_a_page_that_is_never_answered_delays_no_new_message(instead: str, packa
     """Whatever comes in its place, and though now and then another request fails, too: the walks that come to it wait by themselves."""
     asked = itertools.count(1)
 
-    def fails(asked_for: Asked) -> httpx.Response | None:
+    def fails(asked_for: Asked) -> Answer | None:
         if asked_for.at > 60 and asked_for.begin >= 6:
             return NO_PAGES[instead]
-        return httpx.Response(503, json={}) if next(asked) % 23 == 0 else None
+        return said(503) if next(asked) % 23 == 0 else None
 
     late = newest_of(fails, 900.0)
     assert max(late.values()) <= 15.0, {at: each for at, each in late.items() if each > 15}
@@ -209,10 +210,10 @@ def test_a_page_that_is_never_answered_delays_no_new_message(instead: str, packa
 def test_tokens_that_an_outage_made_old_stop_no_sweep(refusal: int, package: Path) -> None:
     """However they are refused: soon after it the sweeps begin anew."""
 
-    def fails(asked: Asked) -> httpx.Response | None:
+    def fails(asked: Asked) -> Answer | None:
         if 300 <= asked.at < 500:
-            return httpx.Response(503, json={})
-        return httpx.Response(refusal, json={}) if asked.age > 20 else None
+            return said(503)
+        return said(refusal) if asked.age > 20 else None
 
     late = newest_of(fails, 1200.0)
     assert max(each for at, each in late.items() if at > 560) <= 15.0
@@ -224,10 +225,10 @@ def test_what_deeper_rungs_are_refused_delays_no_new_message(refusal: int, packa
     """From their first page on: it says nothing of the newest messages."""
     refused = 0
 
-    def fails(asked: Asked) -> httpx.Response | None:
+    def fails(asked: Asked) -> Answer | None:
         nonlocal refused
         refused += asked.ends > 60
-        return httpx.Response(refusal, json={}) if asked.ends > 60 else None
+        return said(refusal) if asked.ends > 60 else None
 
     late = newest_of(fails, 900.0)
     assert max(late.values()) <= 6.0

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import anyio
-import httpx
 import pytest
 
+from poller.demo.simulator.vendors.answers import Answer
 from poller.demo.simulator.world import World
 from poller.kafka.port import Stored
 from poller.model import HOUR, SECOND
@@ -24,6 +24,7 @@ from poller.telemetry.snapshot import WorkerSnapshot
 from tests.support.fake_kafka import FakeCluster
 from tests.support.recorded_rows import RecordedRows
 from tests.support.story import Story
+from tests.support.straight import Sent
 
 Records = dict[tuple[int, bytes], bytes]
 RELEASES = {path.stem: json.loads(path.read_text()) for path in sorted((Path(__file__).parent / "upgrade").glob("*.json"))}
@@ -54,9 +55,9 @@ class Upgraded(Story):
         """As the earlier release was configured; only slower, so that the rate limit has room for the deep rungs."""
         return self.data["config"].replace("interval: 500ms", "interval: 10s")
 
-    async def _answer(self, request: httpx.Request, name: str = "") -> httpx.Response:
+    async def _answer(self, asked: Sent, name: str = "") -> Answer:
         await anyio.sleep(0.05)
-        return self.recorded.answer(request)
+        return self.recorded.answer(asked)
 
     async def watch(self, story: Story) -> None:
         """What the worker says of itself just before it ends."""

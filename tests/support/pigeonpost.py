@@ -8,12 +8,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from urllib.parse import parse_qsl, urlsplit
 
-import httpx
-
+from poller.demo.simulator.vendors.answers import Answer
 from poller.model import HOUR, SECOND, Instant
 from poller.times import format_rfc3339, instant
+from tests.support.straight import Sent, said
 
 ID, SECRET = "pigeon", "coo"
 BASIC = "Basic cGlnZW9uOmNvbw=="
@@ -51,29 +50,28 @@ class Pigeons:
                 row.pop(name, None)
             row["deleted"] = format_rfc3339(now)
 
-    def answer(self, request: httpx.Request, now: Instant) -> httpx.Response:
+    def answer(self, asked: Sent, now: Instant) -> Answer:
         """What the vendor's page says."""
-        parts = urlsplit(str(request.url))
-        if parts.path == "/oauth/token":
-            if request.headers["authorization"] != BASIC:
-                return httpx.Response(401)
+        if asked.path == "/oauth/token":
+            if asked.headers["authorization"] != BASIC:
+                return said(401)
             self.issued += 1
-            return httpx.Response(200, json={"access_token": f"token-{self.issued}", "expires_in": 45})
-        if self.issued == 0 or request.headers.get("authorization") != f"Bearer token-{self.issued}":
-            return httpx.Response(401)
-        return self._messages(dict(parse_qsl(parts.query)), now)
+            return said(200, {"access_token": f"token-{self.issued}", "expires_in": 45})
+        if self.issued == 0 or asked.headers.get("authorization") != f"Bearer token-{self.issued}":
+            return said(401)
+        return self._messages(asked.query, now)
 
-    def _messages(self, query: dict[str, str], now: Instant) -> httpx.Response:
+    def _messages(self, query: dict[str, str], now: Instant) -> Answer:
         since, until = instant(query["from"]) or 0, instant(query.get("to")) or now + HOUR
         self.asked += 1
         begin, told = self._tokens.get(query.get("page_token", ""), (0, now))
         if "page_token" in query and (now > told + TOKEN_LIVES_S * SECOND or self.random.random() < self.forgotten):
             self.gone += 1
-            return httpx.Response(self.refusal, json={})
+            return said(self.refusal, {})
         found = [row for loft, created, row in self.rows if loft == query["loft"] and since <= created < until]
         more, token = begin + 2 < len(found), f"{self.random.getrandbits(64):x}"
         self._tokens[token] = begin + 2, now
-        return httpx.Response(200, json={"messages": found[begin : begin + 2]} | ({"next_page_token": token} if more else {}))
+        return said(200, {"messages": found[begin : begin + 2]} | ({"next_page_token": token} if more else {}))
 
 
 class Flying(Pigeons):
@@ -86,11 +84,11 @@ class Flying(Pigeons):
         self.flying = False
         self.land(time.time_ns() // 1000)
 
-    def answer(self, request: httpx.Request, now: Instant) -> httpx.Response:
+    def answer(self, asked: Sent, now: Instant) -> Answer:
         """A message for every fourth request."""
         if self.flying and self.asked % 4 == 0:
             self.post(now)
-        return super().answer(request, now)
+        return super().answer(asked, now)
 
 
 @contextmanager
@@ -104,13 +102,13 @@ def serve(pigeons: Pigeons) -> Iterator[str]:
         def do_GET(self) -> None:
             self.rfile.read(int(self.headers.get("content-length", 0)))
             with turn:
-                request = httpx.Request(self.command, f"http://127.0.0.1{self.path}", headers=dict(self.headers))
-                found = pigeons.answer(request, time.time_ns() // 1000)
-            self.send_response(found.status_code)
+                headers = {name.lower(): value for name, value in self.headers.items()}
+                found = pigeons.answer(Sent(self.command, self.path, headers), time.time_ns() // 1000)
+            self.send_response(found.status)
             self.send_header("content-type", "application/json")
-            self.send_header("content-length", str(len(found.content)))
+            self.send_header("content-length", str(len(found.body)))
             self.end_headers()
-            self.wfile.write(found.content)
+            self.wfile.write(found.body)
 
         def do_POST(self) -> None:
             self.do_GET()

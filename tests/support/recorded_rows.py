@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import unquote
 
-import httpx
-
+from poller.demo.simulator.vendors.answers import Answer
 from poller.model import Instant
 from poller.times import parse_rfc3339
+from tests.support.straight import Sent
 
 SECOND = 1_000_000
 NEVER = 1 << 62
@@ -27,14 +27,14 @@ class RecordedRows:
         self.listed: set[str] = set()
         """Texts of the rows that were listed so far."""
 
-    def answer(self, request: httpx.Request) -> httpx.Response:
+    def answer(self, asked: Sent) -> Answer:
         """One request, whoever asks."""
-        _, provider, *path = request.url.path.split("/")
-        query, body = dict(request.url.params), json.loads(request.content or b"{}")
+        _, provider, *path = asked.path.split("/")
+        query, body = asked.query, json.loads(asked.body or b"{}")
         routes = {"stuut": self._stuut, "heymarket": self._heymarket, "fonedynamics": self._fonedynamics}
         status, found = routes[provider]([unquote(part) for part in path], query, body)
         date = datetime.fromtimestamp(self._now() / SECOND, UTC).strftime("%a, %d %b %Y %H:%M:%S GMT")
-        return httpx.Response(status, content=found, headers={"date": date, "content-type": "application/json"})
+        return Answer(status, found.encode(), headers={"date": date})
 
     def _stuut(self, path: list[str], query: dict[str, str], body: dict[str, Any]) -> tuple[int, str]:
         thread = path[2]

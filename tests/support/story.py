@@ -11,7 +11,6 @@ from functools import partial
 from pathlib import Path
 
 import anyio
-import httpx
 import trio
 import trio.testing
 
@@ -21,19 +20,19 @@ from poller.demo.simulator.judge import Verdict, judge
 from poller.demo.simulator.profiles import HEYMARKET
 from poller.demo.simulator.switches import Switches
 from poller.demo.simulator.truth import Published
-from poller.demo.simulator.vendors.answers import HANG, RESET
+from poller.demo.simulator.vendors.answers import HANG, RESET, Answer
 from poller.demo.simulator.vendors.routes import Providers
 from poller.demo.simulator.world import World
 from poller.errors import CommitUncertain, Unavailable
 from poller.model import DAY, SECOND
 from poller.polling import account
-from poller.polling.client.over_httpx import OverHttpx
 from poller.publishing.cache import CacheDirectory
 from poller.telemetry.facts import Telemetry
 from poller.worker.worker import Worker
 from tests.support.fake_kafka import FakeCluster, FakeLog
 from tests.support.newest import split
 from tests.support.seeded import Chance
+from tests.support.straight import Sent, Straight
 from tests.support.virtual_clock import VirtualClock
 
 START = 1_790_000_000 * SECOND
@@ -147,7 +146,7 @@ class Story:
                 with CacheDirectory(directory) as store:
                     log = self.log(self.cluster, name, partial(self.fault, name=name))
                     telemetry = self.telemetry()
-                    transport = OverHttpx(httpx.MockTransport(partial(self._answer, name=name)))
+                    transport = Straight(partial(self._answer, name=name))
                     worker = Worker(config, log, store, clock=self.clock, telemetry=telemetry, retention=7 * DAY, transport=transport)
                     self.running[name] = worker, telemetry
                     await worker.run(anyio.Event())
@@ -169,15 +168,14 @@ class Story:
             await anyio.sleep(30)
         raise Unavailable("a fault of the story")
 
-    async def _answer(self, request: httpx.Request, name: str = "") -> httpx.Response:
+    async def _answer(self, asked: Sent, name: str = "") -> Answer:
         await anyio.sleep(max(self.world.switches.latency_s, self.random.random() * 0.2))
-        target = request.url.raw_path.decode()
-        found = self.providers.answer(request.method, target, request.headers, request.content, self.clock.now())
+        found = self.providers.answer(*asked, self.clock.now())
         if found.status == HANG:
             await anyio.sleep_forever()
         if found.status == RESET:
-            raise httpx.ReadError("reset")
-        return httpx.Response(found.status, content=found.body, headers={**found.headers, "content-type": found.kind})
+            raise ConnectionResetError("reset")
+        return found
 
     def published(self) -> list[Published]:
         """The events that a reader of committed records got."""
