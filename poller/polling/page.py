@@ -12,6 +12,7 @@ from collections.abc import Callable
 import anyio
 import anyio.to_thread
 from msgspec import Struct
+from msgspec.structs import replace
 
 from ..clock import SystemClock
 from ..coverage import gaps
@@ -126,15 +127,19 @@ class Pages:
         try:
             answer = await self.exchange(poll, job, step.request, self._client.provider.read_page)
         except ProviderError as error:
-            if progress.answered_badly(error, step.sweep.pages, self._clock.now(), poll.last_success):
-                self.sweeps.begin_anew(poll, job)
-                poll.note("sweep_begun_anew")
+            self._answered_badly(poll, job, error, step.sweep.pages)
             raise
-        progress.gets_on(step.sweep.pages, ended=answer.page.next is None)
+        following = answer.page.next
+        astray = None if following is None else self._client.unusable(following)
+        if astray is None:
+            progress.gets_on(step.sweep.pages, ended=following is None)
         if self.sweeps.begins_anew(poll) or not self.sweeps.wants(poll, job, step):
             return Unasked(ended=False)
+        if astray is not None:
+            await self._keep(poll, job, step, answer)
+            self._answered_badly(poll, job, astray, step.sweep.pages - progress.tries)
+            raise astray
         applied = await self._apply(poll, job, step.cursor, answer, step)
-        following = answer.page.next
         if following is not None and progress.comes_back(step.sweep.pages + 1, following):
             progress.failed(step.sweep.pages + 1)
             self.sweeps.begin_anew(poll, job)
@@ -142,6 +147,19 @@ class Pages:
             self.tell(poll, applied)
             raise CursorIgnored("the same page is asked for again and again")
         return applied
+
+    async def _keep(self, poll: StreamPoll, job: Job, step: Step, answer: Answer) -> None:
+        """What a page lists counts, though its link leads astray: the page itself is asked for again, as the next one of the sweep."""
+        again = replace(answer, page=replace(answer.page, next=step.request))
+        applied = await self._apply(poll, job, step.cursor, again, step)
+        await applied.durable.wait()
+        self.tell(poll, applied)
+
+    def _answered_badly(self, poll: StreamPoll, job: Job, error: ProviderError, page: int) -> None:
+        """Count a bad answer to a page; after some of them the sweep begins anew."""
+        if poll.of(job).answered_badly(error, page, self._clock.now(), poll.last_success):
+            self.sweeps.begin_anew(poll, job)
+            poll.note("sweep_begun_anew")
 
     async def _of_side_query(self, poll: StreamPoll, job: SideQuery) -> Applied:
         request, cursor = self.side_queries.begin(poll, job), self.sweeps.cursor(poll)

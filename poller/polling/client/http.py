@@ -14,11 +14,11 @@ import anyio
 from msgspec import Struct
 
 from ...clock import SystemClock
-from ...errors import PollerError, Unreachable, saying_status
+from ...errors import BadPage, PollerError, Unreachable, saying_status
 from ...model import Instant
 from ...providers.contract import Headers, Request, Response, TokenRequest
 from ...times import http_date
-from .addresses import WireRequest, wire_request, wire_token_request
+from .addresses import WireRequest, resolved, wire_request, wire_token_request
 from .bodies import body_of
 from .transport import Connections
 from .wire import Transport
@@ -59,6 +59,15 @@ class Fetcher:
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         """Close its connections, in bounded time."""
         await self._connections.aclose()
+
+    def unusable(self, request: Request) -> BadPage | None:
+        """Why a request cannot be sent: its link leads elsewhere."""
+        if request.link is not None:
+            try:
+                resolved(self._base, request.link)
+            except BadPage as error:
+                return error
+        return None
 
     async def send(self, request: Request | TokenRequest, made: Headers) -> Fetched:
         """One request with what its credentials made, and its answer.

@@ -12,7 +12,7 @@ import anyio
 from msgspec import Struct
 
 from ...clock import SystemClock
-from ...errors import ConnectionLost, Unauthorized
+from ...errors import BadPage, ConnectionLost, Unauthorized
 from ...model import Instant
 from ...providers.contract import ByTime, Headers, Provider, Request, Response, TokenRequest
 from ...providers.kit.answers import RETRY_AFTER_MAX_S, exhausted
@@ -95,6 +95,10 @@ class VendorClient:
     def secrets_changed(self) -> bool:
         """Whether the secrets are other ones than those that were used last."""
         return self._credentials.changed()
+
+    def unusable(self, request: Request) -> BadPage | None:
+        """Why a request cannot be sent, however often it is tried; None = it can."""
+        return self._http.unusable(request)
 
     async def exchange(self, request: Request) -> Exchange:
         """One request and its answer; sent again once with fresh credentials after a 401 that they may cure.

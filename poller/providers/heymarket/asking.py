@@ -111,7 +111,7 @@ class Walk(Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="walk"
     above: tuple[str, ...] = ()
     """The ids of the page before, where counts said that the cursor may be put so low."""
     fewer: int = 0
-    """How many of them lie above the cursor, as was counted: the first ones."""
+    """How many of them lie above the cursor, as was counted."""
     uncounted: bool = False
     """The vendor does not count, or not by dates."""
 

@@ -183,7 +183,12 @@ def _short(walk: Walk, rows: list[Row | BadRow]) -> Page:
 
 
 def _gap(walk: Walk) -> Gap:
-    return Gap(REASON, walk.edge, walk.end)
+    return place(walk.edge, walk.end) if walk.width else Gap(REASON, walk.edge, walk.end)
+
+
+def place(low: Instant, high: Instant) -> Gap:
+    """The possible gap between two cursors; a vendor whose cursors include their date lists what lies at the higher one between them."""
+    return Gap(REASON, low, high + 1)
 
 
 def _over(walk: Walk, rows: list[Row | BadRow], *gaps: Gap) -> Page:

@@ -15,10 +15,10 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from ...errors import CursorIgnored
-from ...model import SECOND, BadRow, Gap, Instant, Row
+from ...model import SECOND, BadRow, Instant, Row
 from ..contract import Page, Request
 from .asking import LIMIT_MAX, Walk, ask
-from .crowd import REASON
+from .crowd import place
 
 FIRST: Instant = 16 * SECOND
 """How far below the cursor the first lower one is tried: about as long as a broadcast of some hundred messages is under way."""
@@ -82,7 +82,7 @@ def _longer(at: Overlap, rows: list[Row | BadRow]) -> Page:
     if len(listed) > len(at.listed):
         return Page(rows, _next(replace(at, listed=listed, passed=0, beyond=None)))
     assert at.beyond is not None, "it is asked for between two steps"
-    gap = Gap(REASON, at.walk.bound - at.beyond, at.walk.bound - at.passed)
+    gap = place(at.walk.bound - at.beyond, at.walk.bound - at.passed)
     return Page(rows, ask(_lower(at.walk, at.beyond)), gaps=(gap,))
 
 

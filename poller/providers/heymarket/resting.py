@@ -8,6 +8,8 @@ while as many rows are counted in its place as when it was walked.
 
 from __future__ import annotations
 
+from operator import attrgetter
+
 from msgspec.structs import replace
 
 from ...model import MINUTE, SECOND, Instant
@@ -46,9 +48,10 @@ def broadcast(walk: Walk, oldest: Instant) -> Walked | None:
     return next((each for each in walk.learned.crowds if each.size and oldest < each.end <= walk.bound), None)
 
 
-def counts(walk: Walk) -> bool:
-    """Whether a broadcast rests that was found by counts: they went by dates a while ago."""
-    return any(each.size and _rests(each, walk.now) for each in walk.learned.crowds)
+def below(walk: Walk) -> Walked | None:
+    """The next broadcast below the cursor that rests, within the walk's window."""
+    mine = (each for each in walk.learned.crowds if each.size and walk.since <= each.edge and each.end <= walk.bound)
+    return max((each for each in mine if _rests(each, walk.now)), key=attrgetter("end"), default=None)
 
 
 def _rests(known: Walked, now: Instant) -> bool:

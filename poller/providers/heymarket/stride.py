@@ -2,11 +2,10 @@
 
 Such a page says nothing of where to go on, because its dates are later than the cursor. Counts do: the page lists the newest
 rows before its cursor, so a lower cursor before which the vendor counts fewer rows, but no more fewer than the page lists, jumps over
-nothing. It is found by doubling and halving. Whether counts go by dates is shown by one that differs; the first that is tried is one
-before all messages, unless a broadcast rests that was found by counts. One moment that has more rows than a page is a crowd (see
-:mod:`.crowd`), and the walk goes on below it. Where nothing is counted, or alike before every date, pages must do (see :mod:`.overlap`).
-A vendor that lists the same rows below does not honour the cursor. What a lagging count does not count yet is passed, and read by the
-sweeps after it, whose counts are newer.
+nothing. It is found by doubling and halving. Whether counts go by dates is shown by one before all messages, or by those around a
+broadcast that rests. One moment that has more rows than a page is a crowd (see :mod:`.crowd`), and the walk goes on below it. Where
+nothing is counted, or alike before every date, pages must do (see :mod:`.overlap`). A vendor that lists the same rows below does not
+honour the cursor. What a lagging count does not count yet is passed, and read by the sweeps after it, whose counts are newer.
 """
 
 from __future__ import annotations
@@ -52,9 +51,11 @@ class Stride(Struct, frozen=True, tag_field="kind", tag="stride"):
         return self.walk.bound - self.walk.since
 
 
-def begin(walk: Walk, good: list[Row], rows: list[Row | BadRow]) -> Page:
-    """The page's dates say nothing of where to go on: count what is before its cursor."""
-    walk, listed = replace(walk, asked=True), tuple(row.id for row in good)
+def begin(walk: Walk, rows: list[Row | BadRow]) -> Page:
+    """The page's dates say nothing of where to go on: count what is before its cursor, as it was asked."""
+    walk, listed = replace(walk, asked=True), tuple(row.id for row in rows if isinstance(row, Row))
+    if walk.cursor is not None:
+        walk = replace(walk, cursor=walk.cursor - walk.less, less=0)
     return Page(rows, overlap.begin(walk, listed) if walk.uncounted else _count(Stride(walk, listed), walk.bound))
 
 
@@ -71,31 +72,43 @@ def uncounted(at: Stride) -> Page:
 def counted(at: Stride, count: int) -> Page:
     """One more count; on to the next one, or to the page at a lower cursor. Raises CursorIgnored."""
     if at.above is None:
-        at = replace(at, above=count, dated=at.walk.step > 0)
-        return Page([], _next(at) if at.dated or resting.counts(at.walk) else _count(at, DAWN))
+        return Page([], _first(replace(at, above=count, dated=at.walk.step > 0)))
     fewer = at.above - count
     if fewer < -len(at.listed):
         raise CursorIgnored("rows are newer than the cursor, and counts rise below it")
-    if fewer <= 0 and not at.step:
-        return uncounted(at)
     if at.end is not None:
         return _round(at, at.end, count)
-    # more than before: some came meanwhile, fewer than the page lists
-    at = replace(at, above=max(at.above, count), dated=at.dated or fewer > 0)
-    if not at.step:
-        return Page([], _next(at) if at.dated or resting.counts(at.walk) else _count(at, DAWN))
-    if fewer <= len(at.listed) and (known := resting.ending(at.walk, at.walk.bound - at.step)) is not None:
+    if at.step and fewer <= len(at.listed) and (known := resting.ending(at.walk, at.walk.bound - at.step)) is not None:
         return Page([], _count(replace(at, end=count), known.edge))
+    if at.step and not at.dated:
+        return Page([], _before_all(at))
+    if not at.step and fewer <= 0:
+        return uncounted(at)
+    at = replace(at, above=max(at.above, count), dated=True)  # more than before: some came meanwhile, fewer than the page lists
+    if not at.step:
+        return Page([], _next(at))
     if fewer > len(at.listed):
         return _narrowed(replace(at, beyond=at.step, below=count))
     if fewer <= 0 and at.step < at.room:
         return _narrowed(replace(at, passed=at.step))
-    return _proved(at, fewer)
+    return Page([], _down(at, at.step, max(0, fewer)))
 
 
-def _proved(at: Stride, fewer: int) -> Page:
-    """The page a step lower, once counts were seen to go by dates: where no count differed, before all messages."""
-    return Page([], _down(at, at.step, max(0, fewer)) if at.dated else _count(replace(at, step=0, end=None), DAWN))
+def _first(at: Stride) -> Request:
+    """The first count below the cursor: at the end of a broadcast that rests, whose size shows whether counts go by dates, else before all messages."""
+    if at.dated:
+        return _next(at)
+    known = resting.below(at.walk)
+    if known is None:
+        return _before_all(at)
+    if known.end == at.walk.bound:
+        return _count(replace(at, end=at.above), known.edge)
+    return _count(replace(at, step=at.walk.bound - known.end), known.end)
+
+
+def _before_all(at: Stride) -> Request:
+    """The count that shows whether counts go by dates."""
+    return _count(replace(at, step=0, end=None), DAWN)
 
 
 def _round(at: Stride, end: int, beginning: int) -> Page:
@@ -103,9 +116,9 @@ def _round(at: Stride, end: int, beginning: int) -> Page:
     assert at.above is not None, "the cursor is counted first"
     known = resting.ending(at.walk, at.walk.bound - at.step)
     if known is None or end - beginning != known.size:
-        return _proved(at, at.above - end)
+        return Page([], _down(at, at.step, max(0, at.above - end)) if at.dated else _before_all(at))
     below = _down(at, at.walk.bound - known.edge, at.above - beginning)
-    return Page([], below, gaps=() if known.whole else (Gap(crowd.REASON, known.edge, known.end),))
+    return Page([], below, gaps=() if known.whole else (crowd.place(known.edge, known.end),))
 
 
 def _narrowed(at: Stride) -> Page:
@@ -137,12 +150,12 @@ def _down(at: Stride, step: Instant, fewer: int) -> Request:
 def unproved(walk: Walk, rows: list[Row | BadRow]) -> tuple[Gap, ...]:
     """A possible gap where a page lacks more of the one above its stride than counts let expect, as where counts lag.
 
-    Raises CursorIgnored where it lists what lies above the cursor.
+    Raises CursorIgnored where most of what was counted above the cursor came again: in which order a page lists its rows is not known.
     """
     if not walk.above:
         return ()
     ids = {row.id for row in rows}
-    if walk.fewer and walk.above[0] in ids:
-        raise CursorIgnored("the rows above the cursor came again")
     lacking = sum(id_ not in ids for id_ in walk.above)
-    return (Gap(crowd.REASON, walk.bound, walk.bound + walk.step),) if lacking > walk.fewer else ()
+    if 2 * lacking < min(walk.fewer, len(walk.above)):
+        raise CursorIgnored("the rows above the cursor came again")
+    return (crowd.place(walk.bound, walk.bound + walk.step),) if lacking > walk.fewer else ()

@@ -83,7 +83,7 @@ def _read(walk: Walk, rows: list[Row | BadRow], now: Instant | None) -> Page:
     same = walk.same + 1 if fingerprint == walk.page else 0
     newer, present = page_order.newer(good, bound + SECOND, now)
     if newer * 2 > present or (newer and same >= SAME_MAX):
-        return _by_another_stamp(walk, rows, good)
+        return _by_another_stamp(walk, rows)
     unit, tail = page_order.unit_of(good, walk.unit), tuple(row.id for row in good[-page_order.LAST_ROWS :])
     walk = replace(walk, asked=True, unit=unit, most=max(walk.most, len(rows)), tail=tail)
     if page_order.unsorted(good):
@@ -94,7 +94,7 @@ def _read(walk: Walk, rows: list[Row | BadRow], now: Instant | None) -> Page:
     reached = reached or good
     following = page_order.following(reached, walk.unit, bound)
     if following is None and page_order.newer(good, bound - walk.less, now)[0] > page_order.LAST_ROWS:
-        return _by_another_stamp(walk, rows, good)
+        return _by_another_stamp(walk, rows)
     if following is None:
         return _standing(walk, rows, reached, oddities)
     walk = replace(walk, cursor=following, page=fingerprint, same=same, limit=walk.usual, moved=True, group=(), got=0, less=0)
@@ -121,9 +121,9 @@ def _undated(walk: Walk, rows: list[Row | BadRow]) -> Page:
     return Page(rows, ask(replace(walk, limit=min(LIMIT_MAX, walk.limit * 2))))
 
 
-def _by_another_stamp(walk: Walk, rows: list[Row | BadRow], good: list[Row]) -> Page:
+def _by_another_stamp(walk: Walk, rows: list[Row | BadRow]) -> Page:
     """Rows are newer than the cursor: the list goes by another stamp than they print, or ignores the cursor."""
-    return Page(rows, None, learned=_learned(walk)) if walk.bound <= walk.since else stride.begin(walk, good, rows)
+    return Page(rows, None, learned=_learned(walk)) if walk.bound <= walk.since else stride.begin(walk, rows)
 
 
 def _standing(walk: Walk, rows: list[Row | BadRow], reached: list[Row], oddities: tuple[str, ...]) -> Page:
@@ -138,7 +138,7 @@ def _standing(walk: Walk, rows: list[Row | BadRow], reached: list[Row], oddities
         return Page(rows, ask(replace(walk, less=1, page=None)), oddities=oddities)
     good = reached if again else below
     if resting.broadcast(walk, min(row.created for row in good)) is not None:
-        return _by_another_stamp(walk, rows, good)
+        return _by_another_stamp(walk, rows)
     return crowd.stuck(walk, rows, good, oddities)
 
 
