@@ -16,7 +16,7 @@ from ..model import Instant
 
 @cache
 def now() -> Instant:
-    """When the command began: all that it is told as a duration ago is counted from there, so that equal words are equal moments."""
+    """When the command read its first time: every duration ago is counted from there, so that equal words are equal moments."""
     return SystemClock().now()
 
 

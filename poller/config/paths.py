@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 from pathlib import Path
+
+from ..errors import ConfigError
 
 
 def located(folder: Path, written: Path | str) -> Path:
-    """A path as it is written: relative to the configuration's folder, and ``~`` is somebody's home."""
-    with contextlib.suppress(RuntimeError):  # nobody of that name, or no home
-        written = Path(written).expanduser()
-    return folder / written
+    """A path as it is written: relative to the configuration's folder, and ``~`` is somebody's home. Raises ConfigError where that has none."""
+    try:
+        return folder / Path(written).expanduser()
+    except RuntimeError:
+        raise ConfigError([f"{written}: no home is known; expected a path; fix: write the whole path"]) from None

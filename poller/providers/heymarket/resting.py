@@ -1,9 +1,10 @@
 """Crowds of Heymarket that were walked to their end a while ago: sweeps go round them.
 
-Counts lag, so they do not prove that nothing moved in a crowd. One that was walked once it was over rests instead, for a minute while it is
-young, and the longer the older it is, up to ten minutes: one that no walk lists whole, for as long as it is old, because each walk of it tries
-all that the vendor documents. A row that turns up late in it waits for the next walk; its statuses come by the hint for what changed as well. A broadcast, whose rows print later dates than they are listed by, is found by counts in any case, and rests only
-while as many rows are counted in its place as when it was walked.
+Counts lag, so they do not prove that nothing moved in a crowd. One that was walked once it was over rests instead, for a minute while it
+is young, and the longer the older it is, up to ten minutes: one that no walk lists whole, for as long as it is old, because each walk of
+it tries all that the vendor documents. A row that turns up late in it waits for the next walk; its statuses come by the hint for what
+changed as well. A broadcast, whose rows print later dates than they are listed by, is found by counts in any case, and rests only while
+as many rows are counted in its place as when it was walked.
 """
 
 from __future__ import annotations

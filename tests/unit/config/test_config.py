@@ -170,6 +170,13 @@ def test_a_tilde_is_the_home_of_the_user(tmp_path: Path, monkeypatch: pytest.Mon
     assert loaded.accounts[0].streams_file == tmp_path / "home" / "threads"
 
 
+def test_a_tilde_of_nobody_is_an_error(tmp_path: Path) -> None:
+    """It names the fix, and no folder of that name is made."""
+    (tmp_path / "p.yaml").write_text(KAFKA + f"state: {{directory: ~nobody-of-that-name/state}}\naccounts:\n{STUUT}}}\n")
+    with pytest.raises(ConfigError, match="no home is known; expected a path; fix: write the whole path"):
+        config.load(tmp_path / "p.yaml")
+
+
 def test_a_secret_file_is_read_again_when_it_changes(tmp_path: Path) -> None:
     """Also when a symbolic link above it is swapped, as Kubernetes does; gone for a moment keeps the last value."""
     for name in ("one", "two"):
