@@ -124,24 +124,25 @@ class Pages:
         run.resumed = run.resumed or (step.sweep.pages > 0 and not run.pages)
         if isinstance(job, Sweep | Part):
             run.longer = longer(poll.rungs[job.rung], step.cursor.sweeps.get(job.rung, step.sweep))
+        page = step.sweep.pages - progress.astray
         try:
             answer = await self.exchange(poll, job, step.request, self._client.provider.read_page)
         except ProviderError as error:
-            self._answered_badly(poll, job, error, step.sweep.pages)
+            self._answered_badly(poll, job, error, page)
             raise
         following = answer.page.next
         astray = None if following is None else self._client.unusable(following)
         if astray is None:
-            progress.gets_on(step.sweep.pages, ended=following is None)
+            progress.gets_on(page, ended=following is None)
         if self.sweeps.begins_anew(poll) or not self.sweeps.wants(poll, job, step):
             return Unasked(ended=False)
         if astray is not None:
             await self._keep(poll, job, step, answer)
-            self._answered_badly(poll, job, astray, step.sweep.pages - progress.tries)
+            self._answered_badly(poll, job, astray, page)
             raise astray
         applied = await self._apply(poll, job, step.cursor, answer, step)
-        if following is not None and progress.comes_back(step.sweep.pages + 1, following):
-            progress.failed(step.sweep.pages + 1)
+        if following is not None and progress.comes_back(page + 1, following):
+            progress.failed(page + 1)
             self.sweeps.begin_anew(poll, job)
             await applied.durable.wait()
             self.tell(poll, applied)
@@ -150,6 +151,7 @@ class Pages:
 
     async def _keep(self, poll: StreamPoll, job: Job, step: Step, answer: Answer) -> None:
         """What a page lists counts, though its link leads astray: the page itself is asked for again, as the next one of the sweep."""
+        poll.of(job).astray += 1
         again = replace(answer, page=replace(answer.page, next=step.request))
         applied = await self._apply(poll, job, step.cursor, again, step)
         await applied.durable.wait()

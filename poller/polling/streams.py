@@ -76,6 +76,8 @@ class Progress:
     """Our time of its last failure."""
     stands: Backoff | None = None
     """Why the job waits, where it does so by itself."""
+    astray: int = 0
+    """Pages of the sweep in hand that were answered with a link that leads astray, and were asked for again."""
     made: int | None = None
     """The digest of a request that the sweep in hand has made; a sweep that makes it again goes round in a circle."""
     page: RememberedPage | None = None
@@ -119,6 +121,8 @@ class Progress:
         A sweep that is begun anew comes to the same bad page again, so the pages before that one say nothing of it.
         """
         self.tries = 0
+        if ended:
+            self.astray = 0
         if self.bad_pages:
             self.bad_pages = {} if ended else {bad: count for bad, count in self.bad_pages.items() if bad > page}
         if not self.bad_pages:

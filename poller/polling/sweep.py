@@ -189,6 +189,7 @@ class Sweeps:
         """The sweep in hand is given up: the next one begins where it began."""
         cursor, progress = self.cursor(poll), poll.of(job)
         progress.sweep = progress.request = None
+        progress.tries = progress.astray = 0
         match job:
             case Sweep(rung):
                 cursor = replace(cursor, sweeps={i: sweep for i, sweep in cursor.sweeps.items() if i != rung})

@@ -114,6 +114,8 @@ class Walk(Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="walk"
     """How many of them lie above the cursor, as was counted."""
     uncounted: bool = False
     """The vendor does not count, or not by dates."""
+    honoured: bool = False
+    """The vendor was seen to honour the cursor."""
 
     @property
     def bound(self) -> Instant:

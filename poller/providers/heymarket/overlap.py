@@ -37,7 +37,7 @@ class Overlap(Struct, frozen=True, tag_field="kind", tag="overlap"):
     """Its cursor is that of the page above."""
     listed: tuple[str, ...]
     """The ids of the page above, as they were listed."""
-    asked: Literal["before all", "longer", "lower"] = "before all"
+    asked: Literal["before all", "longer", "lower"] = "lower"
     """What this page is: before every message, the page above once more, or one at a lower cursor."""
     step: Instant = 0
     """How far below the cursor this page is asked for."""
@@ -47,21 +47,29 @@ class Overlap(Struct, frozen=True, tag_field="kind", tag="overlap"):
     """The shortest step to a page that shares nothing."""
 
 
+def before_all(walk: Walk, listed: tuple[str, ...]) -> Request:
+    """The page's dates say nothing of where to go on: ask whether the cursor is honoured at all."""
+    return _page(Overlap(replace(walk, honoured=True), listed, "before all"), DAWN)
+
+
 def begin(walk: Walk, listed: tuple[str, ...]) -> Request:
-    """The page's dates say nothing of where to go on, and nothing is counted: ask whether the cursor is honoured at all."""
-    return _page(Overlap(replace(walk, uncounted=True), listed), DAWN)
+    """Nothing is counted: the page at the first step."""
+    return _next(Overlap(replace(walk, uncounted=True), listed))
 
 
-def read(at: Overlap, rows: list[Row | BadRow]) -> Page | Walk:
-    """One more page; what to ask next, or the walk that this is the next page of. Raises CursorIgnored."""
+def read(at: Overlap, rows: list[Row | BadRow]) -> Page | Walk | Overlap:
+    """One more page; what to ask next, or the walk that this is the next page of; itself where the cursor is honoured.
+
+    Raises CursorIgnored where a message is listed before a date that is before every message.
+    """
     ids = {row.id for row in rows}
     shared = not ids.isdisjoint(at.listed)
-    if at.asked == "before all" and shared:
-        raise CursorIgnored("rows are newer than the cursor, and come before any date")
     if at.asked == "longer":
         return _longer(at, rows)
     if at.asked == "before all":
-        return Page(rows, _next(at))
+        if shared or any(isinstance(row, Row) and row.created > DAWN for row in rows):
+            raise CursorIgnored("rows are newer than the cursor, and come before any date")
+        return at
     if not shared:
         return _narrowed(replace(at, beyond=at.step), rows)
     if at.listed[0] in ids and at.step < at.walk.bound - at.walk.since:

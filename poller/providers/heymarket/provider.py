@@ -120,6 +120,8 @@ class Heymarket(NoToken, Struct, frozen=True):
             found = overlap.read(at, rows)
             if isinstance(found, Page):
                 return found
+            if isinstance(found, Overlap):
+                return Page(rows, stride.go_on(found.walk, found.listed))
             at = found
         if isinstance(at, Look):
             return crowd.after_look(at, rows)

@@ -4,7 +4,7 @@ Such a page says nothing of where to go on, because its dates are later than the
 rows before its cursor, so a lower cursor before which the vendor counts fewer rows, but no more fewer than the page lists, jumps over
 nothing. It is found by doubling and halving. Whether counts go by dates is shown by one before all messages, or by those around a
 broadcast that rests. One moment that has more rows than a page is a crowd (see :mod:`.crowd`), and the walk goes on below it. Where
-nothing is counted, or alike before every date, pages must do (see :mod:`.overlap`). A vendor that lists the same rows below does not
+nothing is counted, or alike before every date, pages must do (see :mod:`.overlap`). A vendor that lists anything before all messages does not
 honour the cursor. What a lagging count does not count yet is passed, and read by the sweeps after it, whose counts are newer.
 """
 
@@ -52,11 +52,16 @@ class Stride(Struct, frozen=True, tag_field="kind", tag="stride"):
 
 
 def begin(walk: Walk, rows: list[Row | BadRow]) -> Page:
-    """The page's dates say nothing of where to go on: count what is before its cursor, as it was asked."""
+    """The page's dates say nothing of where to go on: count what is before its cursor, as it was asked, once that is seen to be honoured."""
     walk, listed = replace(walk, asked=True), tuple(row.id for row in rows if isinstance(row, Row))
     if walk.cursor is not None:
         walk = replace(walk, cursor=walk.cursor - walk.less, less=0)
-    return Page(rows, overlap.begin(walk, listed) if walk.uncounted else _count(Stride(walk, listed), walk.bound))
+    return Page(rows, go_on(walk, listed) if walk.honoured else overlap.before_all(walk, listed))
+
+
+def go_on(walk: Walk, listed: tuple[str, ...]) -> Request:
+    """The first count, or the first page where nothing is counted."""
+    return overlap.begin(walk, listed) if walk.uncounted else _count(Stride(walk, listed), walk.bound)
 
 
 def _count(at: Stride, before: Instant) -> Request:
@@ -148,14 +153,9 @@ def _down(at: Stride, step: Instant, fewer: int) -> Request:
 
 
 def unproved(walk: Walk, rows: list[Row | BadRow]) -> tuple[Gap, ...]:
-    """A possible gap where a page lacks more of the one above its stride than counts let expect, as where counts lag.
-
-    Raises CursorIgnored where most of what was counted above the cursor came again: in which order a page lists its rows is not known.
-    """
+    """A possible gap where a page lacks more of the one above its stride than counts let expect, as where counts lag."""
     if not walk.above:
         return ()
     ids = {row.id for row in rows}
     lacking = sum(id_ not in ids for id_ in walk.above)
-    if 2 * lacking < min(walk.fewer, len(walk.above)):
-        raise CursorIgnored("the rows above the cursor came again")
     return (crowd.place(walk.bound, walk.bound + walk.step),) if lacking > walk.fewer else ()

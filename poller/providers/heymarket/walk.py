@@ -123,7 +123,7 @@ def _undated(walk: Walk, rows: list[Row | BadRow]) -> Page:
 
 def _by_another_stamp(walk: Walk, rows: list[Row | BadRow]) -> Page:
     """Rows are newer than the cursor: the list goes by another stamp than they print, or ignores the cursor."""
-    return Page(rows, None, learned=_learned(walk)) if walk.bound <= walk.since else stride.begin(walk, rows)
+    return Page(rows, None, learned=_learned(walk)) if walk.bound - walk.less <= walk.since else stride.begin(walk, rows)
 
 
 def _standing(walk: Walk, rows: list[Row | BadRow], reached: list[Row], oddities: tuple[str, ...]) -> Page:
