@@ -96,7 +96,17 @@ class DeafAndUncounting(Deaf, Uncounting):
     """The same, with a count of all there is."""
 
 
-@pytest.mark.parametrize("kind", [Deaf, DeafAndRefusing, DeafAndUncounting])
+class DeafAndBusy(Deaf):
+    """The same, while a tenth of a page comes to be between two requests."""
+
+    def answer(self, request: Request) -> Response:
+        """Ten newer rows."""
+        newest = self.rows[0][1]
+        self.rows[:0] = [(500_000 + 10 * self.requests + n, newest + n + 1, newest + n + 1) for n in reversed(range(10))]
+        return super().answer(request)
+
+
+@pytest.mark.parametrize("kind", [Deaf, DeafAndRefusing, DeafAndUncounting, DeafAndBusy])
 def test_a_list_that_ignores_its_cursor_is_no_way_on(kind: type[Team]) -> None:
     """With counts that go by dates, that do not, and without any: the walk stops, and says why."""
     with pytest.raises(CursorIgnored):
@@ -150,6 +160,18 @@ def test_rows_that_all_print_later_dates_are_read_one_by_one(kind: type[Team], c
     found, gaps = walked(kind(listed, cap=cap), SINCE)
     assert {id_ for id_, _, _ in listed} <= found
     assert [gap for gap in gaps if gap.until < NOW - most * SECOND] == []
+
+
+@pytest.mark.parametrize("per_second", [1, 3])
+@pytest.mark.parametrize("clump", [10, 30, 40])
+def test_rows_that_are_counted_and_not_shown_end_no_walk(per_second: int, clump: int) -> None:
+    """A clump of them among rows that print later dates: fewer rows are lacking on the page below than counts say, and that proves nothing."""
+    late = [(20_000 + n, NOW - 100 * SECOND - n * SECOND // per_second) for n in range(500)]
+    hidden = [(70_000 + n, NOW - 186 * SECOND - n * SECOND // 20) for n in range(clump)]
+    listed = [*ordinary(100, SECOND), *((n, at, at + 60 * SECOND) for n, at in (*late, *hidden)), *HISTORY]
+    found, gaps = walked(Team(listed, cap=100, hidden=frozenset(n for n, _ in hidden)), SINCE)
+    assert {n for n, _, _ in listed} - found == {n for n, _ in hidden}
+    assert not gaps
 
 
 def test_a_broadcast_that_is_under_way_jumps_nothing() -> None:
