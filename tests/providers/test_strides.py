@@ -145,6 +145,7 @@ def test_counts_that_went_by_dates_a_moment_ago_are_not_believed_blindly(kind: t
         return
     lost = [at for id_, at, _ in listed if id_ not in found]
     assert all(any(gap.since <= at < gap.until for gap in gaps) for at in lost)
+    assert set(lost) <= {NOW - 300 * SECOND}, "what is not of the broadcast is listed"
 
 
 @pytest.mark.parametrize("kind", [Team, Refusing])
