@@ -1,7 +1,8 @@
 """``make bench``: what poller costs beside two floors and a hand-written loop, as ratios of one run, medians of three with the spread.
 
 Every figure is CPU of the client process alone, from a mark after its start to an end, so that imports, TLS and idling are in none. A
-run that lists or publishes another number of rows than expected is refused. See ``peers.py`` for what the rows mean.
+run that lists or publishes another number of rows than expected is refused. See ``peers.py`` for what the rows mean. Rows that mostly
+wait for time to pass (steady, idle, memory) are played beside each other; those that keep a core busy, one after another.
 """
 
 from __future__ import annotations
@@ -11,23 +12,34 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from functools import partial
+from itertools import count as numbers
 from pathlib import Path
+from typing import TypeVar
 
 from msgspec import Struct
 
 from poller.demo.kafka.broker import Cluster, die_with_parent
 from poller.demo.kafka.jars import fetch
 from tests.lab.bench.memory import weigh
-from tests.lab.bench.product import Product
+from tests.lab.bench.product import Product, Watched
 
 PAGES = (100, 200, 1000)
 IDS = (0, 300_000, 1_000_000)
 """Messages in state when the worker is weighed."""
 
 FLOW, REACH_S, FOLLOW_S = 40.0, 25.0, 15.0
-"""Steady: messages a second, and how far each poll reaches back: 25 re-listed rows a new one."""
+"""Steady: messages a second, how far each poll reaches back (25 re-listed rows a new one), and how long it is followed."""
+
+QUIET_INTERVAL_S, QUIET_S = 0.2, 20.0
+"""Idle: how often a stream is polled on which nothing happens, and for how long."""
+
+
+T = TypeVar("T")
 
 
 class Refused(Exception):
@@ -93,14 +105,13 @@ class Bench:
     """One Kafka, and fresh providers, topics and processes for each task."""
 
     def __init__(self, kafka: Cluster, folder: Path) -> None:
-        self.bootstrap, self._folder, self._number = kafka.bootstrap, folder, 0
+        self.bootstrap, self._folder, self._numbers = kafka.bootstrap, folder, numbers(1)
 
     def topic(self) -> str:
         """A fresh topic with sixteen partitions."""
         from confluent_kafka.admin import AdminClient, NewTopic
 
-        self._number += 1
-        name = f"bench-{self._number}"
+        name = f"bench-{next(self._numbers)}"
         admin = AdminClient({"bootstrap.servers": self.bootstrap})
         admin.create_topics([NewTopic(name, 16, 1)])[name].result(30)
         return name
@@ -120,13 +131,19 @@ class Bench:
 
     def product(self, page: int, *, interval: str, overlap: str, before: int = 0) -> Product:
         """poller beside a provider that lists ``before`` old messages from the start."""
-        self._number += 1
-        folder = self._folder / f"product-{self._number}"
+        number = next(self._numbers)
+        folder = self._folder / f"product-{number}"
         folder.mkdir()
         provider = Child("tests.lab.bench.provider", str(page))
         if before:
             provider.ask(f"past {before}")
-        return Product(folder, self.bootstrap, provider, f"bench{self._number}", interval=interval, overlap=overlap)
+        return Product(folder, self.bootstrap, provider, f"bench{number}", interval=interval, overlap=overlap)
+
+
+def together(tasks: list[Callable[[], T]]) -> list[T]:
+    """What each of them gives, played beside each other."""
+    with ThreadPoolExecutor(len(tasks)) as pool:
+        return [done.result() for done in [pool.submit(task) for task in tasks]]
 
 
 def new_and_again(bench: Bench, page: int, count: int) -> dict[str, tuple[float, ...]]:
@@ -149,24 +166,30 @@ def new_and_again(bench: Bench, page: int, count: int) -> dict[str, tuple[float,
     return found
 
 
-def steady(bench: Bench) -> dict[str, float]:
-    """CPU microseconds per new message where 25 rows are listed for each."""
+def ours_steady(bench: Bench) -> Watched:
+    """poller, where 25 rows are listed for each new one."""
     with bench.product(100, interval="1s", overlap=f"{REACH_S:.0f}s") as poller:
-        ours = poller.over_time(FOLLOW_S, flow=FLOW, warm_s=REACH_S)
-    theirs = bench.peer("loop", 100, [(f"flow {FLOW}", f"follow {REACH_S} {REACH_S}"), ("", f"follow {FOLLOW_S} {REACH_S}")])
-    loop = list(theirs.values())[-1]
-    return {"loop": loop.cpu / loop.fresh * 1e6, "poller": ours.cpu / ours.fresh * 1e6, "listed": ours.rows / ours.fresh}
+        return poller.over_time(FOLLOW_S, flow=FLOW, warm_s=REACH_S)
 
 
-def idle(bench: Bench) -> tuple[float, float, float]:
-    """Requests an interval of a quiet stream, CPU microseconds of each, and of a bare call.
+def loop_steady(bench: Bench) -> Measured:
+    """The hand-written loop on the same."""
+    found = bench.peer("loop", 100, [(f"flow {FLOW}", f"follow {REACH_S} {REACH_S}"), ("", f"follow {FOLLOW_S} {REACH_S}")])
+    return list(found.values())[-1]
+
+
+def quiet(bench: Bench) -> Watched:
+    """A stream of which nothing is heard.
 
     Nothing happened for longer than the overlap, and for so many intervals that hints are asked for as seldom as they ever are.
     """
-    with bench.product(100, interval="200ms", overlap="1m", before=50) as poller:
-        quiet = poller.over_time(20.0, flow=0.0, warm_s=50.0)
-    bare = bench.peer("bare", 100, [("reveal 50", "walk 50 500")])["walk0"]
-    return quiet.requests / (20.0 / 0.2), quiet.cpu / max(1, quiet.requests) * 1e6, bare.cpu / bare.requests * 1e6
+    with bench.product(100, interval=f"{QUIET_INTERVAL_S * 1000:.0f}ms", overlap="1m", before=50) as poller:
+        return poller.over_time(QUIET_S, flow=0.0, warm_s=50.0)
+
+
+def call(bench: Bench) -> Measured:
+    """Five hundred bare calls for its page."""
+    return bench.peer("bare", 100, [("reveal 50", "walk 50 500")])["walk0"]
 
 
 def backlog(bench: Bench, count: int) -> tuple[float, float]:
@@ -203,20 +226,21 @@ def of_pages(bench: Bench, asked: argparse.Namespace) -> None:
 
 
 def of_steady(bench: Bench, asked: argparse.Namespace) -> None:
-    """A stream on which a little is new in every interval."""
-    steadies = [steady(bench) for _ in range(asked.runs)]
-    print(
-        f"steady, {steadies[0]['listed']:.0f} rows listed a new one: {steadies[0]['poller']:.0f} us   x loop",
-        spread([s["poller"] / s["loop"] for s in steadies]),
-    )
+    """A stream on which a little is new in every interval: CPU of a new message."""
+    runs = asked.runs
+    ours, loops = (together([partial(each, bench)] * runs) for each in (ours_steady, loop_steady))
+    costs = [each.cpu / each.fresh * 1e6 for each in ours]
+    ratios = [cost / (loop.cpu / loop.fresh * 1e6) for cost, loop in zip(costs, loops, strict=True)]
+    listed = statistics.median(each.rows / each.fresh for each in ours)
+    print(f"steady, {listed:.0f} rows listed a new one: {statistics.median(costs):.0f} us   x loop {spread(ratios)}")
 
 
 def of_idle(bench: Bench, asked: argparse.Namespace) -> None:
-    """A quiet stream."""
-    idles = [idle(bench) for _ in range(asked.runs)]
-    print(
-        f"idle: {spread([each[0] for each in idles])} requests an interval, each x bare call {spread([each[1] / each[2] for each in idles])}"
-    )
+    """A quiet stream: requests an interval, and CPU of each beside a bare call."""
+    quiets, calls = together([partial(quiet, bench)] * asked.runs), [call(bench) for _ in range(asked.runs)]
+    requests = [each.requests / (QUIET_S / QUIET_INTERVAL_S) for each in quiets]
+    ratios = [(each.cpu / each.requests) / (bare.cpu / bare.requests) for each, bare in zip(quiets, calls, strict=True)]
+    print(f"idle: {spread(requests)} requests an interval, each x bare call {spread(ratios)}")
 
 
 def of_backlog(bench: Bench, asked: argparse.Namespace) -> None:
@@ -225,11 +249,15 @@ def of_backlog(bench: Bench, asked: argparse.Namespace) -> None:
     print(f"backlog of {asked.backlog}: {walls[0][1]:.1f} s   x loop {spread([ours / loop for loop, ours in walls])}")
 
 
+def weighed(bench: Bench, count: int) -> float:
+    """MiB of a worker with so many ids in state."""
+    return weigh(bench.bootstrap, bench.product(100, interval="1s", overlap="10m", before=50), count)
+
+
 def of_memory(bench: Bench, asked: argparse.Namespace) -> None:
     """What a worker weighs."""
-    for count in asked.ids:
-        product = bench.product(100, interval="1s", overlap="10m", before=50)
-        print(f"memory after a start with {count} ids in state: {weigh(bench.bootstrap, product, count):.0f} MiB")
+    for count, mib in zip(asked.ids, together([partial(weighed, bench, count) for count in asked.ids]), strict=True):
+        print(f"memory after a start with {count} ids in state: {mib:.0f} MiB")
 
 
 PARTS = {"pages": of_pages, "steady": of_steady, "idle": of_idle, "backlog": of_backlog, "memory": of_memory}
@@ -247,9 +275,11 @@ def main() -> None:
     asked = given.parse_args()
     with tempfile.TemporaryDirectory() as name, Cluster(fetch(progress=print), Path(name) / "kafka") as kafka:
         bench = Bench(kafka, Path(name))
+        began = time.monotonic()
         for part in asked.parts:
             PARTS[part](bench, asked)
             sys.stdout.flush()
+            print(f"{part}: done after {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":
