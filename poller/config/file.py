@@ -17,6 +17,7 @@ from .forms import (
     AccountName,
     CollectorUrl,
     Duration,
+    FilePath,
     InstanceId,
     Interval,
     Listen,
@@ -56,11 +57,11 @@ class Security(_Model):
     """For PLAIN and SCRAM."""
     token: Secret = None
     """For OAUTHBEARER; read again for each connection."""
-    ca_file: str | None = None
+    ca_file: FilePath | None = None
     """Authorities that the brokers' certificates are checked against, in PEM form; default: the system's."""
-    cert_file: str | None = None
+    cert_file: FilePath | None = None
     """The client's certificate, in PEM form, where the brokers ask for one."""
-    key_file: str | None = None
+    key_file: FilePath | None = None
     """The key of the client's certificate, where it is not in the same file."""
     key_password: Secret = None
     """What the key is encrypted with."""
@@ -129,7 +130,7 @@ class SchemaRegistry(_Model):
     """For basic authentication."""
     password: Secret = None
     """For basic authentication."""
-    ca_file: str | None = None
+    ca_file: FilePath | None = None
     """Authorities that its certificate is checked against, in PEM form; default: the system's."""
 
     @model_validator(mode="after")
@@ -184,7 +185,7 @@ class Kafka(_Model):
 class State(_Model):
     """The local cache."""
 
-    directory: Annotated[str, Field(min_length=1)] = "poller-state"
+    directory: Annotated[FilePath, Field(min_length=1)] = "poller-state"
     """Where it lies; it may be lost at any time, and is then restored from Kafka."""
 
 
@@ -294,7 +295,7 @@ class AccountFile(_Model):
     """Requests beyond the even spacing that may be started at once."""
     proxy: str | None = None
     """HOST:PORT or a URL; default: what HTTPS_PROXY, ALL_PROXY and NO_PROXY say."""
-    ca_file: str | None = None
+    ca_file: FilePath | None = None
     """Authorities that the vendor's certificate is checked against, in PEM form; default: the system's."""
     enabled: bool = True
     """Whether it is polled."""

@@ -19,7 +19,7 @@ from pydantic_core import PydanticCustomError
 
 from ..model import MINUTE, SECOND, Instant, addressable
 from ..providers import registry
-from .paths import located
+from .paths import located, with_a_home
 from .secrets import SecretRef
 from .units import DURATION_MAX, duration, moment, rate, spelled
 
@@ -90,7 +90,10 @@ def secret_at(value: object, folder: Path = Path()) -> SecretRef:
     if isinstance(value, dict) and len(value) == 1:
         [(kind, where)] = value.items()
         if kind in ("env", "file") and isinstance(where, str) and where:
-            return SecretRef(env=where) if kind == "env" else SecretRef(file=located(folder, where))
+            try:
+                return SecretRef(env=where) if kind == "env" else SecretRef(file=located(folder, where))
+            except ValueError as error:
+                raise wrong(str(error)) from None
     if not isinstance(value, dict):
         raise wrong(
             "a literal secret; expected {env: NAME} or {file: PATH}; fix: put the secret into a file or a variable and name it here"
@@ -101,6 +104,9 @@ def secret_at(value: object, folder: Path = Path()) -> SecretRef:
 def _one_key(name: str) -> dict[str, Any]:
     return {"type": "object", "required": [name], "additionalProperties": False, "properties": {name: {"type": "string", "minLength": 1}}}
 
+
+FilePath = Annotated[str, _said(lambda value: with_a_home(value) if isinstance(value, str) else value)]
+"""A file or a folder; relative to the configuration's folder."""
 
 _DURATION = r"\s*\d+(\.\d+)?(ms|s|m|h|d)\s*"
 
@@ -283,7 +289,7 @@ RegistryUrl = Annotated[str, _said(_registry_url), _text(None, "https://HOST[:PO
 def stream_ids(value: object) -> tuple[str, ...] | Path:
     """A list of streams as it is written: ids, or the file of them. Raises ValueError with a whole sentence."""
     if isinstance(value, dict) and list(value) == ["file"] and isinstance(value["file"], str):
-        return Path(value["file"])
+        return Path(with_a_home(value["file"]))
     if isinstance(value, list) and value and all(isinstance(each, str) for each in value):
         if not all(addressable(each) for each in value):
             raise ValueError("an id is empty or only dots; expected ids that a URL can hold; fix: remove it")

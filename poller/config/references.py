@@ -12,8 +12,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from pydantic_core import PydanticCustomError
-
 from ..errors import ConfigError
 from ..providers.registry import provider_of
 from .accounts import Account
@@ -45,14 +43,22 @@ SECURITY_FILES = ("ca_file", "cert_file", "key_file")
 def missing(document: dict[str, Any], folder: Path) -> Iterator[tuple[Place, str]]:
     """What cannot be read, and where it is named; relative paths are relative to ``folder``."""
     for place, written in _secrets(document):
-        with contextlib.suppress(PydanticCustomError):  # not a reference: that is said already
+        with contextlib.suppress(ValueError):  # not a reference: that is said already
             yield from _unread(place, secret_at(written, folder))
-    for place, written in _files(document):
-        if isinstance(written, str) and not (file := located(folder, written)).is_file():
+    for place, file in _located(_files(document), folder):
+        if not file.is_file():
             yield place, f"the file {file} is missing; expected a readable file; fix: create it"
-    for place, written in _names(document):
-        if isinstance(written, str) and (problem := _of_names(located(folder, written))):
-            yield place, f"the file {located(folder, written)} {problem}; fix: write one id a line, as UTF-8"
+    for place, file in _located(_names(document), folder):
+        if problem := _of_names(file):
+            yield place, f"the file {file} {problem}; fix: write one id a line, as UTF-8"
+
+
+def _located(found: Iterator[tuple[Place, Any]], folder: Path) -> Iterator[tuple[Place, Path]]:
+    """Where each lies; what is no path is said already."""
+    for place, written in found:
+        with contextlib.suppress(ValueError):
+            if isinstance(written, str):
+                yield place, located(folder, written)
 
 
 def _unread(place: Place, secret: SecretRef) -> Iterator[tuple[Place, str]]:

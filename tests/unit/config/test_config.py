@@ -170,11 +170,30 @@ def test_a_tilde_is_the_home_of_the_user(tmp_path: Path, monkeypatch: pytest.Mon
     assert loaded.accounts[0].streams_file == tmp_path / "home" / "threads"
 
 
-def test_a_tilde_of_nobody_is_an_error(tmp_path: Path) -> None:
-    """It names the fix, and no folder of that name is made."""
-    (tmp_path / "p.yaml").write_text(KAFKA + f"state: {{directory: ~nobody-of-that-name/state}}\naccounts:\n{STUUT}}}\n")
-    with pytest.raises(ConfigError, match="no home is known; expected a path; fix: write the whole path"):
-        config.load(tmp_path / "p.yaml")
+NOBODY = "~nobody-of-that-name/x"
+PLACES_OF_PATHS = {
+    "state.directory": (f"state: {{directory: {NOBODY}}}\n", STUUT),
+    "kafka.security.ca_file": ("", STUUT),
+    "accounts[0].credentials.token": ("", STUUT.replace("{env: T}", f"{{file: {NOBODY}}}")),
+    "accounts[0].threads": ("", STUUT.replace("[thr_1]", f"{{file: {NOBODY}}}")),
+    "accounts[0].ca_file": ("", STUUT + f", ca_file: {NOBODY}"),
+}
+
+
+@pytest.mark.parametrize("key", PLACES_OF_PATHS)
+def test_a_tilde_of_nobody_is_an_error_at_its_key(tmp_path: Path, key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the line and the fix, whichever path it is; no folder of that name is made."""
+    monkeypatch.setenv("T", "t")
+    before, account = PLACES_OF_PATHS[key]
+    kafka = KAFKA.replace("kafka: {", f"kafka: {{security: {{protocol: SSL, ca_file: {NOBODY}}}, ") if "security" in key else KAFKA
+    (tmp_path / "p.yaml").write_text(kafka + before + f"accounts:\n{account}}}\n")
+    for referenced in (False, True):
+        with pytest.raises(ConfigError) as caught:
+            config.load(tmp_path / "p.yaml", referenced=referenced)
+        (said,) = caught.value.lines
+        assert f": {key}: no home is known" in said, said
+        assert "p.yaml:" in said
+        assert said.endswith("fix: write the whole path")
 
 
 def test_a_secret_file_is_read_again_when_it_changes(tmp_path: Path) -> None:
