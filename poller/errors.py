@@ -76,10 +76,10 @@ class Misused(PollerError):
 
 
 class WrongState(PollerError):
-    """The installation is not in the state that a command needs. Nothing was changed."""
+    """The installation is not in the state that a command, or the start, needs. Nothing was changed."""
 
     kind = "wrong_state"
-    stops = "the command, with 3"
+    stops = "the command, or the start of `run`, with 3"
 
 
 class ProviderError(PollerError):
@@ -220,7 +220,7 @@ class Refused(KafkaError):
     """Kafka answers, and refuses: wrong topic settings, a missing right, another group's state."""
 
     kind = "kafka_refused"
-    stops = "one life of the shard; it is tried again every 30 s, and the fix is said"
+    stops = "the start, with 78; later one life of the shard: it is tried again every 30 s, and the fix is said"
 
 
 class Denied(Refused):

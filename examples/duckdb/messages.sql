@@ -8,7 +8,8 @@
 
 create or replace view messages as
 select key, value->>'text' as text, value->>'direction' as direction, value->>'channel' as channel,
-       cast(value->>'created_at' as timestamptz) as created_at, cast(value->>'revision' as integer) as revision
+       value->>'status' as listed_status, cast(value->>'created_at' as timestamptz) as created_at,
+       cast(value->>'revision' as integer) as revision
 from read_json('messages.jsonl', format = 'newline_delimited', columns = {key: 'varchar', headers: 'json', value: 'json'})
 qualify row_number() over (partition by key order by revision desc) = 1;
 
@@ -22,8 +23,8 @@ from read_json('status.jsonl', format = 'newline_delimited', columns = {key: 'va
 create or replace view newest_status as
 select * from statuses qualify row_number() over (partition by key order by revision desc) = 1;
 
--- How many messages are in which state.
-select coalesce(status, 'received') as status, count(*) as messages
+-- How many messages are in which state; what was received has no events of its status.
+select coalesce(status, listed_status) as status, count(*) as messages
 from messages left join newest_status using (key) group by all order by messages desc, status;
 
 -- Messages that went out more than an hour ago and are not delivered.

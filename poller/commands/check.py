@@ -120,6 +120,8 @@ async def _kafka(config: Config, found: list[tuple[int, str]]) -> None:
         told.extend(_group_line(config, await topics.group(kafka)))
         await topics.create(kafka, plan.create, partitions=file.partitions, replication_factor=file.replication_factor, rehearse=True)
         await _rehearse(kafka, there)
+        if there:
+            await kafka.try_to_read(sorted(there))
         if not plan.problems and names["state"] in there:
             told.extend(await _state_lines(config, kafka))
             await _forgotten(config, kafka, told)

@@ -7,7 +7,7 @@ from .exit_codes import ExitCode
 
 
 def example_command() -> int:
-    """Print a complete, commented configuration file.
+    """Print a commented configuration file to begin with; docs/configuration.md has every key.
 
     Example: poller config example > poller.yaml
     """

@@ -1,4 +1,4 @@
-"""The runbook's entry for an alert, or for a word of the log or the status page."""
+"""The runbook's entry for an alert, or for a kind of trouble or of gap."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _AS = re.compile(r"\bAs (Poller\w+)\.")
 
 
 def command(kind: str | None = None) -> int:
-    """Say what an alert, or a word of the log or the status page, means and what to do about it.
+    """Say what an alert, or a kind of trouble or of gap, means and what to do about it.
 
     It is the entry of docs/operations.md, which comes with the package. Without a word it lists all that there are.
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 EXAMPLE = """\
-# poller: what to poll, and where to publish it. Everything that is commented out shows its default.
+# poller: what to poll, and where to publish it. What is commented out shows a default, or an example of what
+# is off by default. docs/configuration.md has every key.
 kafka:
   bootstrap_servers: ["127.0.0.1:9092"]
   # security: {protocol: SASL_SSL, mechanism: SCRAM-SHA-512, username: poller, password: {file: /run/secrets/kafka}, ca_file: ca.pem}
@@ -62,4 +63,4 @@ accounts:
   provider: plivo
   credentials: {auth_id: {env: PLIVO_ID}, auth_token: {file: /run/secrets/plivo}}
 """
-"""What ``poller config example`` prints: every key with its default, and one account of each provider."""
+"""What ``poller config example`` prints: the usual keys with their defaults, and one account of each provider."""

@@ -312,7 +312,7 @@ class AccountFile(_Model):
     status_horizon: Duration | None = None
     """As in defaults."""
     reconcile: Reconcile | None = None
-    """As in defaults."""
+    """As in defaults; it takes the place of that of `defaults` as a whole, so a key that is left out is 6h or 7d."""
     timeout: SomeTime | None = None
     """As in defaults."""
 

@@ -101,8 +101,8 @@ def page() -> str:
         "# Configuration",
         "",
         "Made from the code by `make docs`. `poller config example` prints a file to begin with, `poller config schema` this",
-        "page for editors, `poller check` says everything that is wrong with a file at once. Keys without a default are required where the",
-        "form says so. Secrets are only `{env: NAME}` or `{file: PATH}`.",
+        "page for editors, `poller check` says everything that is wrong with a file at once. `required` in the",
+        "column of defaults: the key must be there; nothing there: it may be left out. `overlap` must be shorter than `reconcile.back`. Secrets are only `{env: NAME}` or `{file: PATH}`.",
         "",
     ]
     for name, part in _parts("", whole):
@@ -119,7 +119,19 @@ def page() -> str:
             default = "required" if key in part["required"] else f"`{written}`" if "default" in field else ""
             lines.append(f"| `{key}` | {_words(field)} | {default} | {field.get('description', '')} |")
         lines.append("")
-    return "\n".join(lines)
+    return "\n".join([*lines, *_providers()])
+
+
+def _providers() -> Iterator[str]:
+    """What an account of each provider needs, and what holds where its keys are left out."""
+    yield from ("## Providers", "", "| provider | credentials | streams | base_url | rate_limit |", "| --- | --- | --- | --- | --- |")
+    for provider, _ in all_own_keys():
+        credentials = "; or ".join(", ".join(f"`{name}`" for name in sorted(each)) for each in provider.credentials)
+        key, (count, seconds) = streams_key(provider), provider.rate_limit
+        streams = f"`{key}`" if key else "one, the account's"
+        link = f"[{provider.name}](../poller/providers/{provider.name}/README.md)"
+        yield f"| {link} | {credentials} | {streams} | {provider.base_url or 'required'} | {count * 60 / seconds:.0f}/min |"
+    yield ""
 
 
 def _parts(name: str, part: Json) -> Iterator[tuple[str, Json]]:

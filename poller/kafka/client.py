@@ -40,6 +40,9 @@ POLL_MS = 50
 REQUESTS_WAIT_MS = 2_000
 """How long a fetch of requests waits at the broker; an answer comes at once where there is something."""
 
+REFUSED_WITHIN_MS = 2_000
+"""How long a reader waits to be refused; the answer to a fetch that waits briefly comes long before."""
+
 
 class Kafka:
     """The port :class:`poller.kafka.port.Log`, filled by aiokafka."""
@@ -190,16 +193,26 @@ class Kafka:
 
     async def requests(self) -> AsyncIterator[Stored]:
         """See :class:`poller.kafka.port.Log`. From the end on: a command repeats what nobody has taken up."""
-        name = self.connection.topics[REQUESTS]
-        async with self.admin() as admin:
-            [topic] = await admin.describe_topics([name])
-        async with self.consumer(auto_offset_reset="latest", fetch_max_wait_ms=REQUESTS_WAIT_MS) as consumer:
-            consumer.assign([TopicPartition(name, part["partition"]) for part in topic["partitions"]])
-            await consumer.seek_to_end()
+        async with self._from_the_end(self.connection.topics[REQUESTS], wait_ms=REQUESTS_WAIT_MS) as consumer:
             while True:
                 for records in (await consumer.getmany(timeout_ms=REQUESTS_WAIT_MS)).values():
                     for record in records:
                         yield Stored(record.key or b"", record.value)
+
+    async def try_to_read(self, names: Collection[str]) -> None:
+        """Ask for what is written to topics from now on: who may not read is refused with the first answer. Raises Refused, Unavailable."""
+        async with self._from_the_end(*names, wait_ms=POLL_MS) as consumer:
+            await consumer.getmany(timeout_ms=REFUSED_WITHIN_MS)
+
+    @asynccontextmanager
+    async def _from_the_end(self, *names: str, wait_ms: int) -> AsyncIterator[AIOKafkaConsumer]:
+        """A reader of every partition of some topics, from its end on; ``wait_ms`` is how long a fetch waits at the broker where there is nothing."""
+        async with self.admin() as admin:
+            found = await admin.describe_topics(list(names))
+        async with self.consumer(auto_offset_reset="latest", fetch_max_wait_ms=wait_ms) as consumer:
+            consumer.assign([TopicPartition(topic["topic"], part["partition"]) for topic in found for part in topic["partitions"]])
+            await consumer.seek_to_end()
+            yield consumer
 
     def membership(self) -> AbstractAsyncContextManager[Membership]:
         """See :class:`poller.kafka.port.Log`."""

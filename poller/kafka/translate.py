@@ -81,7 +81,8 @@ def mapped(
                 f"Kafka refused the credentials ({type(cause).__name__})", fix="check kafka.security: mechanism, username, password"
             )
         if isinstance(cause, ak.TopicAuthorizationFailedError):
-            named = cause.args[0] if cause.args and isinstance(cause.args[0], set | frozenset) else ()
+            named = cause.args[0] if cause.args else ()
+            named = {named} if isinstance(named, str) else named if isinstance(named, set | frozenset) else ()
             return Refused(
                 "the user lacks a right on the topics", fix=f"allow {right} on the topics {', '.join(sorted(named)) or 'of kafka.topics'}"
             )
@@ -94,7 +95,8 @@ def mapped(
                 return (Unavailable if kind.retriable else Refused)(what, fix=fix)  # a new topic is not known to every broker at once
         if isinstance(cause, _HOPELESS):
             return Refused(
-                f"Kafka refuses the request ({type(cause).__name__})", fix="compare the broker's release and settings with README"
+                f"Kafka refuses the request ({type(cause).__name__})",
+                fix="compare the broker's release and settings with docs/operations.md",
             )
     if writing and isinstance(error, ak.IllegalOperation):
         return Fenced()

@@ -14,7 +14,10 @@ import pytest
 import yaml
 
 from poller.config import load as config
+from poller.config.file import Topics
 from poller.demo.simulator.vendors.answers import SECRETS
+from poller.kafka import topics
+from poller.model import DAY
 
 ROOT = Path(__file__).parent.parent.parent
 DEPLOY = ROOT / "deploy"
@@ -118,6 +121,18 @@ def test_the_manifests_and_the_chart_have_one_source() -> None:
         assert Path(ROOT, path).read_text() == text, path
     for source, copy in render().COPIES.items():
         assert (DEPLOY / source).read_text() == (DEPLOY / "helm/poller/files" / copy).read_text(), copy
+
+
+def test_the_charts_topics_are_those_that_run_would_make(charts: dict[str, Any]) -> None:
+    """Partitions, replicas and settings; the chart says what Kafka's default is, too."""
+    made = {each["metadata"]["name"]: each["spec"] for each in documents(charts["everything"]) if each["kind"] == "KafkaTopic"}
+    names = {role: name for role, name in Topics().by_role().items() if name in made}
+    plan = topics.wanted(names, partitions=16, shards=16, replicas=3, retention=30 * DAY)
+    assert len(plan) == len(made) == 5
+    for wanted in plan:
+        spec = made[wanted.name]
+        assert (spec["partitions"], spec["replicas"]) == (wanted.partitions, wanted.replicas), wanted.name
+        assert {key: str(value) for key, value in spec["config"].items()}.items() >= wanted.settings.items(), wanted.name
 
 
 def test_the_kustomization_lists_every_manifest_and_no_secret() -> None:
