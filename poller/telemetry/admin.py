@@ -129,9 +129,10 @@ def _html(body: str, refresh: int) -> Response:
 
 
 def listening(host: str, port: int) -> socket.socket:
-    """The administration port, opened. Raises ConfigError when the address cannot be used."""
+    """The administration port, opened; ``::`` is every address of this host, IPv4 too. Raises ConfigError when the address cannot be used."""
+    family, both = socket.AF_INET6 if ":" in host else socket.AF_INET, host == "::" and socket.has_dualstack_ipv6()
     try:
-        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+        return socket.create_server((host, port), family=family, dualstack_ipv6=both)
     except (OSError, ValueError) as error:  # a host that no name can be is a UnicodeError
         why = (getattr(error, "strerror", None) or "its host is none").partition(" (")[0].lower()
         raise ConfigError([f"{host}:{port} cannot be used: {why}; expected a free address; fix: set another admin.listen"]) from None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+
 import pytest
 from starlette.testclient import TestClient
 
@@ -146,3 +148,10 @@ def test_a_lag_never_falls_below_zero_and_grows_where_nothing_is_known() -> None
     assert account(watermark=NOW + MINUTE).lag_s() == 0.0
     assert account(watermark=None, owned_since=NOW - MINUTE).lag_s() == 60.0
     assert account(watermark=NOW).later(NOW + MINUTE).lag_s() == 60.0
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0", *(["::"] if socket.has_dualstack_ipv6() else [])])
+def test_every_address_is_every_address_of_ipv4_as_well(host: str) -> None:
+    """``[::]`` in a cluster of both families: the kubelet asks by the pod's first address, whichever that is."""
+    with admin.listening(host, 0) as listener, socket.create_connection(("127.0.0.1", listener.getsockname()[1]), timeout=5):
+        pass
