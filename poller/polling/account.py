@@ -217,13 +217,18 @@ class Poller:
             self._wake.set()
 
     def bounds(self) -> dict[int, Bound]:
-        """How far each stream may be forgotten, by its tag."""
-        slack = self._pages.sweeps.slack
-        return {
-            stream_tag(stream_id): Bound(stream_id, coverage.oldest(poll.rungs, cursor, slack=slack))
-            for stream_id, poll in self._polls.items()
-            if (cursor := self._committer.shard_state.cursor(stream_id)) is not None
-        }
+        """How far each stream may be forgotten, by its tag: by the earlier of both clocks, as for every floor.
+
+        A provider's clock that is ahead for hours moves watermarks ahead; what was forgotten by them could never be published.
+        """
+        slack, now = self._pages.sweeps.slack, self._clock.now()
+        bounds = dict[int, Bound]()
+        for stream_id, poll in self._polls.items():
+            cursor = self._committer.shard_state.cursor(stream_id)
+            if cursor is not None:
+                until = min(coverage.oldest(poll.rungs, cursor, slack=slack), now - poll.rungs[-1].reach - slack)
+                bounds[stream_tag(stream_id)] = Bound(stream_id, max(cursor.floor, until))
+        return bounds
 
     def snapshot(self, shard: int) -> AccountSnapshot:
         """This account, for outsiders."""

@@ -20,7 +20,7 @@ from ..coverage.backfill import running
 from ..coverage.cursor import Cursor, Range
 from ..errors import BadPage, CursorIgnored, PollerError, ProviderError, saying_status
 from ..model import SECOND, Gap, Instant
-from ..providers.contract import Page, Request, Response
+from ..providers.contract import ByTime, Page, Request, Response
 from ..publishing.commit import Committer
 from ..publishing.diff import PageContext
 from ..telemetry.account_facts import AccountFacts, PageFacts
@@ -214,6 +214,7 @@ class Pages:
 
     def _context(self, poll: StreamPoll, cursor: Cursor, answer: Answer, admitted: tuple[Range, ...]) -> PageContext:
         """Where and when a page was read."""
+        listing = self._client.provider.listing
         return PageContext(
             stream=poll.stream,
             floor=cursor.floor,
@@ -221,6 +222,7 @@ class Pages:
             observed=answer.received,
             keep_ids=poll.lookups is not None,
             admitted=admitted,
+            by_position=isinstance(listing, ByTime) and listing.by_position,
         )
 
     def _count(self, poll: StreamPoll, job: Job, page: Page, found: Found, late: list[Instant]) -> None:

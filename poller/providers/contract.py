@@ -146,6 +146,8 @@ class ByTime(Struct, frozen=True):
     """The longest span that one request may ask for; None = any (see :mod:`.kit.windows`)."""
     exact: bool = False
     """What ``reached`` says of a sweep is exact: it has read all that is listed above, and another sweep could go on from there."""
+    by_position: bool = False
+    """Filters test the very date that is a message's position, so that alone says whether a message is in a backfill's range."""
 
 
 Listing = Whole | ByTime

@@ -33,7 +33,7 @@ class Bound(NamedTuple):
     until: Instant
     """No later window reaches what is older."""
     left_alone: bool = False
-    """It is configured no longer: what is not final is forgotten, too, and what its side queries learned."""
+    """It is configured no longer: what its side queries learned is forgotten, too."""
 
 
 class PageChanges(Struct):

@@ -127,10 +127,13 @@ class PageContext(Struct, frozen=True):
     """Whether the ids of messages that are not final are remembered, for look-ups."""
     admitted: tuple[tuple[Instant, Instant], ...] = ()
     """Ranges below the floor that are in scope: a backfill's."""
+    by_position: bool = False
+    """Whether the provider filters by the very date that is a message's position. Else any of its dates may be what it filters by."""
 
     def covers(self, created: Instant, position: Instant) -> bool:
         """Whether a message that is not in state is in scope; below the floor its dates must meet an admitted range."""
-        return position >= self.floor or any(low <= position and created < high for low, high in self.admitted)
+        first = position if self.by_position else created
+        return position >= self.floor or any(low <= position and first < high for low, high in self.admitted)
 
 
 def newest_copies(

@@ -207,7 +207,7 @@ class ShardState:
             position = (state.position + 1) * SECOND
             if bound is None or key in self._queued or position > bound.until or self._backfilled(bound.stream_id, state.position * SECOND):
                 continue
-            if state.final or bound.left_alone or position < now - NOT_FINAL_KEPT:
+            if state.final or position < now - NOT_FINAL_KEPT:
                 rows[key] = None
                 self.messages[state.stream] -= 1
                 cursor = self.cursor(bound.stream_id)

@@ -2,8 +2,8 @@
 
 A stream that is configured no longer is forgotten, too, when it was left alone for as long as its
 look-back is deep: a list of threads that rotates would grow the state for ever. Its cursor stays,
-a hundred bytes, and its floor rises to where it was left: a stream that comes back reads on from
-there and publishes nothing twice.
+a hundred bytes, and its floor rises to its watermark: a stream that comes back reads on from there,
+publishes nothing twice, and loses nothing that it owed. What was not final stays as long as of any stream.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from ..publishing.cache import ShardCache
 from ..publishing.changes import Bound
 from ..publishing.commit import Committer
 from ..publishing.message_state import stream_tag
+from ..publishing.shard_state import NOT_FINAL_KEPT
 from ..publishing.state_records import Kind, decode_state
 
 EVERY_S = 3600.0
@@ -41,13 +42,17 @@ async def forget_for_ever(committer: Committer, rows: ShardCache, pollers: Itera
 
 
 async def _left_alone(rows: ShardCache, polled: Mapping[int, Bound], clock: SystemClock) -> dict[int, Bound]:
-    """The streams that nobody polls and that were last polled longer ago than their look-back is deep."""
-    found = dict[int, Bound]()
+    """The streams that nobody polls and that were last polled longer ago than their look-back is deep.
+
+    Above its watermark a stream may owe messages, so what was published there is remembered until nobody will come back for them.
+    """
+    found, now = dict[int, Bound](), clock.now()
     async for step in _steps(rows, Kind.CURSOR, clock):
         for key, raw in step:
             stream_id, cursor = key[1:].decode(), decode_state(key, raw)
-            if stream_tag(stream_id) not in polled and cursor.left + cursor.reach < clock.now():
-                found[stream_tag(stream_id)] = Bound(stream_id, cursor.left, left_alone=True)
+            if stream_tag(stream_id) not in polled and cursor.left + cursor.reach < now:
+                until = cursor.watermark if cursor.left > now - NOT_FINAL_KEPT else cursor.left
+                found[stream_tag(stream_id)] = Bound(stream_id, max(cursor.floor, until), left_alone=True)
     return found
 
 

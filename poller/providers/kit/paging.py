@@ -60,6 +60,10 @@ class Place(Struct, frozen=True, tag="place"):
     """How often the piece was begun anew."""
     total: int | None = None
     """How many rows the list had when the page before was read, where the vendor says that."""
+    most: int = 0
+    """The most rows that the list has had since the piece was begun."""
+    back: int = 0
+    """By how many rows the sweep has gone back in the piece, because rows vanished."""
     reached: Instant | None = None
     """When the oldest row so far was created."""
 
@@ -92,14 +96,24 @@ def number_of(place: Place, first: int) -> int:
 
 def seen(place: Place, rows: list[Row | BadRow], total: int | None = None) -> Place:
     """The same page, once its rows were read: with the list's ``total``, where the vendor says that, and how far back the rows reach."""
-    return replace(place, total=total, reached=min((row.created for row in rows if isinstance(row, Row)), default=place.reached))
+    return replace(
+        place,
+        total=total,
+        most=max(place.most, total or 0),
+        back=place.back + fallen(place, total),
+        reached=min((row.created for row in rows if isinstance(row, Row)), default=place.reached),
+    )
 
 
 def fallen(place: Place, total: int | None) -> int:
-    """By how many rows the list has become shorter since the page before: as many have moved up, past the page that was asked for."""
+    """By how many rows the list has become shorter since the page before: as many have moved up to before this page, and were not read.
+
+    A piece goes back by no more rows than its list ever had, or a total that goes up and down would keep it for ever.
+    """
     if total is None or place.total is None or not isinstance(place.page, AtNumber):
         return 0
-    return max(0, place.total - total)
+    found = max(0, place.total - total)
+    return found if place.back + found <= place.most else 0
 
 
 def token(place: Place, value: object, listing: Listing) -> Place | None:
@@ -116,7 +130,7 @@ def number(place: Place, value: int | None, listing: Listing) -> Place | None:
     """The place at a page number or offset; None = the piece is at its end.
 
     New rows push old ones to later pages, where they are read again. Rows that vanish pull old ones to earlier pages, which were
-    read: a provider whose vendor tells totals goes on that many rows earlier (:func:`fallen`). What a list hides without a total is
+    read: a provider whose vendor tells totals goes back to before this page by as many rows (:func:`fallen`). What a list hides without a total is
     found by the overlap of later sweeps.
     """
     return _older(place, listing) if value is None else replace(place, page=AtNumber(value))

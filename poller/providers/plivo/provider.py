@@ -85,14 +85,16 @@ class Plivo(NoToken, Struct, frozen=True):
     def _following(self, place: paging.Place, meta: _Meta, rows: list[Row | BadRow]) -> paging.Place | None:
         """The page after this: by the link where it holds a cursor, else by an offset of our own.
 
-        Where the list has become shorter by some rows, the rows after this page have moved up by as many, so the
-        offset goes on by that much less. A list that has no total is followed to its end.
+        Where the list has become shorter by some rows before this page was read, as many rows have moved up to just before it, so the
+        next page begins that much before this one. A list that has no total is followed to its end.
         """
         fallen, after = paging.fallen(place, meta.total_count), paging.seen(place, rows, meta.total_count)
+        if fallen:
+            return paging.number(after, max(0, paging.number_of(place, 0) - fallen), self.listing)
         if meta.next is not None and "cursor" in parse_qs(urlsplit(meta.next).query):
             return paging.link(after, meta.next, self.listing)
-        more = bool(fallen) or (meta.next is not None and bool(rows))
-        return paging.number(after, max(0, paging.number_of(place, 0) + len(rows) - fallen) if more else None, self.listing)
+        more = meta.next is not None and bool(rows)
+        return paging.number(after, paging.number_of(place, 0) + len(rows) if more else None, self.listing)
 
     def read_row(self, row: Row) -> Observation | BadRow | Skipped:
         """One message."""

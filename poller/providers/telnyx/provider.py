@@ -5,6 +5,7 @@ Sources: the vendor's OpenAPI file and the Python client made from it; developer
 
 from __future__ import annotations
 
+from math import ceil
 from typing import Any, ClassVar
 
 from msgspec import Struct
@@ -66,14 +67,16 @@ class Telnyx(NoToken, Struct, frozen=True):
         return _request(paging.begin(stream, window, self.listing))
 
     def read_page(self, request: Request, response: Response) -> Page:
-        """One page. Where the list has become shorter, rows have moved up a page: the same number is read once more."""
+        """One page. Where the list has become shorter, as many rows have moved up to before this page: the pages that have them are read again."""
         place: paging.Place = request.continuation
         raws, around = listed(accept(response), ("data",))
         rows, meta = read_rows(raws), beside(around, "meta", _Meta) or _Meta()
         number = paging.number_of(place, 1)
-        shorter = paging.fallen(place, meta.total_results) > 0
-        more = shorter or (bool(rows) and (meta.total_pages is None or number < meta.total_pages))
-        following = number + (not shorter) if more else None
+        fallen = paging.fallen(place, meta.total_results)
+        if fallen:
+            following = max(1, number - ceil(fallen / _page_size(meta)))
+        else:
+            following = number + 1 if rows and (meta.total_pages is None or number < meta.total_pages) else None
         return Page(rows, _asked(paging.number(paging.seen(place, rows, meta.total_results), following, self.listing)))
 
     def read_row(self, row: Row) -> Observation | BadRow | Skipped:
@@ -91,6 +94,11 @@ class Telnyx(NoToken, Struct, frozen=True):
     def reached(self, request: Request) -> Instant | None:
         """When the oldest row so far was created."""
         return request.continuation.reached
+
+
+def _page_size(meta: _Meta) -> int:
+    """How many rows a page has at least, as the vendor tells: it may give fewer than were asked for."""
+    return max(1, ceil((meta.total_results or 0) / meta.total_pages)) if meta.total_pages else PAGE_SIZE
 
 
 def _asked(place: paging.Place | None) -> Request | None:

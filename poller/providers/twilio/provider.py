@@ -44,7 +44,7 @@ class Twilio(NoToken, Struct, frozen=True):
         frozenset({"account_sid", "api_key", "api_secret"}),
     )
     streams: ClassVar[contract.Streams] = contract.Named("subaccounts", default=(OWN,))
-    listing: ClassVar[contract.Listing] = contract.ByTime(retention=RETENTION)
+    listing: ClassVar[contract.Listing] = contract.ByTime(retention=RETENTION, by_position=True)
     Options: ClassVar[type[Struct]] = contract.NoOptions
     Continuation: ClassVar[Any] = Continuation
     Learned: ClassVar[Any] = Learned

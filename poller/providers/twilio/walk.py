@@ -152,7 +152,7 @@ def _followed(where: str, walk: Walk, page: _Listed) -> Page:
     if page.link is not None and not below:
         following = _next_day(where, walk) or Request("GET", where, continuation=walk, resumable=False, link=page.link)
     elif walk.filtered and walk.until is not None and not (learned.to_the_second or walk.widened):
-        following = _asked(where, replace(walk, widened=True, reached=None))
+        following = _asked(where, replace(walk, widened=True, newest=None, reached=None))
     return Page(page.rows, following, learned=learned if learned != before else None)
 
 
@@ -173,10 +173,15 @@ def _ends(times: list[Instant]) -> tuple[Instant | None, Instant | None]:
 def _next_day(where: str, walk: Walk) -> Request | None:
     """Where the walk has come to an older day: that day and all before it by a filter, which state can hold, in place of a token.
 
-    The day's rows of the last page are read again. What a filter hides below is left to the side query.
+    The day's rows of the last page are read again. What a filter hides below is left to the side query. Only where a filter is known
+    not to mean the beginning of its day: else the day itself would be left out.
     """
-    proved = not walk.filtered or walk.widened or walk.learned.to_the_second
-    if not (walk.by_day and proved) or walk.newest is None or walk.reached is None or walk.newest // DAY == walk.reached // DAY:
+    if (
+        not (walk.by_day and walk.learned.to_the_second)
+        or walk.newest is None
+        or walk.reached is None
+        or walk.newest // DAY == walk.reached // DAY
+    ):
         return None
     before = walk.reached // DAY * DAY - SECOND  # a day later is the day's last second: its next midnight could mean the whole next day
     return _asked(where, replace(walk, filtered=True, until=before, widened=True, newest=None))

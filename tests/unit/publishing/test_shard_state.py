@@ -57,9 +57,11 @@ def test_a_floor_that_rises_while_a_page_is_in_flight_doubles_nothing(tmp_path: 
     assert (second.events, second.below_floor) == ([], 1)
 
 
-@pytest.mark.parametrize(("left_days", "kept"), [(0, 3), (1, 3), (6, 3), (8, 1), (9, 1), (30, 1), (400, 1)])
+@pytest.mark.parametrize(("left_days", "kept"), [(0, 3), (1, 3), (6, 3), (8, 2), (9, 2), (30, 2), (400, 1)])
 def test_a_stream_that_nobody_polls_is_forgotten_after_its_look_back(left_days: int, kept: int, tmp_path: Path) -> None:
-    """Also what is not final, and what side queries learned; a stream that comes back publishes nothing twice, and reads on from where it was left."""
+    """Also what side queries learned, and after 400 days what is not final; a stream that comes back publishes nothing twice, and reads on from where
+    it was left.
+    """
     left = NOW - left_days * DAY
     with CacheDirectory(tmp_path) as store:
         rows = store.shard(0)
@@ -79,12 +81,41 @@ def test_a_stream_that_nobody_polls_is_forgotten_after_its_look_back(left_days: 
             if entry is not None:
                 applied(shard_state, rows, entry)
         assert len(rows.scan(Kind.MESSAGE, b"")) == kept
-        assert (shard_state.learned(STREAM.id, "hints") is None) == (kept == 1)
+        assert (shard_state.learned(STREAM.id, "hints") is None) == (kept < 3)
 
         cursor = shard_state.cursor(STREAM.id)
         assert cursor is not None
         again = shard_state.compare(scope(cursor, 2), [*listed, observation("new", position=left + DAY)], [])
     assert len(again.created) == 1
+
+
+@pytest.mark.parametrize(("left_days", "kept"), [(30, 1), (399, 1), (401, 0)])
+def test_what_a_stream_owed_when_it_was_left_is_not_forgotten_while_it_may_come_back(left_days: int, kept: int, tmp_path: Path) -> None:
+    """Above its watermark it may owe older messages: were these forgotten and the floor raised, those could never be published."""
+    left = NOW - left_days * DAY
+    with CacheDirectory(tmp_path) as store:
+        rows = store.shard(0)
+        shard_state = ShardState(rows, claim(None, group="g", shards=1), PUBLISHER)
+        marks = (Mark(0, HOUR, left), Mark(HOUR, 7 * DAY, 0))
+        cursor = Cursor(
+            floor=left - 5 * DAY,
+            start=left - 5 * DAY,
+            marks=marks,
+            watermark=left - 4 * DAY,
+            changed=left,
+            debts={1: (left - 5 * DAY, left)},
+        )
+        shard_state.keep_cursor(STREAM.id, cursor)
+        listed = [observation("live", position=left - HOUR, status="delivered", final=True)]
+        applied(shard_state, rows, shard_state.queue(shard_state.compare(scope(cursor, 1), listed, []), cursor))
+        bounds = anyio.run(_left_alone, rows, {}, Day())
+        entry = shard_state.forget(rows.scan(Kind.MESSAGE, b""), bounds, NOW)
+        if entry is not None:
+            applied(shard_state, rows, entry)
+        after = shard_state.cursor(STREAM.id)
+        assert after is not None
+        assert len(rows.scan(Kind.MESSAGE, b"")) == kept
+        assert after.floor <= (cursor.watermark if kept else left)
 
 
 def test_a_stream_that_is_polled_is_left_alone_never(tmp_path: Path) -> None:
