@@ -19,6 +19,7 @@ Files::
     side_queries    hints, look-ups and recounts beside the sweeps
     page            one page: choose, exchange, apply
     rows            a page's rows, read
+    provider_code   the border to a provider's code, which may fall over
     lookups         which message is asked for by its id next
     unchanged       rows and pages that need not be read again
     ladder_tuning   how the rungs follow what is learned

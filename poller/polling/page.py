@@ -18,7 +18,7 @@ from ..clock import SystemClock
 from ..coverage import gaps
 from ..coverage.backfill import running
 from ..coverage.cursor import Cursor, Range
-from ..errors import BadPage, CursorIgnored, PollerError, ProviderError, saying_status
+from ..errors import CursorIgnored, ProviderError, saying_status
 from ..model import SECOND, Gap, Instant
 from ..providers.contract import ByTime, Page, Request, Response
 from ..publishing.commit import Committer
@@ -29,6 +29,7 @@ from ..times import seconds_since
 from .client.vendor import VendorClient
 from .jobs import Backfill, Job, Part, SideQuery, Sweep
 from .ladder_tuning import LadderTuner
+from .provider_code import provider_code
 from .rows import AccountRows, Found
 from .settings import AccountSettings
 from .side_queries import SideQueries
@@ -78,17 +79,10 @@ class Unasked(Struct, frozen=True):
 def page_of(read: Callable[[Request, Response], Page], request: Request, response: Response) -> Page:
     """An answer as the provider reads it. Raises as :meth:`Provider.read_page`.
 
-    Where the provider's code fails with any other error, that is a BadPage too: a vendor's answer ends no worker, whoever wrote that code.
+    Where the provider's code fails with any other error, that is a BadPage too.
     """
-    with saying_status(response.status):
-        try:
-            return read(request, response)
-        except PollerError:
-            raise
-        except Exception as error:
-            raise BadPage(
-                f"the answer cannot be read ({type(error).__name__})", fix="report it: the provider's code fell over it"
-            ) from error
+    with saying_status(response.status), provider_code("the answer cannot be read"):
+        return read(request, response)
 
 
 class Pages:

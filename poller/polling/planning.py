@@ -89,8 +89,7 @@ class Planner:
     def starting(self, poll: StreamPoll, job: Job) -> bool:
         """Whether a job that is due has anything to ask; a side query that has not is looked at again after its period, and costs no request."""
         now = self._clock.monotonic()
-        if isinstance(job, SideQuery) and self._pages.side_queries.begin(poll, job) is None:
-            self._plan(poll, job, now + self._side_period_s(poll, job))
+        if isinstance(job, SideQuery) and not self._has_begun(poll, job):
             return False
         if isinstance(job, Sweep | Part) and self._pages.sweeps.stands_back(poll, job):
             self._plan(poll, job, math.inf)
@@ -98,6 +97,17 @@ class Planner:
         if job == poll.live and self._begins_with_the_newest(poll):
             self._plan(poll, Edge(), now + self._settings.interval_s)
         return True
+
+    def _has_begun(self, poll: StreamPoll, job: SideQuery) -> bool:
+        """Whether a side query has a request; else it is planned for later: after its period, or as any that failed."""
+        try:
+            if self._pages.side_queries.begin(poll, job) is not None:
+                return True
+        except ProviderError as error:
+            self.failed(poll, job, error)
+            return False
+        self._plan(poll, job, self._clock.monotonic() + self._side_period_s(poll, job))
+        return False
 
     def _begins_with_the_newest(self, poll: StreamPoll) -> bool:
         """Whether the live rung's next request begins a sweep: then the edge needs no look of its own for an interval."""

@@ -19,6 +19,7 @@ from ..publishing.shard_state import ShardState
 from .client.vendor import VendorClient
 from .jobs import SideQuery
 from .lookups import Lookups
+from .provider_code import provider_code
 from .settings import AccountSettings
 from .streams import StreamPoll
 
@@ -69,7 +70,8 @@ class SideQueries:
             quiet=max(0, now - cursor.changed),
             message_id=poll.lookups.due(now) if job.name == LOOKUP and poll.lookups is not None else None,
         )
-        progress.request = declared.begin(poll.stream, view)
+        with provider_code("a side query cannot be begun"):
+            progress.request = declared.begin(poll.stream, view)
         return progress.request
 
     def advanced(self, cursor: Cursor, page: Page) -> Cursor:

@@ -21,6 +21,7 @@ from ..providers.contract import ByTime, Page, Request, Window, recalled
 from ..publishing.shard_state import ShardState
 from .client.vendor import VendorClient
 from .jobs import Backfill, Edge, Job, Part, Rank, Rest, Sweep, rank
+from .provider_code import provider_code
 from .settings import AccountSettings
 from .streams import StreamPoll, in_memory
 
@@ -130,7 +131,8 @@ class Sweeps:
         """A new sweep of what is newer than the last look at the newest messages, and a little more."""
         latest, rung = self._client.now_latest(), poll.rungs[poll.live.rung]
         unread = (self._client.provider.reached(rest.request) or 0 for rest in poll.rests())  # what lies below it, a rest reads itself
-        since, ahead = max(cursor.floor, min(poll.edge or latest, latest) - poll.edge_reach, *unread), latest + EDGE_AHEAD
+        since = max(cursor.floor, min(latest, max(min(poll.edge or latest, latest) - poll.edge_reach, *unread, 0)))
+        ahead = latest + EDGE_AHEAD
         window = Window(since, None, latest) if rung.open else Window(since, ahead, ahead)
         return SweepInHand(since, window.until, rung.inner, poll.edge_reach, latest, self._first(poll, window, cursor))
 
@@ -147,7 +149,8 @@ class Sweeps:
 
     def _first(self, poll: StreamPoll, window: Window, cursor: Cursor) -> Request:
         provider = self._client.provider
-        return provider.first_page(poll.stream, window, recalled(provider.Learned, cursor.learned))
+        with provider_code("a sweep cannot be begun"):
+            return provider.first_page(poll.stream, window, recalled(provider.Learned, cursor.learned))
 
     def _resumed(self, poll: StreamPoll, cursor: Cursor, sweep: SweepInHand) -> SweepInHand:
         """A sweep in hand, with its continuation as the provider's type.

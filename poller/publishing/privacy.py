@@ -24,6 +24,9 @@ Mode = Literal["plain", "mask", "hash", "drop"]
 SHAPED_BYTES_MAX = 1 << 20
 """Bytes of the largest row whose shape is told; to read a larger one would hold up every other stream."""
 
+_CODE = re.compile(r"(?!.*\d{7})[A-Za-z0-9_.:-]{1,64}")
+"""What a vendor's code of an error looks like: a word or a short number; a phone number has seven digits and more."""
+
 _VALUES_MAX: dict[Mode, int] = {"mask": 60_000, "hash": 20_000}
 """Values of free-form data that are hidden one by one: more of them, hidden, fill a record of 900 KiB whatever they are."""
 
@@ -57,7 +60,6 @@ class Privacy(Struct, frozen=True):
         if self.plain:
             return message
         to = [hidden for number in message.to or () if (hidden := self.number(number)) is not None]
-        problem = message.error
         return replace(
             message,
             from_=self.number(message.from_),
@@ -65,8 +67,14 @@ class Privacy(Struct, frozen=True):
             text=self.words(message.text),
             media=self.tree(message.media) or None,
             provider_data=self.tree(message.provider_data) or None,
-            error=problem and Problem(code=problem.code, message=self.words(problem.message)),
+            error=message.error and self.problem(message.error),
         )
+
+    def problem(self, told: Problem) -> Problem | None:
+        """Why a message failed; what stands for a code and has not the form of one, as numbers and sentences have not, counts as text."""
+        code = told.code if told.code is None or _CODE.fullmatch(told.code) else self.words(told.code)
+        said = self.words(told.message)
+        return Problem(code=code, message=said) if code or said else None
 
     def number(self, value: str | None) -> str | None:
         """A phone number or sender name; masked it keeps its last two characters."""

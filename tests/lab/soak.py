@@ -259,11 +259,16 @@ class Soak(Story):
     def beyond_reach(self, sms: Sms) -> bool:
         """What no promise speaks of.
 
+        A message that is counted and never listed, beside a crowd that no page holds and of which rows print other dates.
+
         A message that had vanished when polling began, or began again after an outage, and came back older than the look-back; one
         that is counted and never listed, and was not within the look-back for two periods of audits while anybody polled.
         """
         back = round(BACK_H * 3600 * SECOND)
         begins, ends = ([START + round(at * SECOND) for at in each] for each in zip(*self.outages, strict=True))
+        thrown = self.world.switches
+        if sms.hole and thrown.misdated and thrown.ties and thrown.tie_rows > thrown.limit_max:
+            return True
         if sms.hole:
             known = max(sms.created, sms.visible) + suspects.CLOSED
             lives = zip([START, *ends], [*begins, NEVER], strict=True)  # the last one goes on until all is told

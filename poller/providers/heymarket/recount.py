@@ -100,8 +100,6 @@ class Compared(Struct, frozen=True):
     """What the walk from the range's end has listed: dates by id."""
     lower: dict[str, Instant] | None = None
     """What the walk from the range's beginning has listed; None = that walk has not begun."""
-    torn: bool = False
-    """The walk from the range's beginning came to a crowd that it could not list whole."""
     pages: int = 0
     """How many pages of the walk in hand were read."""
     at: Any = None
@@ -195,8 +193,7 @@ def _walked(reader: Reader, at: Compared, request: Request, response: Response) 
     seen = {suspects.id_of(row): row.created if isinstance(row, Row) else NEVER for row in crowd.of_walk(at.at, page.rows)}
     seen = dict(itertools.islice({**seen, **(at.upper if at.lower is None else at.lower)}.items(), IDS_MAX))
     at = replace(at, upper=seen) if at.lower is None else replace(at, lower=seen)
-    torn = at.torn or (at.lower is not None and bool(page.gaps))
-    at = replace(at, torn=torn, pages=at.pages + isinstance(at.at, Walk))
+    at = replace(at, pages=at.pages + isinstance(at.at, Walk))
     if page.next is not None and not _found(at):
         following = replace(page.next, continuation=replace(at, at=page.next.continuation))
     elif at.lower is None:
@@ -220,7 +217,7 @@ def _found(at: Compared) -> bool:
 def _verdict(at: Compared) -> Page:
     """The end of a comparison: what was counted against what was listed. Void where the counts changed meanwhile."""
     memory, span = at.memory, at.span
-    counted, listed = at.counts[0] - at.counts[1], _between(at.upper, at.lower or {}, span[0], torn=at.torn)
+    counted, listed = at.counts[0] - at.counts[1], _between(at.upper, at.lower or {}, span[0])
     wrong = counted > listed
     if at.before != at.counts and memory.tries < TRIES_MAX:
         return Page([], learned=replace(memory, tries=memory.tries + 1, todo=(*memory.todo, span)))
@@ -241,15 +238,15 @@ def _incomparable(memory: Counted, span: suspects.Span) -> Page:
     return Page([], learned=replace(memory, waiting=waiting, suspects={}, off=off), oddities=("counts_not_comparable",) if off else ())
 
 
-def _between(upper: dict[str, Instant], lower: dict[str, Instant], bound: Instant, *, torn: bool) -> int:
+def _between(upper: dict[str, Instant], lower: dict[str, Instant], bound: Instant) -> int:
     """How many messages the walk from the upper date lists and the walk from the lower date does not.
 
     Of more rows with one date than a page holds, each walk may list others. So a row of such a date below the bound does not
-    count, although the lower walk does not list this very row; nor does any row below it where that walk was ``torn`` by such a
-    crowd, for a row of a crowd may print another date than the one that it is listed by.
+    count, although the lower walk does not list this very row. One that prints another date than the one that it is listed by is
+    counted, and may hide that another one is missing: a stated limit.
     """
     dates = {date for date, rows in Counter(lower.values()).items() if rows > page_order.LAST_ROWS}
-    return sum(id_ not in lower and not (date < bound and (torn or date in dates)) for id_, date in upper.items())
+    return sum(id_ not in lower and not (date < bound and date in dates) for id_, date in upper.items())
 
 
 def _blocked(blocks: tuple[Block, ...], span: suspects.Span, counted: int) -> tuple[Block, ...]:

@@ -38,7 +38,7 @@ def begin(window: Window, learned: Learned) -> Request:
     limit, live = learned.limit or LIMIT, window.until is None
     cursor = tomorrow(window.now) if live and learned.dated else window.until
     walk = Walk(window.since, window.now, cursor, live=live, learned=learned, usual=limit, limit=limit)
-    span = (window.now if window.until is None else window.until) - window.since
+    span = max(0, (window.now if window.until is None else window.until) - window.since)
     return ask(walk, None if learned.rate is None else learned.rate * span / SECOND)
 
 
