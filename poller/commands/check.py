@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from contextlib import aclosing
 
 import anyio
@@ -19,7 +19,8 @@ from ..kafka.assignor import Rendezvous
 from ..kafka.client import Kafka
 from ..kafka.connect import connection_of
 from ..kafka.connection import silence_fenced_futures
-from ..kafka.port import REQUESTS, STATE
+from ..kafka.partitioner import shard_of
+from ..kafka.port import PUBLIC, REQUESTS, STATE
 from ..kafka.schema_registry import register
 from ..kafka.state_topic import records
 from ..model import MINUTE, SECOND, Instant, Stream
@@ -31,7 +32,7 @@ from ..polling.demand import round_s
 from ..providers.kit.answers import accept
 from ..providers.registry import provider_of
 from ..publishing.framing import frames, subjects
-from ..publishing.state_records import Kind
+from ..publishing.state_records import Kind, Meta
 from ..telemetry.verdict import many
 from ..times import http_date
 from .arguments import ConfigPath, Flag
@@ -122,8 +123,11 @@ async def _kafka(config: Config, found: list[tuple[int, str]]) -> None:
         await _rehearse(kafka, there)
         if there:
             await kafka.try_to_read(sorted(there))
-        if not plan.problems and names["state"] in there:
-            told.extend(await _state_lines(config, kafka))
+        if not plan.problems:
+            held = await metas(kafka) or []
+            told.extend(await _lost(config, kafka, held, there))
+            told.extend(await _state_lines(config, kafka, held))
+        if not plan.problems and names[STATE] in there:
             await _forgotten(config, kafka, told)
         if not any(code for code, _ in told):
             told.append((0, "kafka: good"))
@@ -174,14 +178,24 @@ def _group_line(config: Config, group: topics.Group) -> list[tuple[int, str]]:
     return [_wrong(config, ExitCode.CONFIG, place, what)]
 
 
-async def _state_lines(config: Config, kafka: Kafka) -> list[tuple[int, str]]:
+async def _lost(config: Config, kafka: Kafka, held: Sequence[Meta | None], there: Collection[str]) -> list[tuple[int, str]]:
+    """State that is not there although its accounts have published: ``run`` would publish all of it again, and refuses."""
+    names, keys = kafka.connection.topics, {account.key for account in config.accounts}
+    if any(held) or not all(name in there for role, name in names.items() if role in PUBLIC):
+        return []
+    if not await kafka.has_published({shard_of(key, config.kafka.shards) for key in keys}, keys):
+        return []
+    what = "the state is lost, and the public topics are not empty: all would be published again; fix: run poller rebuild"
+    return [_wrong(config, ExitCode.REFUSED, ("kafka", "topics", "state"), what)]
+
+
+async def _state_lines(config: Config, kafka: Kafka, held: Sequence[Meta | None]) -> list[tuple[int, str]]:
     """What makes ``run`` refuse to start from the state as it is."""
     lines: list[tuple[int, str]] = []
     state: Place = ("kafka", "topics", "state")
     if await topics.exists(kafka, topics.copy_name(kafka.connection.topics[STATE])):
         what = "the number of shards is being changed; fix: run poller reshard again until it ends"
         lines.append(_wrong(config, ExitCode.REFUSED, state, what))
-    held = await metas(kafka) or []
     if any(meta is not None and meta.rebuilding for meta in held):
         what = "the state is being made again and is not whole; fix: run poller rebuild"
         lines.append(_wrong(config, ExitCode.REFUSED, state, what))

@@ -6,6 +6,7 @@ The status page, ``poller status`` and the tests of both say the same because th
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 
 from msgspec import Struct
@@ -29,7 +30,10 @@ LAG_HIGH_S = 300.0
 
 
 STANDS_MIN = 3
-"""Failures in a row of a live sweep that are trouble although the newest messages are read."""
+"""Failures in a row of a sweep that are trouble although the newest messages are read."""
+
+_RUNG = re.compile(r"live|ahead|\d\S*[hd]")
+"""What rungs are called; side queries and backfills, which may stand as well, have other names."""
 
 
 class Finding(Struct, frozen=True, kw_only=True):
@@ -125,12 +129,12 @@ def account_findings(account: AccountSnapshot) -> list[Finding]:
 
 
 def _behind(account: AccountSnapshot) -> list[Finding]:
-    """What is wrong although no stream waits: a live sweep that stands at a page while the newest messages are read, or a lag without a cause."""
-    for stream in account.standing:
-        trouble = stream.standing.get("live")
-        if trouble is not None and trouble.failures >= STANDS_MIN:
+    """What is wrong although no stream waits: a sweep that stands at a page while the newest messages are read, or a lag without a cause."""
+    stood = ((stream, name, trouble) for stream in account.standing for name, trouble in stream.standing.items())
+    for stream, name, trouble in stood:
+        if _RUNG.fullmatch(name) and trouble.failures >= STANDS_MIN:
             code = f", HTTP {trouble.code}" if trouble.code else ""
-            text = f"new messages are asked for, but the live sweep of {stream.id} waits at a page ({words(trouble.kind)}{code})"
+            text = f"new messages are asked for, but the {name} sweep of {stream.id} waits at a page ({words(trouble.kind)}{code})"
             return [_alone(stream.id, account, trouble, text, trouble.kind)]
     if account.first_look_back or account.lag_s() <= LAG_HIGH_S:
         return []

@@ -44,7 +44,7 @@ SILENT = "Kafka has not answered heartbeats for half a session: polling waits"
 LISTEN_AGAIN_S = 2.0
 """Seconds before requests are followed again after trouble."""
 
-DRAIN_S = 17.0
+DRAIN_S = 12.0
 """What a clean stop leaves the shards, within its twenty seconds."""
 
 

@@ -172,7 +172,7 @@ async def test_what_is_lost_is_made_again_from_what_was_published(
 
     The topic of latest messages is deleted, too; filled from the events it has each message once, in its newest state.
     As docs/scale.md says, contents that changed while there was no state are adopted without an event; nothing else may differ.
-    Until the rebuild has ended no worker starts, and a state that is whole is not rebuilt.
+    Until the rebuild has ended no worker starts, which the check says as well, and a state that is whole is not rebuilt.
     """
     silence_fenced_futures()
     trial = Trial(tmp_path, kafka.bootstrap, names | {"latest": f"latest-{names['state']}"}, seed=6, session="6s")
@@ -184,9 +184,10 @@ async def test_what_is_lost_is_made_again_from_what_was_published(
         await topics.delete_state(Kafka(connection_of(configuration.load(trial.config()))))
         for step in range(1, 20):
             if step in (1, 2, 4):  # nothing is there, a topic without marks, some shards
-                refused = poller("run", "--config", str(trial.config()))
-                assert refused.returncode == 3, refused
-                assert "poller rebuild" in refused.stderr
+                for command in (("run",), ("check", "--online")):
+                    refused = await anyio.to_thread.run_sync(partial(poller, *command, "--config", str(trial.config())))
+                    assert refused.returncode == 3, refused
+                    assert "poller rebuild" in refused.stderr
             try:
                 assert await rebuild(trial, monkeypatch, dies_at=step) > 100 or step > 3
                 break

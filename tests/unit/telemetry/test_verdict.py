@@ -5,13 +5,15 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from poller.coverage import ladder
 from poller.errors import PollerError, Unreachable
-from poller.model import DAY, SECOND
+from poller.model import DAY, HOUR, MINUTE, SECOND
+from poller.providers.registry import BUILT_IN, provider_of
 from poller.telemetry import known, snapshot, status_json
 from poller.telemetry.kinds import KINDS, gap_words
 from poller.telemetry.known import kinds_of
 from poller.telemetry.snapshot import Trouble
-from poller.telemetry.verdict import DOWN, HEALTHY, STARTING, TROUBLE, duration, verdict
+from poller.telemetry.verdict import _RUNG, DOWN, HEALTHY, STARTING, TROUBLE, duration, verdict
 from tests.support.pictures import NOW, PICTURES, account, healthy, kafka_silent, sick, standing, starting, stream, with_gap, worker
 
 
@@ -44,6 +46,28 @@ def test_each_state_has_its_level_and_its_sentence(picture: snapshot.WorkerSnaps
     """Word for word."""
     found = verdict(picture)
     assert (found.level, found.sentence) == (level, sentence)
+
+
+@pytest.mark.parametrize(
+    ("name", "level"), [("live", TROUBLE), ("ahead", TROUBLE), ("7d", TROUBLE), ("backfill", HEALTHY), ("audit", HEALTHY)]
+)
+@pytest.mark.parametrize("looks_back", [0, 1])
+def test_a_sweep_that_stands_is_trouble_also_in_a_first_look_back(name: str, level: str, looks_back: int) -> None:
+    """However deep its rung; a side query or a backfill that stands is said in its own place."""
+    gone = Trouble(kind="gone", code=404, since=NOW - 60 * SECOND, failures=3)
+    shown = stream("heymarket/account-0/team", standing={name: gone})
+    found = verdict(worker(account(0, standing=(shown,), first_look_back=looks_back)))
+    assert found.level == level
+    assert (f"the {name} sweep of heymarket/account-0/team waits at a page" in found.sentence) == (level == TROUBLE)
+
+
+def test_every_rung_has_a_name_that_is_known_for_one_and_no_side_query_has() -> None:
+    """From a look-back of an hour to one of 400 days."""
+    for hours in (1, 6, 168, 9600):
+        rungs = ladder.build(interval=15 * SECOND, overlap=10 * MINUTE, status_horizon=HOUR, every=hours * HOUR // 8, back=hours * HOUR)
+        assert all(_RUNG.fullmatch(ladder.name(rung)) for rung in rungs), [ladder.name(rung) for rung in rungs]
+    names = {query.name for name in BUILT_IN for query in provider_of(name).side_queries} | {"backfill", "edge", "rest"}
+    assert not [name for name in names if _RUNG.fullmatch(name)]
 
 
 def test_many_in_trouble_are_counted_and_only_some_are_named() -> None:
