@@ -21,6 +21,9 @@ EXPIRED = frozenset({400, 404, 410, 422})
 BEGUN_MAX = 3
 """How often in a row a piece begins anew because its tokens expire; then the answer is the error that its status says."""
 
+AGAIN_ROWS = 1000
+"""Rows that a sweep of a short list may read again because others vanish."""
+
 TOKEN_CHARACTERS_MAX = 8 << 10
 """The longest token or link that is followed: longer ones do not fit into an address that common servers accept."""
 
@@ -63,7 +66,7 @@ class Place(Struct, frozen=True, tag="place"):
     most: int = 0
     """The most rows that the list has had since the piece was begun."""
     back: int = 0
-    """By how many rows the sweep has gone back in the piece, because rows vanished."""
+    """How many rows of the piece were read again at most, because the sweep went back where rows had vanished."""
     reached: Instant | None = None
     """When the oldest row so far was created."""
 
@@ -96,11 +99,12 @@ def number_of(place: Place, first: int) -> int:
 
 def seen(place: Place, rows: list[Row | BadRow], total: int | None = None) -> Place:
     """The same page, once its rows were read: with the list's ``total``, where the vendor says that, and how far back the rows reach."""
+    gone = fallen(place, total)
     return replace(
         place,
         total=total,
         most=max(place.most, total or 0),
-        back=place.back + fallen(place, total),
+        back=place.back + (gone + 2 * len(rows) if gone else 0),
         reached=min((row.created for row in rows if isinstance(row, Row)), default=place.reached),
     )
 
@@ -108,12 +112,11 @@ def seen(place: Place, rows: list[Row | BadRow], total: int | None = None) -> Pl
 def fallen(place: Place, total: int | None) -> int:
     """By how many rows the list has become shorter since the page before: as many have moved up to before this page, and were not read.
 
-    A piece goes back by no more rows than its list ever had, or a total that goes up and down would keep it for ever.
+    A piece reads about as many rows again as its list ever had, and no more, or a total that goes up and down would keep it for ever.
     """
     if total is None or place.total is None or not isinstance(place.page, AtNumber):
         return 0
-    found = max(0, place.total - total)
-    return found if place.back + found <= place.most else 0
+    return max(0, place.total - total) if place.back <= place.most + AGAIN_ROWS else 0
 
 
 def token(place: Place, value: object, listing: Listing) -> Place | None:
