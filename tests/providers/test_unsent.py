@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 
-from poller.model import DAY, HOUR, MINUTE, Instant, Stream
-from poller.providers.contract import Response, View, Window
+from poller.model import DAY, HOUR, Instant, Stream
+from poller.providers.contract import View
 from poller.providers.twilio.provider import Reread, Twilio
 from poller.providers.twilio.walk import Learned, Walk
-from poller.times import format_rfc3339
 
 STREAM = Stream("twilio", "us", "account")
 NOW: Instant = 1_790_000_000_000_000
@@ -43,21 +40,3 @@ def test_what_filters_may_hide_is_read_back_to_a_look_back_before_the_last_time(
     assert request is not None
     assert isinstance(request.continuation, Walk)
     assert (request.continuation.since, request.query) == (since, (("PageSize", "1000"),))
-
-
-@pytest.mark.parametrize(
-    ("row", "learned"),
-    [
-        ({"status": "queued", "date_sent": None}, True),
-        ({"status": "scheduled"}, True),
-        ({"status": "delivered", "date_sent": None}, False),
-        ({"status": "failed", "date_sent": None}, False),
-        ({"status": "queued", "date_sent": "yesterday"}, False),
-    ],
-)
-def test_only_what_was_surely_not_sent_says_that_filters_let_such_rows_pass(row: dict[str, object], learned: bool) -> None:
-    """One date that is missing or cannot be read would switch the re-reading off for good, and what filters hide were never seen again."""
-    request = Twilio().first_page(STREAM, Window(NOW - HOUR, NOW - MINUTE, NOW), Learned())
-    listed = {"sid": "SM1", "date_created": format_rfc3339(NOW - 2 * MINUTE), **row}
-    page = Twilio().read_page(request, Response(200, {}, json.dumps({"messages": [listed]}).encode()))
-    assert (page.learned or Learned()).unsent_pass == learned

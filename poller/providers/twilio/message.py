@@ -23,9 +23,6 @@ STATUSES = {
 FINAL = frozenset({"delivered", "read", "undelivered", "failed", "canceled", "received"})
 """The vendor's words after which nothing follows, as far as is known."""
 
-NOT_YET = ("accepted", "scheduled", "queued")
-"""The vendor's words for what was surely not sent yet."""
-
 SCHEDULED_AHEAD: Instant = 35 * DAY
 """The vendor sends at most this long after a message was created; a row does not say when."""
 
@@ -39,7 +36,6 @@ class Brief(msgspec.Struct):
     sid: Any = None
     date_created: Any = None
     date_sent: Any = None
-    status: Any = None
 
 
 _brief = msgspec.json.Decoder(Brief)
@@ -50,17 +46,14 @@ def time(value: object) -> Time | None:
     return rfc2822(value) or rfc3339(value)
 
 
-def row_of(raw: bytes) -> tuple[Row | BadRow, Instant | None, bool]:
-    """A row, when it was sent (None where it says nothing of it), and whether it surely was not yet.
-
-    A row that merely lacks the date, or holds one that cannot be read, may have been sent.
-    """
+def row_of(raw: bytes) -> tuple[Row | BadRow, Instant | None]:
+    """A row, and when it was sent: None where it says nothing of it."""
     try:
         found = _brief.decode(raw)
     except NOT_JSON:
-        return BadRow("not_an_object", "", raw), None, False
-    sent, waits = time(found.date_sent), found.date_sent is None and found.status in NOT_YET
-    return row_from(raw, found.sid, [found.date_created], ("sid", "date_created"), time), sent and sent.instant, waits
+        return BadRow("not_an_object", "", raw), None
+    sent = time(found.date_sent)
+    return row_from(raw, found.sid, [found.date_created], ("sid", "date_created"), time), sent and sent.instant
 
 
 read_rows = RowsReadOnce(row_of)

@@ -71,7 +71,7 @@ class Twilio(NoToken, Struct, frozen=True):
     def read_page(self, request: Request, response: Response) -> Page:
         """A page of a list, or the one message of a look-up."""
         if isinstance(request.continuation, Lookup):
-            return Page([row for row, *_ in read_rows(found(response, "sid"))])
+            return Page([row for row, _ in read_rows(found(response, "sid"))])
         return walk.read(request, response)
 
     def read_row(self, row: Row) -> Observation | BadRow | Skipped:

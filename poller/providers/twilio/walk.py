@@ -113,11 +113,10 @@ def _second(at: Instant) -> str:
 
 
 class _Listed(NamedTuple):
-    """One answer's rows, when each was sent, whether any surely was not sent yet, and the link to the next page."""
+    """One answer's rows, when each was sent, and the link to the next page."""
 
     rows: list[Row | BadRow]
     sent: list[Instant | None]
-    waits: bool
     link: str | None
 
 
@@ -131,8 +130,8 @@ def read(request: Request, response: Response) -> Page:
 
 def _listed(response: Response) -> _Listed:
     raws, around = listed(accept(response), ("messages",))
-    rows, sent, waits = zip(*read_rows(raws), strict=True) if raws else ((), (), ())
-    return _Listed(list(rows), list(sent), any(waits), beside(around, "next_page_uri", str))
+    rows, sent = zip(*read_rows(raws), strict=True) if raws else ((), ())
+    return _Listed(list(rows), list(sent), beside(around, "next_page_uri", str))
 
 
 def _followed(where: str, walk: Walk, page: _Listed) -> Page:
@@ -141,7 +140,8 @@ def _followed(where: str, walk: Walk, page: _Listed) -> Page:
     empty = 0 if page.rows else walk.empty + 1
     if empty > EMPTY_MAX:
         raise BadPage("the list has only empty pages")
-    learned = Learned(before.unsent_pass or (walk.filtered and page.waits), before.to_the_second or _honours(walk, times))
+    passed = walk.filtered and any(isinstance(row, Row) and at is None for row, at in zip(page.rows, page.sent, strict=True))
+    learned = Learned(before.unsent_pass or passed, before.to_the_second or _honours(walk, times))
     highest, lowest = _ends(times)
     newest = highest if walk.newest is None else walk.newest
     walk = replace(walk, newest=newest, reached=walk.reached if lowest is None else lowest, empty=empty, learned=learned)
