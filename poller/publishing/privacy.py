@@ -71,8 +71,10 @@ class Privacy(Struct, frozen=True):
         )
 
     def problem(self, told: Problem) -> Problem | None:
-        """Why a message failed; what stands for a code and has not the form of one, as numbers and sentences have not, counts as text."""
-        code = told.code if told.code is None or _CODE.fullmatch(told.code) else self.words(told.code)
+        """Why a message failed. What stands for a code and has not the form of one counts as text, and where texts are plain as a number."""
+        code = told.code
+        if code is not None and not _CODE.fullmatch(code):
+            code = self.number(code) if self.text == "plain" else self.words(code)
         said = self.words(told.message)
         return Problem(code=code, message=said) if code or said else None
 
