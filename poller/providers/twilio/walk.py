@@ -152,7 +152,7 @@ def _followed(where: str, walk: Walk, page: _Listed) -> Page:
     if page.link is not None and not below:
         following = _next_day(where, walk) or Request("GET", where, continuation=walk, resumable=False, link=page.link)
     elif walk.filtered and walk.until is not None and not (learned.to_the_second or walk.widened):
-        following = _asked(where, replace(walk, widened=True, newest=None, reached=None))
+        following = _asked(where, replace(walk, widened=True, reached=None))
     return Page(page.rows, following, learned=learned if learned != before else None)
 
 

@@ -301,3 +301,18 @@ async def test_a_sweep_is_complete_as_of_when_its_first_request_was_sent(tmp_pat
         cursor = shard_state.cursor(STREAM.id)
         assert cursor is not None
         assert cursor.marks[0].complete == pages._client.provider_clock.earliest(NOW - MINUTE)
+
+
+async def test_a_look_at_the_edge_never_begins_ahead_of_now(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows of a list may print dates to come, and what an earlier look left unread then ends there."""
+    with CacheDirectory(tmp_path) as store:
+        shard_state = ShardState(store.shard(0), claim(None, group="g", shards=1), PUBLISHER)
+        cursor = Cursor(floor=NOW - DAY, start=NOW - DAY, marks=(Mark(0, 7 * DAY, NOW),), watermark=NOW, changed=NOW)
+        shard_state.keep_cursor(STREAM.id, cursor)
+        stream = Stream("heymarket", "a", "team")
+        poll, pages = StreamPoll(stream, LADDER), pages_of(shard_state, Heymarket())
+        shard_state.keep_cursor(stream.id, cursor)
+        poll.of(jobs.Rest(0)).sweep = pages.sweeps._of_edge(poll, cursor)
+        monkeypatch.setattr(Heymarket, "reached", lambda self, request: NOW + 20 * DAY)
+        begun = pages.sweeps._of_edge(poll, cursor)
+        assert begun.since <= pages.sweeps._client.now_latest()
